@@ -1,0 +1,155 @@
+//! An entry: one signed write of a device, a node of the DAG.
+//!
+//! Its id is BLAKE3 over the circle's id and the canonical bytes of [`Entry`]; the signature is over the id and no part
+//! of it. The circle's id is mixed in, not carried. At seq 0 `prev` and `epoch` are the circle's id and `checkpoint` is
+//! (0, circle id), for the genesis is height 0. The body travels beside the entry, sealed; `body_hash` is over the sealed
+//! bytes.
+
+use crate::bytes::{BoxKey, CircleId, DeviceId, EntryId, Hash, HeaderHash, InviteKey, MemberId, Signature};
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// The version of the entry format.
+pub const VERSION: u8 = 1;
+/// The most heads of other devices that one entry approves.
+pub const MAX_APPROVES: usize = 8;
+/// The most bytes of a sealed body.
+pub const MAX_BODY: usize = 65_536;
+/// The most bytes of an encoded [`Signed`].
+pub const MAX_SIGNED: usize = 2_048;
+
+/// Who can read a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Lane {
+    /// Members, devices, points, stamps, witnesses: members and witnesses read it.
+    State,
+    /// The rest: members alone read it.
+    Talk,
+}
+
+/// What a device may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// Writes for its member.
+    Write,
+    /// Only votes; its operations are void.
+    Vote,
+}
+
+/// A place in the DAG: an entry of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Head {
+    /// The device that wrote the entry.
+    pub device: DeviceId,
+    /// Its place in the device's chain, from 0.
+    pub seq: u64,
+    /// The entry.
+    pub id: EntryId,
+}
+
+/// The newest settled header that an author had verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Anchor {
+    /// Its height; 0 is the genesis.
+    pub height: u64,
+    /// Its hash; at height 0 the circle's id.
+    pub hash: HeaderHash,
+}
+
+/// One write of a device, without its signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// [`VERSION`].
+    pub version: u8,
+    /// The author.
+    pub device: DeviceId,
+    /// The place in the author's chain, from 0.
+    pub seq: u64,
+    /// The author's entry before this one; the circle's id at seq 0.
+    pub prev: EntryId,
+    /// Heads of other devices that the author holds whole: sorted, at most [`MAX_APPROVES`], at most two of a device.
+    pub approves: Vec<Head>,
+    /// The author's clock in milliseconds since 1970; a claim, for showing only.
+    pub time: u64,
+    /// The newest checkpoint that the author verified.
+    pub checkpoint: Anchor,
+    /// Who can read the body.
+    pub lane: Lane,
+    /// The epoch of the key that seals the body; at seq 0 the circle's id.
+    pub epoch: EntryId,
+    /// BLAKE3 of the sealed body.
+    pub body_hash: Hash,
+    /// The sealed body's length in bytes.
+    pub body_len: u32,
+    /// What admits the device; at seq 0 and only there.
+    pub admission: Option<Admission>,
+}
+
+/// An entry with its author's signature over its id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed {
+    /// What is signed.
+    pub entry: Entry,
+    /// By `entry.device`, over the entry's id.
+    pub signature: Signature,
+}
+
+/// A member's word that a device is theirs and, for a newcomer, an invite's word that they may come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admission {
+    /// The member.
+    pub member: MemberId,
+    /// The device's X25519 key.
+    pub box_key: BoxKey,
+    /// What the device may do.
+    pub role: Role,
+    /// The member's signature over circle, device, its X25519 key and role.
+    pub signature: Signature,
+    /// For a member's first device, but the founder's: the invite.
+    pub invited: Option<Invited>,
+}
+
+/// The use of an invite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    /// The invite as its issuer signed it.
+    pub invite: Invite,
+    /// The invite key's signature over circle, member and device.
+    pub signature: Signature,
+}
+
+/// The right to join, given by a member's device to whoever holds the invite's secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invite {
+    /// Derived from the secret in the link.
+    pub key: InviteKey,
+    /// The device that gave it.
+    pub issuer: DeviceId,
+    /// How many may come by it.
+    pub uses: u32,
+    /// The last moment to come by it, in milliseconds since 1970.
+    pub expiry: u64,
+    /// The issuer's signature over circle, key, issuer, uses and expiry.
+    pub signature: Signature,
+}
+
+/// An entry as it travels and is stored: with its sealed body, which is absent once erased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    /// The entry.
+    pub signed: Signed,
+    /// The sealed body.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Entry {
+    /// Its place in the DAG, given its id.
+    pub fn head(&self, id: EntryId) -> Head {
+        Head { device: self.device, seq: self.seq, id }
+    }
+
+    /// The circle's id stands where there is nothing before.
+    pub fn is_first_of(&self, circle: CircleId) -> bool {
+        self.seq == 0 && self.prev == circle.into()
+    }
+}

@@ -1,0 +1,23 @@
+//! The rules of the ledger, without a clock, a socket or a disk: keys, entries, their DAG, sealing, the state that they
+//! fold to and the settlement that orders them. The same code runs in the browser, in the relay and in the simulator,
+//! and gives the same hashes in all three.
+
+#![no_std]
+#![deny(missing_docs)]
+
+extern crate alloc;
+
+pub mod bytes;
+pub mod codec;
+pub mod dag;
+pub mod entry;
+pub mod genesis;
+pub mod hash;
+pub mod invite;
+pub mod keys;
+pub mod merkle;
+pub mod op;
+pub mod seal;
+pub mod settle;
+pub mod state;
+pub mod verify;
