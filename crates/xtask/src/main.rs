@@ -1,1 +1,73 @@
-fn main() {}
+//! `cargo xtask build | start | test | bench`: everything that a fresh clone needs, with Rust by rustup and Node only.
+//!
+//! npm's scripts are thin over this. A step whose inputs did not change is skipped, so a second start is quick.
+
+mod bench;
+mod build;
+mod page;
+mod sizes;
+mod stamp;
+mod start;
+mod test;
+mod tools;
+mod wasm;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::test::Suite;
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "xtask", about = "Builds, starts, tests and measures ledgerno.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the wasm module, the page and the relay in release mode.
+    Build,
+    /// Build what is missing and run the relay; arguments go to it.
+    Start {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        relay: Vec<OsString>,
+    },
+    /// Run the tests of every kind; the last line says how many passed and failed.
+    Test {
+        /// Also what takes long: ignored tests, *.long.mjs, more cases a property.
+        #[arg(long)]
+        long: bool,
+        /// Only one kind.
+        #[arg(long, value_enum)]
+        only: Option<Suite>,
+        /// Only tests whose name contains this.
+        filter: Option<String>,
+    },
+    /// Measure: a table on the screen and in docs/benchmarks.md.
+    Bench,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    match arguments.command {
+        Command::Build => build::everything(&workspace).map(|_| ExitCode::SUCCESS),
+        Command::Start { relay } => start::start(&workspace, &relay),
+        Command::Test { long, only, filter } => test::run(&workspace, &test::Options { long, only, filter }),
+        Command::Bench => bench::run(&workspace).map(|()| ExitCode::SUCCESS),
+    }
+}

@@ -1,0 +1,82 @@
+//! How much a visitor loads, and the budget for it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::page::beside;
+use crate::stamp;
+use crate::workspace::Workspace;
+
+/// All that the page loads, compressed by brotli: at most this many bytes (520 KB).
+const BUDGET: u64 = 520 * 1024;
+
+/// One file of the page in its three forms, in bytes; a form that is not smaller counts as the file itself.
+pub struct Size {
+    pub name: String,
+    pub raw: u64,
+    pub gzip: u64,
+    pub brotli: u64,
+}
+
+/// The files of web/dist, largest first.
+pub fn of_page(workspace: &Workspace) -> Result<Vec<Size>> {
+    let folder = workspace.path("web/dist");
+    let mut sizes = Vec::new();
+    for file in stamp::files(&folder)? {
+        if file.extension().is_some_and(|extension| extension == "br" || extension == "gz") {
+            continue;
+        }
+        let raw = length(&file)?;
+        let form = |suffix| length(&beside(&file, suffix)).unwrap_or(raw);
+        let name = file.strip_prefix(&folder).unwrap_or(&file).to_string_lossy().into_owned();
+        sizes.push(Size { name, raw, gzip: form("gz"), brotli: form("br") });
+    }
+    sizes.sort_by(|one, other| other.brotli.cmp(&one.brotli).then_with(|| one.name.cmp(&other.name)));
+    Ok(sizes)
+}
+
+fn length(file: &Path) -> Result<u64> {
+    Ok(std::fs::metadata(file).with_context(|| format!("{}", file.display()))?.len())
+}
+
+/// The sum of all.
+pub fn total(sizes: &[Size]) -> Size {
+    let sum = |part: fn(&Size) -> u64| sizes.iter().map(part).sum();
+    Size { name: "all".into(), raw: sum(|size| size.raw), gzip: sum(|size| size.gzip), brotli: sum(|size| size.brotli) }
+}
+
+/// The table on the screen.
+pub fn print(sizes: &[Size]) {
+    let all = total(sizes);
+    println!("{:<44} {:>10} {:>10} {:>10}", "the page", "raw", "gzip", "brotli");
+    for size in sizes.iter().chain([&all]) {
+        println!("{:<44} {:>10} {:>10} {:>10}", size.name, size.raw, size.gzip, size.brotli);
+    }
+    println!("{:<44} {:>32}", "budget", BUDGET);
+}
+
+/// Fails when the page is over its budget.
+pub fn check_budget(sizes: &[Size]) -> Result<()> {
+    let brotli = total(sizes).brotli;
+    if brotli > BUDGET {
+        print(sizes);
+        bail!("the page loads {brotli} bytes (brotli), {} over its budget of {BUDGET}", brotli - BUDGET);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(brotli: u64) -> Vec<Size> {
+        vec![Size { name: "a".into(), raw: 9, gzip: 9, brotli: 1 }, Size { name: "b".into(), raw: 9, gzip: 9, brotli }]
+    }
+
+    #[test]
+    fn the_budget_holds_to_the_byte() {
+        assert!(check_budget(&page(BUDGET - 1)).is_ok());
+        assert!(check_budget(&page(BUDGET)).is_err());
+    }
+}

@@ -1,0 +1,55 @@
+//! The crates' tests inside a real Chromium: `tests/browser`, built like the page's module, run by Playwright.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Options, Report};
+use crate::stamp::{self, Inputs};
+use crate::workspace::Workspace;
+use crate::{tools, wasm};
+
+/// Builds and runs them; without the crate there is nothing to do.
+pub fn run(workspace: &Workspace, options: &Options, report: &mut Report) {
+    if workspace.path("tests/browser/Cargo.toml").is_file() {
+        let tests = build_and_run(workspace, options, report);
+        report.step("browser", tests);
+    }
+}
+
+fn build_and_run(workspace: &Workspace, options: &Options, report: &mut Report) -> Result<()> {
+    tools::ensure_node_modules(workspace)?;
+    let compiled = wasm::compile(workspace, "ledgerno-browser-tests")?;
+    let package = workspace.target("xtask/browser-tests");
+    let mut inputs = Inputs::new("browser tests 1");
+    inputs.path(&compiled)?;
+    stamp::unless_done(workspace, "browser-tests", &inputs, &package, || wasm::bind(&compiled, &package))?;
+
+    let mut node = tools::node(workspace);
+    node.arg("tests/lib/run-browser-crate.mjs").arg(&package).args(options.filter.as_deref());
+    options.environment(&mut node);
+    let mut child = node.stdout(Stdio::piped()).spawn().context("node does not start")?;
+    let output = child.stdout.take().context("no output")?;
+    for line in BufReader::new(output).lines() {
+        let line = line.context("the runner's output")?;
+        // A line of JSON is a test's outcome; what else is printed is for the reader.
+        match serde_json::from_str::<serde_json::Value>(&line) {
+            Ok(test) if test.is_object() => {
+                let name = format!("browser: {}", test["name"].as_str().unwrap_or("without a name"));
+                let passed = test["ok"].as_bool().unwrap_or(false);
+                println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+                if let (false, Some(error)) = (passed, test["error"].as_str()) {
+                    println!("    {error}");
+                }
+                report.add(name, passed);
+            }
+            _ => println!("{line}"),
+        }
+    }
+    let status = child.wait().context("node")?;
+    if !status.success() {
+        bail!("the browser's run broke off ({status})");
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Rust to a wasm module with its JavaScript: cargo, wasm-bindgen (as a library, of the one pinned version), wasm-opt.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::stamp::{self, Inputs};
+use crate::tools::{self, WASM};
+use crate::workspace::Workspace;
+
+/// What rustc emits for the target; the module may use no more, so that every browser of the last years reads it.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-sign-ext",
+    "--enable-nontrapping-float-to-int",
+    "--enable-mutable-globals",
+    "--enable-reference-types",
+    "--enable-multivalue",
+];
+const OPTIMIZE: [&str; 4] = ["-Oz", "--strip-debug", "--strip-producers", "--strip-target-features"];
+
+/// Builds the page's module into the npm package.
+pub fn module(workspace: &Workspace) -> Result<()> {
+    let compiled = compile(workspace, "ledgerno-wasm")?;
+    let package = workspace.path("crates/wasm/npm/pkg");
+    let mut inputs = Inputs::new("wasm module 1");
+    inputs.path(&compiled)?;
+    inputs.path(&workspace.path("node_modules/binaryen/package.json"))?;
+    for option in FEATURES.iter().chain(&OPTIMIZE) {
+        inputs.text(option);
+    }
+    stamp::unless_done(workspace, "wasm", &inputs, &package, || {
+        println!("Making the wasm module small");
+        bind(&compiled, &package)?;
+        optimize(workspace, &package.join("ledgerno_wasm_bg.wasm"))
+    })?;
+    Ok(())
+}
+
+/// Builds a cdylib crate of the workspace for the page; cargo knows itself when nothing changed.
+pub fn compile(workspace: &Workspace, package: &str) -> Result<PathBuf> {
+    tools::ensure_target(workspace, WASM)?;
+    tools::run(tools::cargo(workspace).args(["build", "--profile", "web", "--target", WASM, "--package", package]))
+        .with_context(|| format!("{package} does not build for the page"))?;
+    Ok(workspace.target(&format!("{WASM}/web/{}.wasm", package.replace('-', "_"))))
+}
+
+/// Writes the module and its JavaScript and types into a folder, emptied first.
+pub fn bind(compiled: &Path, out: &Path) -> Result<()> {
+    if out.exists() {
+        std::fs::remove_dir_all(out).with_context(|| format!("{}", out.display()))?;
+    }
+    Bindgen::new()
+        .input_path(compiled)
+        .web(true)?
+        .typescript(true)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .generate(out)
+        .context("wasm-bindgen failed")
+}
+
+fn optimize(workspace: &Workspace, module: &Path) -> Result<()> {
+    let mut command = tools::node(workspace);
+    command.arg("node_modules/binaryen/bin/wasm-opt").args(FEATURES).args(OPTIMIZE);
+    tools::run(command.arg(module).arg("-o").arg(module)).context("wasm-opt failed")
+}
