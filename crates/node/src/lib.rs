@@ -1,1 +1,3 @@
+//! The driver of a node: engine, network and store together.
 
+pub mod store;

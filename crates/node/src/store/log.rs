@@ -1,0 +1,244 @@
+//! How a log lies in numbered records, and how damage in them is found.
+//!
+//! First come *full* records, closed at 1,000 items or 4 MiB and never touched again; then the *tail*: one open record
+//! left by the last compaction and one small segment for each write since. When the tail has 64 segments, 1,000 items
+//! or 4 MiB, the write that brings it there gathers it into full records and one open one, in its own transaction. So a
+//! write costs one small record, and reading costs few.
+//!
+//! Every stored value ends in a checksum over its place and its content. Records are numbered without gaps and say how
+//! many items come before them, so a lost, moved or torn one is found.
+
+use std::ops::Range;
+
+use bytes::{Buf, BufMut, Bytes};
+
+const MAX_SEGMENTS: usize = 64;
+const FULL_ITEMS: usize = 1_000;
+const FULL_BYTES: usize = 4 * 1024 * 1024;
+
+const VERSION: u8 = 1;
+const OPEN: u8 = 0;
+const FULL: u8 = 1;
+const VALUE: u8 = 2;
+const CHECKSUM: usize = 16;
+
+/// What is wrong with stored bytes, in words.
+pub(super) type Damage = String;
+
+/// The part of a log that is not in full records yet: all that the next write must know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// Number of its first record.
+    number: u64,
+    /// How many items are in the full records before it.
+    before: u64,
+    segments: usize,
+    items: usize,
+    bytes: usize,
+}
+
+/// What a write does to the log's records.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    /// Records to store, by number. Those from `fresh` on must not be there yet.
+    pub put: Vec<(u64, Vec<u8>)>,
+    pub fresh: u64,
+    pub delete: Range<u64>,
+}
+
+impl Tail {
+    /// Numbers of the records that a compaction reads.
+    pub fn records(&self) -> Range<u64> {
+        self.number..self.number + self.segments as u64
+    }
+
+    /// Whether appending these items brings the tail to its bound, so that [`Self::compact`] is due.
+    pub fn is_due(&self, items: &[Bytes]) -> bool {
+        self.segments + 1 >= MAX_SEGMENTS
+            || self.items + items.len() >= FULL_ITEMS
+            || self.bytes + items.iter().map(Bytes::len).sum::<usize>() >= FULL_BYTES
+    }
+
+    /// One more segment.
+    pub fn append(&self, space: &str, items: &[Bytes]) -> (Change, Tail) {
+        let number = self.records().end;
+        let segment = encode(space, number, OPEN, self.before + self.items as u64, items);
+        let tail = Tail {
+            segments: self.segments + 1,
+            items: self.items + items.len(),
+            bytes: self.bytes + items.iter().map(Bytes::len).sum::<usize>(),
+            ..*self
+        };
+        (Change { put: vec![(number, segment)], fresh: number, delete: number..number }, tail)
+    }
+
+    /// The tail's records, as stored, and the new items gathered into full records and at most one open one.
+    pub fn compact(&self, space: &str, records: Vec<Bytes>, items: &[Bytes]) -> Result<(Change, Tail), Damage> {
+        let mut reader =
+            Reader { tail: Tail { number: self.number, before: self.before, ..Tail::default() }, ..Reader::new(space) };
+        for (number, record) in self.records().zip(records) {
+            reader.push(number, record)?;
+        }
+        if reader.tail != *self {
+            return Err(format!("the log's tail is {:?} where {self:?} was written", reader.tail));
+        }
+        let mut gathered = reader.log;
+        gathered.extend_from_slice(items);
+
+        let mut change = Change { fresh: self.records().end, ..Change::default() };
+        let mut tail = Tail { number: self.number, before: self.before, ..Tail::default() };
+        let mut rest = gathered.as_slice();
+        while !rest.is_empty() {
+            let (count, bytes, closed) = take(rest);
+            let (chunk, after) = rest.split_at(count);
+            let kind = if closed { FULL } else { OPEN };
+            change.put.push((tail.number, encode(space, tail.number, kind, tail.before, chunk)));
+            if closed {
+                tail.number += 1;
+                tail.before += count as u64;
+            } else {
+                (tail.segments, tail.items, tail.bytes) = (1, count, bytes);
+            }
+            rest = after;
+        }
+        let end = self.number + change.put.len() as u64;
+        change.delete = end..change.fresh.max(end);
+        Ok((change, tail))
+    }
+}
+
+/// How many of the items make the next record, their bytes, and whether they close it.
+fn take(items: &[Bytes]) -> (usize, usize, bool) {
+    let mut bytes = 0;
+    for (index, item) in items.iter().enumerate() {
+        bytes += item.len();
+        if index + 1 == FULL_ITEMS || bytes >= FULL_BYTES {
+            return (index + 1, bytes, true);
+        }
+    }
+    (items.len(), bytes, false)
+}
+
+/// Reads a log's records in order.
+pub(super) struct Reader<'a> {
+    space: &'a str,
+    tail: Tail,
+    log: Vec<Bytes>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(space: &'a str) -> Self {
+        Self { space, tail: Tail::default(), log: Vec::new() }
+    }
+
+    pub fn push(&mut self, number: u64, record: Bytes) -> Result<(), Damage> {
+        let tail = &mut self.tail;
+        let expected = tail.records().end;
+        if number != expected {
+            return Err(format!("log record {expected} is missing (found {number})"));
+        }
+        let (kind, before, items) =
+            decode(self.space, number, record).map_err(|detail| format!("log record {number} {detail}"))?;
+        if before != tail.before + tail.items as u64 {
+            return Err(format!("log record {number} starts at item {before} out of turn"));
+        }
+        match kind {
+            FULL if tail.segments == 0 => {
+                tail.number += 1;
+                tail.before += items.len() as u64;
+            }
+            OPEN => {
+                tail.segments += 1;
+                tail.items += items.len();
+                tail.bytes += items.iter().map(Bytes::len).sum::<usize>();
+            }
+            kind => return Err(format!("log record {number} is of kind {kind} out of turn")),
+        }
+        self.log.extend(items);
+        Ok(())
+    }
+
+    pub fn finish(self) -> (Vec<Bytes>, Tail) {
+        (self.log, self.tail)
+    }
+}
+
+fn encode(space: &str, number: u64, kind: u8, before: u64, items: &[Bytes]) -> Vec<u8> {
+    let length = items.iter().map(|item| 4 + item.len()).sum::<usize>();
+    let mut out = Vec::with_capacity(10 + length + CHECKSUM);
+    out.put_u8(VERSION);
+    out.put_u8(kind);
+    out.put_u64_le(before);
+    for item in items {
+        // Items are bounded far below 4 GiB.
+        out.put_u32_le(item.len() as u32);
+        out.put_slice(item);
+    }
+    let sum = checksum(space, &number.to_le_bytes(), &out);
+    out.put_slice(&sum);
+    out
+}
+
+/// Kind, items before, items. They share the record's memory.
+fn decode(space: &str, number: u64, record: Bytes) -> Result<(u8, u64, Vec<Bytes>), &'static str> {
+    let mut rest = verified(space, &number.to_le_bytes(), record)?;
+    if rest.len() < 9 {
+        return Err("is too short");
+    }
+    let (kind, before) = (rest.get_u8(), rest.get_u64_le());
+    let mut items = Vec::new();
+    while rest.has_remaining() {
+        let length = rest.try_get_u32_le().map_err(|_| "is cut within a length")? as usize;
+        if length > rest.len() {
+            return Err("is cut within an item");
+        }
+        items.push(rest.split_to(length));
+    }
+    Ok((kind, before, items))
+}
+
+/// A record's value as stored.
+pub(super) fn encode_value(space: &str, key: &str, value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(2 + value.len() + CHECKSUM);
+    out.put_u8(VERSION);
+    out.put_u8(VALUE);
+    out.put_slice(value);
+    let sum = checksum(space, key.as_bytes(), &out);
+    out.put_slice(&sum);
+    out
+}
+
+pub(super) fn decode_value(space: &str, key: &str, stored: Bytes) -> Result<Bytes, Damage> {
+    let mut rest = verified(space, key.as_bytes(), stored).map_err(|detail| format!("record {key} {detail}"))?;
+    match rest.try_get_u8() {
+        Ok(VALUE) => Ok(rest),
+        _ => Err(format!("record {key} is of another kind")),
+    }
+}
+
+/// What lies between version and checksum, if both are right.
+fn verified(space: &str, place: &[u8], mut stored: Bytes) -> Result<Bytes, &'static str> {
+    let Some(length) = stored.len().checked_sub(CHECKSUM) else { return Err("is too short") };
+    let sum = stored.split_off(length);
+    if checksum(space, place, &stored)[..] != sum[..] {
+        return Err("does not match its checksum");
+    }
+    match stored.try_get_u8() {
+        Ok(VERSION) => Ok(stored),
+        _ => Err("is of an unknown version"),
+    }
+}
+
+/// Tells damage, not malice: whoever can write the file can write the checksum too. Bound to the place, so that a value
+/// found elsewhere is found out.
+fn checksum(space: &str, place: &[u8], content: &[u8]) -> [u8; CHECKSUM] {
+    let mut hasher = blake3::Hasher::new();
+    for part in [space.as_bytes(), place] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.update(content);
+    let mut sum = [0; CHECKSUM];
+    hasher.finalize_xof().fill(&mut sum);
+    sum
+}

@@ -1,0 +1,143 @@
+//! Where a node keeps what it must not forget: bytes in, bytes out, nothing known of entries.
+//!
+//! A *store* holds *spaces*: one for each circle and one for the device itself. A space holds a *log*, which only grows
+//! and keeps its order, and *records*, small values by key. The rule of every store here:
+//!
+//! - A [`Batch`] is written whole or not at all, log and records together.
+//! - When [`Space::write`] resolves with `Ok`, the batch is durable: it survives the loss of the process and of power.
+//!   Nothing is *here*, and nothing is *sent*, before that.
+//! - Writes to one space take effect in the order in which their futures were first polled.
+//! - When it resolves with an error other than a refusal ([`StoreError::is_refusal`]), the batch may be there whole or
+//!   not at all (a disk can fail after the last byte); only [`Space::load`] tells. So after such an error load again
+//!   before anything is signed that builds on what was or was not written.
+//! - What was damaged is reported, never skipped over and never replaced by an empty store.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+#[cfg(any(test, feature = "cases"))]
+pub mod cases;
+#[cfg(target_arch = "wasm32")]
+pub mod idb;
+mod log;
+mod memory;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod redb;
+
+pub use memory::Memory;
+
+/// Longest item of a log, in bytes: an entry with a body of 64 KiB and what is around it.
+pub const MAX_ITEM: usize = 80 * 1024;
+/// Longest value of a record, in bytes.
+pub const MAX_RECORD: usize = 16 * 1024 * 1024;
+/// Longest name of a space or a record, in characters of `a-z`, `0-9` and `-`.
+pub const MAX_NAME: usize = 128;
+/// Most log items, and most records, in one batch.
+pub const MAX_BATCH_ITEMS: usize = 10_000;
+/// Most bytes in one batch, log and records together.
+pub const MAX_BATCH: usize = 64 * 1024 * 1024;
+
+/// What is written at once: items to append to the log, then records to set, or with `None` to delete (of two for one
+/// key the later counts).
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub log: Vec<Bytes>,
+    pub records: Vec<(String, Option<Bytes>)>,
+}
+
+/// Everything in a space.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// In the order written.
+    pub log: Vec<Bytes>,
+    pub records: BTreeMap<String, Bytes>,
+}
+
+/// One circle's place in a store, or the device's own. Clones are the same place.
+#[allow(async_fn_in_trait, reason = "the driver runs on one thread, so futures need not be Send")]
+pub trait Space: Clone + 'static {
+    /// Everything that was written, in order.
+    async fn load(&self) -> Result<Loaded, StoreError>;
+    /// Writes the batch, atomically and durably (see the rule in the module's doc). An empty batch does nothing.
+    async fn write(&self, batch: Batch) -> Result<(), StoreError>;
+}
+
+/// A place for spaces. Clones are the same store.
+#[allow(async_fn_in_trait, reason = "the driver runs on one thread, so futures need not be Send")]
+pub trait Store: Clone + 'static {
+    type Space: Space;
+    /// The space of this name. It need not hold anything yet; only its first write makes it durable.
+    async fn space(&self, name: &str) -> Result<Self::Space, StoreError>;
+    /// Names of the spaces that hold something, sorted.
+    async fn spaces(&self) -> Result<Vec<String>, StoreError>;
+    /// Removes all that is in a space, durably. One that holds nothing is no error.
+    async fn remove(&self, name: &str) -> Result<(), StoreError>;
+    /// Ends the store after the writes begun before: its file or database is free when this resolves, and every clone
+    /// and space answers [`StoreError::Closed`].
+    async fn close(&self);
+}
+
+/// Why a store could not do as told. `path` is the file, or the name of the browser's database.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("a name has 1 to {MAX_NAME} characters of a-z, 0-9 and -; this one has {len} bytes")]
+    Name { len: usize },
+    #[error("{what} of {len} where at most {max} are kept")]
+    TooLarge { what: &'static str, len: usize, max: usize },
+    #[error("{path} is damaged: {detail}")]
+    Damaged { path: String, detail: String },
+    #[error("{path} was written by a newer version: {detail}")]
+    Newer { path: String, detail: String },
+    #[error("{path} is in use by another process")]
+    InUse { path: String },
+    #[error("{path} has no room left")]
+    Full { path: String },
+    #[error("{path} is held open by another tab, in another version")]
+    Blocked { path: String },
+    #[error("this browser gives no storage: {detail}")]
+    Unavailable { detail: String },
+    #[error("the store is closed")]
+    Closed,
+    #[error("{path}: {detail}")]
+    Io { path: String, detail: String },
+}
+
+impl StoreError {
+    /// Whether the batch was refused before any of it was written; after any other error it may be there, or not.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Name { .. } | Self::TooLarge { .. })
+    }
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.log.is_empty() && self.records.is_empty()
+    }
+
+    /// Refuses what is over a bound, before anything of it is written.
+    fn check(&self) -> Result<(), StoreError> {
+        let within = |what, len, max| if len <= max { Ok(()) } else { Err(StoreError::TooLarge { what, len, max }) };
+        within("items in a batch", self.log.len(), MAX_BATCH_ITEMS)?;
+        within("records in a batch", self.records.len(), MAX_BATCH_ITEMS)?;
+        let mut total = 0usize;
+        for item in &self.log {
+            within("a log item's bytes", item.len(), MAX_ITEM)?;
+            total += item.len();
+        }
+        for (key, value) in &self.records {
+            check_name(key)?;
+            let len = value.as_ref().map_or(0, Bytes::len);
+            within("a record's bytes", len, MAX_RECORD)?;
+            total = total.saturating_add(len);
+        }
+        within("a batch's bytes", total, MAX_BATCH)
+    }
+}
+
+/// The rule for names of spaces and records.
+pub fn check_name(name: &str) -> Result<(), StoreError> {
+    let fits = (1..=MAX_NAME).contains(&name.len());
+    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if fits && plain { Ok(()) } else { Err(StoreError::Name { len: name.len() }) }
+}
