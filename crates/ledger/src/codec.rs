@@ -1,1 +1,99 @@
-//! To be written.
+//! The one canonical encoding: postcard, of which only the bytes that the encoder itself writes are accepted.
+//!
+//! The length is bounded before anything is read. Within it postcard allocates no more than the bytes at hand can
+//! fill, and what does not encode again to the same bytes (long varints, bytes left over) is refused, so that no
+//! message has two ids.
+
+use alloc::vec::Vec;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+/// Why bytes are not a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum CodecError {
+    /// More bytes than a message of this kind may have.
+    #[error("{len} bytes, where at most {max} are allowed")]
+    TooLong {
+        /// How many there are.
+        len: usize,
+        /// How many there may be.
+        max: usize,
+    },
+    /// The bytes do not read as a message of this kind.
+    #[error("malformed")]
+    Malformed,
+    /// The bytes read as a message that would be written in another way.
+    #[error("not canonical")]
+    NotCanonical,
+}
+
+/// The canonical bytes of a value.
+///
+/// # Panics
+/// Never for the types of this project: encoding into memory fails only for a sequence of unknown length or an error
+/// of a hand-written `Serialize`, and there are none.
+#[expect(clippy::expect_used, reason = "encoding these types into memory cannot fail")]
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("a type of known lengths is encoded into memory")
+}
+
+/// Reads a value from its canonical bytes, of which there may be at most `max`.
+///
+/// # Errors
+/// [`CodecError`]; bytes that are no value never panic and allocate in proportion to their own number.
+pub fn decode<T: DeserializeOwned + Serialize>(bytes: &[u8], max: usize) -> Result<T, CodecError> {
+    if bytes.len() > max {
+        return Err(CodecError::TooLong { len: bytes.len(), max });
+    }
+    let value = postcard::from_bytes(bytes).map_err(|_| CodecError::Malformed)?;
+    if encode(&value) != bytes {
+        return Err(CodecError::NotCanonical);
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use alloc::string::String;
+    use proptest::prelude::*;
+
+    type Sample = (u64, Vec<u32>, String, Option<u8>);
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(value: Sample) {
+            let bytes = encode(&value);
+            prop_assert_eq!(decode::<Sample>(&bytes, bytes.len()), Ok(value));
+            prop_assert_eq!(
+                decode::<Sample>(&bytes, bytes.len() - 1),
+                Err(CodecError::TooLong { len: bytes.len(), max: bytes.len() - 1 })
+            );
+        }
+
+        #[test]
+        fn every_cut_and_every_tail_is_refused(value: Sample, tail in 1usize..9) {
+            let bytes = encode(&value);
+            for len in 0..bytes.len() {
+                prop_assert!(decode::<Sample>(&bytes[..len], 1 << 16).is_err());
+            }
+            let mut longer = bytes;
+            longer.resize(longer.len() + tail, 0);
+            prop_assert_eq!(decode::<Sample>(&longer, 1 << 16), Err(CodecError::NotCanonical));
+        }
+
+        #[test]
+        fn a_long_varint_is_refused(value in 0u64..128) {
+            prop_assert_eq!(decode::<u64>(&[value as u8 | 0x80, 0], 10), Err(CodecError::NotCanonical));
+        }
+    }
+
+    #[test]
+    fn a_false_length_is_malformed_and_not_allocated() {
+        let claims_four_gigabytes = [0xff, 0xff, 0xff, 0xff, 0x0f];
+        assert_eq!(decode::<Vec<u8>>(&claims_four_gigabytes, 16), Err(CodecError::Malformed));
+        assert_eq!(decode::<String>(&claims_four_gigabytes, 16), Err(CodecError::Malformed));
+    }
+}

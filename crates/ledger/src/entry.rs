@@ -5,7 +5,10 @@
 //! (0, circle id), for the genesis is height 0. The body travels beside the entry, sealed; `body_hash` is over the sealed
 //! bytes.
 
-use crate::bytes::{BoxKey, CircleId, DeviceId, EntryId, Hash, HeaderHash, InviteKey, MemberId, Signature};
+use crate::bytes::{BoxKey, CircleId, DeviceId, EntryId, Hash, HeaderHash, InviteKey, MemberId, Signature, blob};
+use crate::codec::{self, CodecError, encode};
+use crate::hash::{context, hash};
+use crate::keys::DeviceKey;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +20,8 @@ pub const MAX_APPROVES: usize = 8;
 pub const MAX_BODY: usize = 65_536;
 /// The most bytes of an encoded [`Signed`].
 pub const MAX_SIGNED: usize = 2_048;
+/// The most bytes of an encoded [`Packed`].
+pub const MAX_PACKED: usize = MAX_SIGNED + 1 + 3 + MAX_BODY;
 
 /// Who can read a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,10 +144,21 @@ pub struct Packed {
     /// The entry.
     pub signed: Signed,
     /// The sealed body.
+    #[serde(with = "blob")]
     pub body: Option<Vec<u8>>,
 }
 
+/// What stands in an entry for its sealed body.
+pub fn hash_body(sealed: &[u8]) -> Hash {
+    Hash(hash(context::BODY, &[sealed]))
+}
+
 impl Entry {
+    /// Its id: the hash of the circle's id and its canonical bytes.
+    pub fn id(&self, circle: CircleId) -> EntryId {
+        EntryId(hash(context::ENTRY, &[&circle.0, &encode(self)]))
+    }
+
     /// Its place in the DAG, given its id.
     pub fn head(&self, id: EntryId) -> Head {
         Head { device: self.device, seq: self.seq, id }
@@ -151,5 +167,41 @@ impl Entry {
     /// The circle's id stands where there is nothing before.
     pub fn is_first_of(&self, circle: CircleId) -> bool {
         self.seq == 0 && self.prev == circle.into()
+    }
+}
+
+impl Signed {
+    /// Signs an entry of `device`'s.
+    pub fn sign(entry: Entry, circle: CircleId, device: &DeviceKey) -> Self {
+        let signature = device.sign(&entry.id(circle).0);
+        Signed { entry, signature }
+    }
+
+    /// The canonical bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads an entry with its signature, of which nothing is checked yet.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(bytes, MAX_SIGNED)
+    }
+}
+
+impl Packed {
+    /// The canonical bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads an entry as it travels, of which nothing is checked yet.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(bytes, MAX_PACKED)
     }
 }

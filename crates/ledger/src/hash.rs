@@ -1,1 +1,138 @@
-//! To be written.
+//! Every BLAKE3 hash of the ledger, and the one table of their contexts.
+//!
+//! Each kind of thing is hashed under a context of its own (`derive_key` mode), so that no bytes of one kind are ever
+//! taken for another. The strings are frozen: to change one is to start another ledger.
+
+/// One context for each kind of thing. No two are equal.
+pub mod context {
+    macro_rules! contexts {
+        ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+            $($(#[$doc])* pub const $name: &str = concat!("ledgerno v1 ", $text);)*
+            /// All of them, for the test that no two are equal and for the fixtures that freeze them.
+            pub const ALL: &[&str] = &[$($name),*];
+        };
+    }
+
+    contexts! {
+        /// A circle's id: canonical genesis.
+        GENESIS = "genesis";
+        /// An entry's id: circle ‖ canonical entry.
+        ENTRY = "entry";
+        /// A sealed body.
+        BODY = "body";
+        /// What a member signs to admit a device: circle ‖ (device, box key, role).
+        ADMISSION = "admission";
+        /// What an issuer signs to give an invite: circle ‖ (key, issuer, uses, expiry).
+        INVITE = "invite";
+        /// What an invite's key signs to let a newcomer in: circle ‖ member ‖ device.
+        INVITED = "invited";
+        /// An invite's signing key, from its secret.
+        INVITE_SIGN = "invite signing key";
+        /// An invite's sealing key, from its secret.
+        INVITE_SEAL = "invite sealing key";
+        /// An invite's mailbox address, from its secret.
+        INVITE_ADDRESS = "invite mailbox address";
+        /// The checksum of an invite's token.
+        INVITE_TOKEN = "invite token";
+        /// A device's X25519 secret, from its signing secret.
+        DEVICE_BOX = "device box key";
+        /// Encryption key and commitment of a body: lane key ‖ nonce.
+        SEAL = "seal body";
+        /// Encryption key and commitment of a transfer's reason: talk key ‖ nonce.
+        SEAL_REASON = "seal reason";
+        /// Encryption key and commitment of a parcel: sealing key ‖ nonce.
+        SEAL_PARCEL = "seal parcel";
+        /// A circle's salt for its state, from epoch 0's state key.
+        CIRCLE_SALT = "circle salt";
+        /// Where a record stands in the state tree: its canonical key.
+        STATE_KEY = "state key";
+        /// What hides one record of the state: circle's salt ‖ hashed key.
+        STATE_SALT = "state salt";
+        /// A record of the state: its salt ‖ canonical value.
+        STATE_VALUE = "state value";
+        /// What stands in the state tree: hashed key ‖ hashed value.
+        STATE_PAIR = "state pair";
+        /// A leaf of the state tree.
+        STATE_LEAF = "state leaf";
+        /// A node of the state tree: left ‖ right.
+        STATE_NODE = "state node";
+        /// The root of the state tree: number of leaves ‖ top.
+        STATE_ROOT = "state root";
+        /// A leaf of the mountain range over headers.
+        MMR_LEAF = "history leaf";
+        /// A node of the mountain range: left ‖ right.
+        MMR_NODE = "history node";
+        /// The root of the mountain range: number of headers ‖ bagged peaks.
+        MMR_ROOT = "history root";
+        /// A leaf of the tree over a checkpoint's entries.
+        ENTRIES_LEAF = "entries leaf";
+        /// A node of the tree over a checkpoint's entries: left ‖ right.
+        ENTRIES_NODE = "entries node";
+        /// The root of the tree over a checkpoint's entries: their number ‖ top.
+        ENTRIES_ROOT = "entries root";
+        /// A header's hash.
+        HEADER = "header";
+        /// A cut's hash.
+        CUT = "cut";
+        /// A witness set with its B.
+        WITNESSES = "witnesses";
+        /// What a witness signs: a vote.
+        VOTE = "vote";
+        /// A GossipSub topic: circle ‖ topic number as two bytes, big end first.
+        TOPIC = "topic";
+        /// A GossipSub message's id.
+        MESSAGE = "message";
+        /// A digest of a frontier.
+        DIGEST = "frontier digest";
+        /// A digest of a bucket of devices.
+        DIGEST_BUCKET = "frontier bucket";
+        /// One device's sorted branch heads: session nonce ‖ heads.
+        DIGEST_DEVICE = "frontier device";
+        /// Which bucket a device is in.
+        BUCKET = "device bucket";
+        /// A mailbox's address for a device or a member.
+        MAILBOX = "mailbox";
+        /// A node's random numbers, from its seed.
+        RANDOM = "random";
+        /// The coefficients of a batch of signature checks.
+        BATCH = "signature batch";
+    }
+}
+
+/// BLAKE3 in `derive_key` mode over the parts, one after the other. The parts carry no lengths: all but the last must
+/// be of fixed length, or say their own (as postcard does).
+pub fn hash(context: &str, parts: &[&[u8]]) -> [u8; 32] {
+    *hasher(context, parts).finalize().as_bytes()
+}
+
+/// As [`hash`], with as many bytes as `out` holds.
+pub(crate) fn expand(context: &str, parts: &[&[u8]], out: &mut [u8]) {
+    hasher(context, parts).finalize_xof().fill(out);
+}
+
+/// The hasher under a context, having taken the parts.
+pub(crate) fn hasher(context: &str, parts: &[&[u8]]) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new_derive_key(context);
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+
+    #[test]
+    fn no_two_contexts_are_equal() {
+        let distinct: BTreeSet<_> = context::ALL.iter().collect();
+        assert_eq!(distinct.len(), context::ALL.len());
+    }
+
+    #[test]
+    fn parts_are_one_after_the_other() {
+        assert_eq!(hash(context::ENTRY, &[b"ab", b"c"]), blake3::derive_key(context::ENTRY, b"abc"));
+        assert_ne!(hash(context::ENTRY, &[b"abc"]), hash(context::BODY, &[b"abc"]));
+    }
+}

@@ -1,1 +1,145 @@
-//! To be written.
+//! Invites, and the token that a link carries after its `#`.
+//!
+//! The token is base64url without padding over: version (one byte) ‖ canonical link ‖ four bytes of BLAKE3 over both. The
+//! checksum tells a link that was cut or mistyped from one that never was ours; it holds for every later version too, so
+//! that a newer link is told from a broken one.
+
+use crate::bytes::{CircleId, DeviceId, fixed};
+use crate::codec::{self, encode};
+use crate::entry::{Anchor, Invite};
+use crate::hash::{context, hash};
+use crate::keys::{DeviceKey, InviteSecret, check_key};
+use crate::verify::verify;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The version of the token's format.
+pub const VERSION: u8 = 1;
+/// The most relays that a link names.
+pub const MAX_RELAYS: usize = 4;
+/// The most bytes of a relay's URL.
+pub const MAX_URL: usize = 200;
+/// The most bytes of a token before base64.
+const MAX_LINK: usize = 1_200;
+/// The most characters of a token.
+pub const MAX_TOKEN: usize = MAX_LINK.div_ceil(3) * 4;
+const CHECKSUM: usize = 4;
+
+impl Invite {
+    /// What the issuer signs.
+    pub fn message(&self, circle: CircleId) -> [u8; 32] {
+        hash(context::INVITE, &[&circle.0, &encode(&(self.key, self.issuer, self.uses, self.expiry))])
+    }
+
+    /// Gives an invite for `uses` newcomers until `expiry` (milliseconds since 1970).
+    pub fn issue(circle: CircleId, secret: &InviteSecret, issuer: &DeviceKey, uses: u32, expiry: u64) -> Self {
+        let signature = crate::bytes::Signature([0; 64]);
+        let mut invite = Invite { key: secret.key(), issuer: issuer.id(), uses, expiry, signature };
+        invite.signature = issuer.sign(&invite.message(circle));
+        invite
+    }
+
+    /// Whether it is for at least one newcomer, its key is a proper one and its issuer signed it. Whether the issuer
+    /// may give invites, and whether it is used up or expired, the state says.
+    pub fn check(&self, circle: CircleId) -> bool {
+        self.uses > 0
+            && check_key(&self.key.0).is_ok()
+            && check_key(&self.issuer.0).is_ok()
+            && verify(&self.issuer.0, &self.message(circle), &self.signature)
+    }
+}
+
+/// A relay, as a link names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayAddress {
+    /// `ws://host:port/` or `wss://…`; at most [`MAX_URL`] bytes.
+    pub url: String,
+    /// Its key, without which the address would be anybody's.
+    pub peer: DeviceId,
+}
+
+/// What an invite's link carries.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteLink {
+    /// [`VERSION`].
+    pub version: u8,
+    /// The invite's secret: see [`InviteSecret`].
+    #[serde(with = "fixed")]
+    pub secret: [u8; 32],
+    /// The circle.
+    pub circle: CircleId,
+    /// Where the circle's parcels wait; at most [`MAX_RELAYS`].
+    pub relays: Vec<RelayAddress>,
+    /// A recent certified header, against a history that was made up later.
+    pub pinned: Anchor,
+}
+
+/// Why a text is no invite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum LinkError {
+    /// It could be a piece of one: cut, or mistyped.
+    #[error("the link is cut or mistyped")]
+    Cut,
+    /// It never was one of ours.
+    #[error("the link is no invite")]
+    Malformed,
+    /// Whole, but of a format that this code does not know.
+    #[error("the link is of version {0}, which is unknown here")]
+    Version(u8),
+}
+
+impl InviteLink {
+    /// The token. A link that breaks the bounds (relays, URL lengths) gives a token that does not read back.
+    pub fn to_token(&self) -> String {
+        let mut bytes = encode(self);
+        let checksum = hash(context::INVITE_TOKEN, &[&bytes]);
+        bytes.extend_from_slice(&checksum[..CHECKSUM]);
+        BASE64URL_NOPAD.encode(&bytes)
+    }
+
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub fn from_token(token: &str) -> Result<Self, LinkError> {
+        let ours = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if token.len() > MAX_TOKEN || !token.bytes().all(ours) {
+            return Err(LinkError::Malformed);
+        }
+        let bytes = BASE64URL_NOPAD.decode(token.as_bytes()).map_err(|_| LinkError::Cut)?;
+        let (link, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(LinkError::Cut)?;
+        if hash(context::INVITE_TOKEN, &[link])[..CHECKSUM] != *checksum {
+            return Err(LinkError::Cut);
+        }
+        match link.first() {
+            Some(&VERSION) => {}
+            Some(other) => return Err(LinkError::Version(*other)),
+            None => return Err(LinkError::Malformed),
+        }
+        let link: Self = codec::decode(link, MAX_LINK).map_err(|_| LinkError::Malformed)?;
+        let bounded = link.relays.len() <= MAX_RELAYS && link.relays.iter().all(|relay| relay.url.len() <= MAX_URL);
+        bounded.then_some(link).ok_or(LinkError::Malformed)
+    }
+
+    /// The secret with its keys.
+    pub fn invite_secret(&self) -> InviteSecret {
+        InviteSecret::from_secret(self.secret)
+    }
+}
+
+impl fmt::Debug for InviteLink {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let InviteLink { version, circle, relays, pinned, .. } = self;
+        f.debug_struct("InviteLink")
+            .field("version", version)
+            .field("circle", circle)
+            .field("relays", relays)
+            .field("pinned", pinned)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,1 +1,229 @@
-//! To be written.
+//! Keys: a member's identity, a device, a witness's vote, an invite. Secrets are wiped when dropped and are not shown
+//! by `Debug`. ed25519-dalek signs; who checks is in [`crate::verify`].
+//!
+//! A public key is checked when it is admitted, apart from the signature rule: canonical, torsion-free, not the
+//! neutral element. (Under ZIP-215 a small-order key "signs" anything.)
+
+use crate::bytes::{BoxKey, CircleId, DeviceId, Hash, InviteKey, MemberId, Signature, VoteKey};
+use crate::codec::encode;
+use crate::entry::{Admission, Invite, Invited, Role};
+use crate::hash::{context, hash};
+use crate::seal::{self, SealError};
+use alloc::vec::Vec;
+use core::fmt;
+use curve25519_dalek::edwards::CompressedEdwardsY;
+use curve25519_dalek::traits::IsIdentity;
+use ed25519_dalek::{Signer, SigningKey};
+use thiserror::Error;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+/// Why 32 bytes are not admitted as a public key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// No point of the curve.
+    #[error("the key is no point of the curve")]
+    NotAPoint,
+    /// A point, written in another way than the canonical one.
+    #[error("the key is not in canonical form")]
+    NotCanonical,
+    /// Of small order (the neutral element too), or with a part that is.
+    #[error("the key has a part of small order")]
+    SmallOrder,
+}
+
+/// Whether the bytes are admitted as an Ed25519 public key.
+///
+/// # Errors
+/// [`KeyError`], by the first rule broken.
+pub fn check_key(bytes: &[u8; 32]) -> Result<(), KeyError> {
+    let point = CompressedEdwardsY(*bytes).decompress().ok_or(KeyError::NotAPoint)?;
+    if point.compress().0 != *bytes {
+        return Err(KeyError::NotCanonical);
+    }
+    if point.is_identity() || !point.is_torsion_free() {
+        return Err(KeyError::SmallOrder);
+    }
+    Ok(())
+}
+
+/// Whether the bytes are admitted as an X25519 public key: one with which agreement gives a secret at all.
+///
+/// # Errors
+/// [`KeyError::NotCanonical`] or [`KeyError::SmallOrder`].
+pub fn check_box_key(key: &BoxKey) -> Result<(), KeyError> {
+    /// 2^255 − 19, little end first.
+    const P: [u8; 32] = {
+        let mut p = [0xff; 32];
+        p[0] = 0xed;
+        p[31] = 0x7f;
+        p
+    };
+    if key.0.iter().rev().ge(P.iter().rev()) {
+        return Err(KeyError::NotCanonical);
+    }
+    let any = x25519_dalek::StaticSecret::from([1; 32]);
+    if !any.diffie_hellman(&key.0.into()).was_contributory() {
+        return Err(KeyError::SmallOrder);
+    }
+    Ok(())
+}
+
+macro_rules! secrets {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $name(SigningKey);
+
+        // The signing key wipes itself.
+        impl ZeroizeOnDrop for $name {}
+
+        impl $name {
+            /// From the secret's 32 random bytes.
+            pub fn from_secret(secret: [u8; 32]) -> Self {
+                let secret = Zeroizing::new(secret);
+                $name(SigningKey::from_bytes(&secret))
+            }
+
+            /// The secret, for storing it.
+            pub fn secret(&self) -> Zeroizing<[u8; 32]> {
+                Zeroizing::new(self.0.to_bytes())
+            }
+
+            /// Signs the message, of which by our rules the hash under a context of its own is handed in.
+            pub fn sign(&self, message: &[u8]) -> Signature {
+                Signature(self.0.sign(message).to_bytes())
+            }
+
+            fn public(&self) -> [u8; 32] {
+                self.0.verifying_key().to_bytes()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+    )*};
+}
+
+secrets! {
+    /// A member's secret. It signs the enrolment of each device once and, for the founder, acts of authority.
+    Identity;
+    /// A device's secret: it signs the device's entries and is its identity in the network. Never used again by a
+    /// restored backup or a wiped tab.
+    DeviceKey;
+    /// A witness's voting secret, fresh at each promotion.
+    VoteSecret;
+}
+
+impl Identity {
+    /// The public key.
+    pub fn member(&self) -> MemberId {
+        MemberId(self.public())
+    }
+
+    /// Admits a device as this member's, by an invite if it is the member's first in the circle (and not the founder's).
+    pub fn admit(&self, circle: CircleId, device: &DeviceKey, role: Role, invited: Option<Invited>) -> Admission {
+        let box_key = device.box_key();
+        let signature = self.sign(&Admission::message(circle, device.id(), box_key, role));
+        Admission { member: self.member(), box_key, role, signature, invited }
+    }
+}
+
+impl DeviceKey {
+    /// The public key.
+    pub fn id(&self) -> DeviceId {
+        DeviceId(self.public())
+    }
+
+    /// The device's X25519 public key, whose secret is derived from this one.
+    pub fn box_key(&self) -> BoxKey {
+        let secret = Zeroizing::new(hash(context::DEVICE_BOX, &[self.0.as_bytes()]));
+        BoxKey(x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*secret)).to_bytes())
+    }
+}
+
+impl VoteSecret {
+    /// The public key.
+    pub fn key(&self) -> VoteKey {
+        VoteKey(self.public())
+    }
+}
+
+impl Admission {
+    /// What the member signs.
+    pub fn message(circle: CircleId, device: DeviceId, box_key: BoxKey, role: Role) -> [u8; 32] {
+        hash(context::ADMISSION, &[&circle.0, &encode(&(device, box_key, role))])
+    }
+}
+
+impl Invited {
+    /// What the invite's key signs.
+    pub fn message(circle: CircleId, member: MemberId, device: DeviceId) -> [u8; 32] {
+        hash(context::INVITED, &[&circle.0, &member.0, &device.0])
+    }
+}
+
+/// The secret that an invite's link carries. Signing key, sealing key and mailbox address come from it under separate
+/// contexts: who sees one learns nothing of the others.
+#[derive(Clone, ZeroizeOnDrop)]
+pub struct InviteSecret([u8; 32]);
+
+impl InviteSecret {
+    /// From 32 random bytes.
+    pub fn from_secret(secret: [u8; 32]) -> Self {
+        InviteSecret(secret)
+    }
+
+    /// The secret, for the link.
+    pub fn secret(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0)
+    }
+
+    /// The public key of the invite.
+    pub fn key(&self) -> InviteKey {
+        InviteKey(self.signing().verifying_key().to_bytes())
+    }
+
+    /// Where the parcel for newcomers waits.
+    pub fn address(&self) -> Hash {
+        Hash(hash(context::INVITE_ADDRESS, &[&self.0]))
+    }
+
+    /// Seals a parcel for whoever holds the link; `nonce` is random.
+    ///
+    /// # Errors
+    /// [`SealError::TooLong`].
+    pub fn seal(&self, nonce: [u8; 24], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        seal::seal(context::SEAL_PARCEL, &self.sealing(), nonce, &self.address().0, plain)
+    }
+
+    /// Opens such a parcel.
+    ///
+    /// # Errors
+    /// [`SealError`] if it was not sealed by this secret, or was changed.
+    pub fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        seal::open(context::SEAL_PARCEL, &self.sealing(), &self.address().0, sealed)
+    }
+
+    /// Lets a newcomer in.
+    pub fn invited(&self, circle: CircleId, member: MemberId, device: DeviceId, invite: Invite) -> Invited {
+        let signature = self.signing().sign(&Invited::message(circle, member, device));
+        Invited { invite, signature: Signature(signature.to_bytes()) }
+    }
+
+    fn signing(&self) -> SigningKey {
+        SigningKey::from_bytes(&Zeroizing::new(hash(context::INVITE_SIGN, &[&self.0])))
+    }
+
+    fn sealing(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(hash(context::INVITE_SEAL, &[&self.0]))
+    }
+}
+
+impl fmt::Debug for InviteSecret {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("InviteSecret(…)")
+    }
+}

@@ -8,6 +8,7 @@
 extern crate alloc;
 
 pub mod bytes;
+pub mod check;
 pub mod codec;
 pub mod dag;
 pub mod entry;

@@ -1,1 +1,270 @@
-//! To be written.
+//! Sealing: nonce ‖ commitment ‖ XChaCha20-Poly1305.
+//!
+//! Encryption key and commitment (32 bytes each) are the BLAKE3 XOF over key ‖ nonce, under a context for each use. The
+//! same nonce (24 random bytes) goes into XChaCha20. The commitment is compared first and in constant time: a plain AEAD
+//! can open to two texts under two keys, and two members would then read two different bodies in one entry.
+//!
+//! The plain text is padded (a byte 0x80, then zeros) until what is sealed has the length of a size class: 128, 256,
+//! 512 and 1,024 bytes, then each doubling in four steps (1,280, 1,536, 1,792, 2,048, 2,560 …) up to 65,536. So a length
+//! tells little, and padding costs less than a quarter above 1 KiB. Other lengths do not open.
+
+use crate::bytes::{CircleId, DeviceId, EntryId};
+use crate::codec::encode;
+use crate::entry::{Entry, Lane, MAX_BODY};
+use crate::hash::{context, expand, hash};
+use alloc::vec::Vec;
+use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Bytes of a nonce.
+pub const NONCE: usize = 24;
+const COMMITMENT: usize = 32;
+const TAG: usize = 16;
+/// What sealing adds at least: nonce, commitment, tag and one byte of padding.
+pub const OVERHEAD: usize = NONCE + COMMITMENT + TAG + 1;
+/// The longest text that a body can hold.
+pub const MAX_PLAIN: usize = MAX_BODY - OVERHEAD;
+/// The most bytes of a sealed reason.
+pub const MAX_REASON: usize = 1_024;
+/// The longest reason in bytes, before it is sealed.
+pub const MAX_REASON_PLAIN: usize = MAX_REASON - OVERHEAD;
+
+/// Why something is not sealed, or does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SealError {
+    /// The text does not fit.
+    #[error("{len} bytes, where at most {max} can be sealed")]
+    TooLong {
+        /// Its length.
+        len: usize,
+        /// The longest that fits.
+        max: usize,
+    },
+    /// What is to be opened has not the length of a size class.
+    #[error("{len} bytes are no size of a sealed body")]
+    Size {
+        /// Its length.
+        len: usize,
+    },
+    /// Sealed with another key.
+    #[error("sealed with another key")]
+    OtherKey,
+    /// Changed, or sealed for another place.
+    #[error("sealed for another place, or changed")]
+    Changed,
+    /// Opened, but not padded by the rule.
+    #[error("wrongly padded")]
+    Padding,
+}
+
+/// The key of one lane in one epoch.
+#[derive(Clone, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
+pub struct LaneKey([u8; 32]);
+
+impl LaneKey {
+    /// From 32 random bytes.
+    pub fn from_secret(secret: [u8; 32]) -> Self {
+        LaneKey(secret)
+    }
+
+    /// From epoch 0's state key: the circle's salt, by which the state's values are hidden in its root.
+    pub fn circle_salt(&self) -> [u8; 32] {
+        hash(context::CIRCLE_SALT, &[&self.0])
+    }
+}
+
+impl PartialEq for LaneKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for LaneKey {}
+
+impl fmt::Debug for LaneKey {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("LaneKey(…)")
+    }
+}
+
+/// The keys of one epoch that a node holds. Encoded only to be sealed, or stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneKeys {
+    /// The epoch: the id of the entry that starts it; epoch 0 is named by the circle's id.
+    pub epoch: EntryId,
+    /// For members and witnesses.
+    pub state: LaneKey,
+    /// For members; a witness that is no member has none.
+    pub talk: Option<LaneKey>,
+}
+
+impl LaneKeys {
+    /// The key of a lane, if at hand.
+    pub fn lane(&self, lane: Lane) -> Option<&LaneKey> {
+        match lane {
+            Lane::State => Some(&self.state),
+            Lane::Talk => self.talk.as_ref(),
+        }
+    }
+}
+
+/// Where a body stands, which it is sealed to: the associated data, in this order.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct BodyContext {
+    /// The circle.
+    pub circle: CircleId,
+    /// The entry's format.
+    pub version: u8,
+    /// The author.
+    pub device: DeviceId,
+    /// The entry's place in the author's chain.
+    pub seq: u64,
+    /// The author's entry before.
+    pub prev: EntryId,
+    /// Whose key seals it.
+    pub lane: Lane,
+    /// Which key of that lane.
+    pub epoch: EntryId,
+}
+
+impl BodyContext {
+    /// Where an entry's body stands.
+    pub fn of(circle: CircleId, entry: &Entry) -> Self {
+        let Entry { version, device, seq, prev, lane, epoch, .. } = *entry;
+        BodyContext { circle, version, device, seq, prev, lane, epoch }
+    }
+}
+
+/// Seals a body with its lane's key; `nonce` is random and never used again.
+///
+/// # Errors
+/// [`SealError::TooLong`] above [`MAX_PLAIN`].
+pub fn seal_body(at: &BodyContext, key: &LaneKey, nonce: [u8; NONCE], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+    seal(context::SEAL, &key.0, nonce, &encode(at), plain)
+}
+
+/// Opens an entry's body.
+///
+/// # Errors
+/// [`SealError`] if the key is another or anything was changed.
+pub fn open_body(circle: CircleId, entry: &Entry, key: &LaneKey, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    open(context::SEAL, &key.0, &encode(&BodyContext::of(circle, entry)), sealed)
+}
+
+/// Seals a transfer's reason with the talk key, to stand in the state body of the entry (device, seq).
+///
+/// # Errors
+/// [`SealError::TooLong`] above [`MAX_REASON_PLAIN`] bytes.
+pub fn seal_reason(
+    circle: CircleId,
+    device: DeviceId,
+    seq: u64,
+    talk: &LaneKey,
+    nonce: [u8; NONCE],
+    plain: &[u8],
+) -> Result<Vec<u8>, SealError> {
+    if plain.len() > MAX_REASON_PLAIN {
+        return Err(SealError::TooLong { len: plain.len(), max: MAX_REASON_PLAIN });
+    }
+    seal(context::SEAL_REASON, &talk.0, nonce, &encode(&(circle, device, seq)), plain)
+}
+
+/// Opens a transfer's reason.
+///
+/// # Errors
+/// [`SealError`] if the key or the place is another, or anything was changed.
+pub fn open_reason(
+    circle: CircleId,
+    device: DeviceId,
+    seq: u64,
+    talk: &LaneKey,
+    sealed: &[u8],
+) -> Result<Vec<u8>, SealError> {
+    open(context::SEAL_REASON, &talk.0, &encode(&(circle, device, seq)), sealed)
+}
+
+/// The smallest size class of at least `len` bytes.
+pub fn size_class(len: usize) -> Option<usize> {
+    match len {
+        0..=128 => Some(128),
+        129..=1_024 => Some(len.next_power_of_two()),
+        1_025..=MAX_BODY => Some(len.next_multiple_of(len.next_power_of_two() / 8)),
+        _ => None,
+    }
+}
+
+/// Seals under the context and key, to the associated data.
+pub(crate) fn seal(
+    context: &str,
+    key: &[u8; 32],
+    nonce: [u8; NONCE],
+    to: &[u8],
+    plain: &[u8],
+) -> Result<Vec<u8>, SealError> {
+    let too_long = SealError::TooLong { len: plain.len(), max: MAX_PLAIN };
+    let class = plain.len().checked_add(OVERHEAD).and_then(size_class).ok_or(too_long)?;
+    let keys = Keys::derive(context, key, &nonce);
+    let mut sealed = Vec::with_capacity(class);
+    sealed.extend_from_slice(&nonce);
+    sealed.extend_from_slice(&keys.commitment);
+    sealed.extend_from_slice(plain);
+    sealed.push(0x80);
+    sealed.resize(class - TAG, 0);
+    let text = &mut sealed[NONCE + COMMITMENT..];
+    let tag = keys.cipher().encrypt_inout_detached(&nonce.into(), to, text.into()).map_err(|_| too_long)?;
+    sealed.extend_from_slice(&tag);
+    Ok(sealed)
+}
+
+/// Opens what was sealed under the context and key, to the associated data.
+pub(crate) fn open(context: &str, key: &[u8; 32], to: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    if size_class(sealed.len()) != Some(sealed.len()) {
+        return Err(SealError::Size { len: sealed.len() });
+    }
+    let mut nonce = [0; NONCE];
+    let mut tag = [0; TAG];
+    let (head, rest) = sealed.split_at(NONCE + COMMITMENT);
+    let (text, end) = rest.split_at(rest.len() - TAG);
+    let (front, commitment) = head.split_at(NONCE);
+    nonce.copy_from_slice(front);
+    tag.copy_from_slice(end);
+
+    let keys = Keys::derive(context, key, &nonce);
+    if !bool::from(keys.commitment.as_slice().ct_eq(commitment)) {
+        return Err(SealError::OtherKey);
+    }
+    let mut plain = text.to_vec();
+    keys.cipher()
+        .decrypt_inout_detached(&nonce.into(), to, plain.as_mut_slice().into(), &tag.into())
+        .map_err(|_| SealError::Changed)?;
+    let end = plain.iter().rposition(|byte| *byte != 0).filter(|at| plain[*at] == 0x80).ok_or(SealError::Padding)?;
+    plain.truncate(end);
+    Ok(plain)
+}
+
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct Keys {
+    encryption: [u8; 32],
+    commitment: [u8; COMMITMENT],
+}
+
+impl Keys {
+    fn derive(context: &str, key: &[u8; 32], nonce: &[u8; NONCE]) -> Self {
+        let mut both = [0; 32 + COMMITMENT];
+        expand(context, &[key, nonce], &mut both);
+        let mut keys = Keys { encryption: [0; 32], commitment: [0; COMMITMENT] };
+        keys.encryption.copy_from_slice(&both[..32]);
+        keys.commitment.copy_from_slice(&both[32..]);
+        both.zeroize();
+        keys
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new((&self.encryption).into())
+    }
+}

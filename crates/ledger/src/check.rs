@@ -1,0 +1,272 @@
+//! What can be said of an entry by itself: its form and its signatures. Whether it is *admitted* depends on others, and
+//! is the DAG's to say.
+//!
+//! Form is checked first, for it is cheap; then all signatures of a batch at once, under the one rule of
+//! [`crate::verify`].
+
+use crate::bytes::{CircleId, DeviceId, EntryId, Signature};
+use crate::entry::{Admission, Entry, Invited, Lane, MAX_APPROVES, MAX_BODY, Packed, VERSION, hash_body};
+use crate::keys::{KeyError, check_box_key, check_key};
+use crate::verify::{Claim, verify, verify_batch};
+use alloc::vec::Vec;
+use thiserror::Error;
+
+/// The most branches of one device that an entry approves.
+const MAX_BRANCHES: usize = 2;
+
+/// Whose signature an entry bears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// The author's, over the entry's id.
+    Device,
+    /// The member's, over the admission.
+    Member,
+    /// The invite's, over the newcomer.
+    Invite,
+    /// The issuer's, over the invite.
+    Issuer,
+}
+
+/// Why an entry is refused for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// Of a format that this code does not know.
+    #[error("version {0} of entries is unknown")]
+    Version(u8),
+    /// Too many approved heads.
+    #[error("{0} heads approved, where at most {MAX_APPROVES} are allowed")]
+    TooManyApproved(usize),
+    /// The approved heads are not sorted, or one is there twice.
+    #[error("the approved heads are not sorted")]
+    ApprovesUnsorted,
+    /// More than two heads of one device.
+    #[error("more than two heads of {0:?} approved")]
+    TooManyBranches(DeviceId),
+    /// A head of the author's own.
+    #[error("an entry approves its own device")]
+    ApprovesItself,
+    /// Before the first entry is the genesis, and only there.
+    #[error("the entry before seq {0} is misnamed")]
+    Prev(u64),
+    /// The first entry is sealed with epoch 0's key.
+    #[error("the first entry of a device is not of epoch 0")]
+    Epoch,
+    /// The first entry's checkpoint is the genesis, and height 0 is no other.
+    #[error("the checkpoint at height {0} is misnamed")]
+    Checkpoint(u64),
+    /// The first entry bears an admission, and no other.
+    #[error("an admission is missing, or misplaced, at seq {0}")]
+    Admission(u64),
+    /// A key of the admission may not be one.
+    #[error("a key of the admission: {0}")]
+    Key(KeyError),
+    /// An invite for nobody.
+    #[error("the invite is for no newcomer")]
+    InviteForNobody,
+    /// A body longer than any may be.
+    #[error("a body of {0} bytes, where at most {MAX_BODY} are allowed")]
+    BodyTooLong(u64),
+    /// The body is not the one that was signed.
+    #[error("the body is not the one that was signed")]
+    OtherBody,
+    /// A state body is never erased.
+    #[error("the state body is missing")]
+    BodyMissing,
+    /// A signature does not hold.
+    #[error("the signature of {0:?} does not hold")]
+    Signature(Signer),
+    /// The author's device is not admitted, and its admission does not lead back to the genesis.
+    #[error("the device {0:?} is not admitted")]
+    NotAdmitted(DeviceId),
+    /// The entry before it, or one that it approves, is not where it says.
+    #[error("a parent of the entry is not where the entry says")]
+    Parent,
+    /// No room among those that wait for their ancestors.
+    #[error("too many entries wait for their ancestors")]
+    WaitingFull,
+}
+
+/// An entry whose form and signatures were checked. There is no other way to make one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    packed: Packed,
+    id: EntryId,
+}
+
+impl Checked {
+    /// The entry's id.
+    pub fn id(&self) -> EntryId {
+        self.id
+    }
+
+    /// The entry.
+    pub fn entry(&self) -> &Entry {
+        &self.packed.signed.entry
+    }
+
+    /// The entry with signature and body.
+    pub fn packed(&self) -> &Packed {
+        &self.packed
+    }
+
+    /// The entry with signature and body.
+    pub fn into_packed(self) -> Packed {
+        self.packed
+    }
+}
+
+/// Checks one entry.
+///
+/// # Errors
+/// [`Refused`], by the first rule broken.
+pub fn check(circle: CircleId, packed: Packed) -> Result<Checked, Refused> {
+    let checked = check_form(circle, packed)?;
+    for signed in signatures(circle, &checked) {
+        if !verify(&signed.key, &signed.message, &signed.signature) {
+            return Err(Refused::Signature(signed.by));
+        }
+    }
+    Ok(checked)
+}
+
+/// Checks many entries, their signatures all at once: for each what [`check`] says of it, in the same order.
+pub fn check_batch(circle: CircleId, packed: Vec<Packed>) -> Vec<Result<Checked, Refused>> {
+    let formed: Vec<_> = packed.into_iter().map(|packed| check_form(circle, packed)).collect();
+    let mut all = Vec::with_capacity(formed.len());
+    let mut owners = Vec::with_capacity(formed.len());
+    for (at, checked) in formed.iter().enumerate() {
+        for signed in checked.iter().flat_map(|checked| signatures(circle, checked)) {
+            all.push(signed);
+            owners.push(at);
+        }
+    }
+    let claims: Vec<_> = all
+        .iter()
+        .map(|signed| Claim { key: &signed.key, signature: &signed.signature, message: &signed.message })
+        .collect();
+    let mut results = formed;
+    for ((holds, signed), at) in verify_batch(&claims).into_iter().zip(&all).zip(owners) {
+        if !holds && results[at].is_ok() {
+            results[at] = Err(Refused::Signature(signed.by));
+        }
+    }
+    results
+}
+
+/// A signature to check, and whose it should be.
+struct SignedBy {
+    by: Signer,
+    key: [u8; 32],
+    message: [u8; 32],
+    signature: Signature,
+}
+
+/// Every signature that an entry bears.
+fn signatures(circle: CircleId, checked: &Checked) -> impl Iterator<Item = SignedBy> {
+    let Entry { device, ref admission, .. } = *checked.entry();
+    let own = SignedBy {
+        by: Signer::Device,
+        key: device.0,
+        message: checked.id.0,
+        signature: checked.packed.signed.signature,
+    };
+    let member = admission.as_ref().map(|admission| SignedBy {
+        by: Signer::Member,
+        key: admission.member.0,
+        message: Admission::message(circle, device, admission.box_key, admission.role),
+        signature: admission.signature,
+    });
+    let invited = admission.as_ref().and_then(|admission| Some((admission.member, admission.invited.as_ref()?)));
+    let newcomer = invited.map(|(member, invited)| SignedBy {
+        by: Signer::Invite,
+        key: invited.invite.key.0,
+        message: Invited::message(circle, member, device),
+        signature: invited.signature,
+    });
+    let issuer = invited.map(|(_, Invited { invite, .. })| SignedBy {
+        by: Signer::Issuer,
+        key: invite.issuer.0,
+        message: invite.message(circle),
+        signature: invite.signature,
+    });
+    [Some(own), member, newcomer, issuer].into_iter().flatten()
+}
+
+/// Checks everything but the signatures, and names the entry.
+fn check_form(circle: CircleId, packed: Packed) -> Result<Checked, Refused> {
+    let entry = &packed.signed.entry;
+    if entry.version != VERSION {
+        return Err(Refused::Version(entry.version));
+    }
+    check_approves(entry)?;
+    check_place(circle, entry)?;
+    check_body(entry, packed.body.as_deref())?;
+    check_admission(entry)?;
+    let id = entry.id(circle);
+    Ok(Checked { packed, id })
+}
+
+fn check_approves(entry: &Entry) -> Result<(), Refused> {
+    let approves = &entry.approves;
+    if approves.len() > MAX_APPROVES {
+        return Err(Refused::TooManyApproved(approves.len()));
+    }
+    if !approves.is_sorted_by(|one, next| one < next) {
+        return Err(Refused::ApprovesUnsorted);
+    }
+    if approves.iter().any(|head| head.device == entry.device) {
+        return Err(Refused::ApprovesItself);
+    }
+    // They are sorted by device: three of one stand side by side.
+    match approves.windows(MAX_BRANCHES + 1).find(|heads| heads[0].device == heads[MAX_BRANCHES].device) {
+        Some(heads) => Err(Refused::TooManyBranches(heads[0].device)),
+        None => Ok(()),
+    }
+}
+
+fn check_place(circle: CircleId, entry: &Entry) -> Result<(), Refused> {
+    let first = entry.seq == 0;
+    if first != (entry.prev == circle.into()) {
+        return Err(Refused::Prev(entry.seq));
+    }
+    if first && entry.epoch != circle.into() {
+        return Err(Refused::Epoch);
+    }
+    let at_genesis = entry.checkpoint.height == 0;
+    if at_genesis != (entry.checkpoint.hash.0 == circle.0) || first && !at_genesis {
+        return Err(Refused::Checkpoint(entry.checkpoint.height));
+    }
+    if first != entry.admission.is_some() {
+        return Err(Refused::Admission(entry.seq));
+    }
+    Ok(())
+}
+
+fn check_body(entry: &Entry, body: Option<&[u8]>) -> Result<(), Refused> {
+    if entry.body_len as usize > MAX_BODY {
+        return Err(Refused::BodyTooLong(entry.body_len.into()));
+    }
+    match body {
+        None if entry.lane == Lane::State => Err(Refused::BodyMissing),
+        None => Ok(()),
+        Some(body) if body.len() != entry.body_len as usize => Err(Refused::OtherBody),
+        Some(body) if hash_body(body) != entry.body_hash => Err(Refused::OtherBody),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Keys are checked where they are admitted: later entries of a device add none.
+fn check_admission(entry: &Entry) -> Result<(), Refused> {
+    let Some(admission) = &entry.admission else { return Ok(()) };
+    check_key(&entry.device.0).map_err(Refused::Key)?;
+    check_key(&admission.member.0).map_err(Refused::Key)?;
+    check_box_key(&admission.box_key).map_err(Refused::Key)?;
+    if let Some(Invited { invite, .. }) = &admission.invited {
+        check_key(&invite.key.0).map_err(Refused::Key)?;
+        check_key(&invite.issuer.0).map_err(Refused::Key)?;
+        if invite.uses == 0 {
+            return Err(Refused::InviteForNobody);
+        }
+    }
+    Ok(())
+}
