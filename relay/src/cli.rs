@@ -1,0 +1,119 @@
+//! The command line.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use axum::http::Uri;
+use clap::Parser;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+use crate::tls::TlsFiles;
+
+/// A relay for ledgerno: hands out the page, introduces browsers to each other, and keeps sealed entries for friends
+/// who are away.
+#[derive(Debug, Parser)]
+#[command(name = "ledgerno-relay", version)]
+pub struct Cli {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = listen)]
+    pub listen: SocketAddr,
+    /// Where keys and entries are kept [default: $XDG_DATA_HOME/ledgerno or ~/.local/share/ledgerno]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The address by which others reach this relay; invites carry it
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<PublicUrl>,
+    /// The certificate chain, as PEM; read at start
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Believe X-Forwarded-For of peers on this machine or its private network
+    #[arg(long)]
+    pub behind_proxy: bool,
+    /// What to log on stderr: error, warn, info, debug or trace, or a list like `info,libp2p=debug`
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log)]
+    pub log: Targets,
+}
+
+impl Cli {
+    /// Certificate and key, if both are given.
+    pub fn tls(&self) -> Option<TlsFiles> {
+        Some(TlsFiles { cert: self.tls_cert.clone()?, key: self.tls_key.clone()? })
+    }
+
+    /// The data folder: what was asked for, or the user's own. `None`: there is no home to put it in.
+    pub fn data_folder(&self, variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let by_user = || {
+            let data = set("XDG_DATA_HOME").filter(|path| path.is_absolute());
+            data.or_else(|| set("LOCALAPPDATA")).or_else(|| Some(set("HOME")?.join(".local/share")))
+        };
+        self.data.clone().or_else(|| by_user().map(|folder| folder.join("ledgerno")))
+    }
+}
+
+/// The address by which others reach the relay, as `scheme://host[:port]/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+impl PublicUrl {
+    /// With its closing slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why it is no public URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// It is no URL of the web.
+    #[error("write it as http://HOST:PORT/ or https://HOST/")]
+    NotHttp,
+    /// The relay answers at `/` only.
+    #[error("it must be the root of its host, without path, query or `#`")]
+    NotRoot,
+    /// It is longer than an invite carries.
+    #[error("it is longer than {MAX_URL} characters")]
+    TooLong,
+}
+
+/// What an invite carries of a relay's URL at most, bytes.
+const MAX_URL: usize = 200;
+
+impl std::str::FromStr for PublicUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        if text.contains('#') {
+            return Err(UrlError::NotRoot);
+        }
+        let uri: Uri = text.parse().map_err(|_| UrlError::NotHttp)?;
+        let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(UrlError::NotHttp);
+        };
+        if authority.host().is_empty() || authority.as_str().contains('@') {
+            return Err(UrlError::NotHttp);
+        }
+        if uri.path() != "/" || uri.query().is_some() {
+            return Err(UrlError::NotRoot);
+        }
+        let url = format!("{scheme}://{authority}/");
+        if url.len() > MAX_URL { Err(UrlError::TooLong) } else { Ok(Self(url)) }
+    }
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().map_err(|error| format!("write it as ADDR:PORT ({error})"))?;
+    found.into_iter().next().ok_or_else(|| "this name has no address".to_owned())
+}
+
+/// One level for ourselves; the libraries below stay quiet unless they are named.
+fn log(text: &str) -> Result<Targets, String> {
+    let wrong = || "use error, warn, info, debug or trace, or a list like `info,libp2p=debug`".to_owned();
+    match text.parse::<LevelFilter>() {
+        Ok(level) => Ok(Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("ledgerno", level)),
+        Err(_) => text.parse().map_err(|_| wrong()),
+    }
+}
