@@ -1,0 +1,93 @@
+// Finds a Chromium, or installs it where that needs nobody's permission, and says how the tests start it.
+
+import { execFileSync } from 'node:child_process';
+import { accessSync, constants, readFileSync, readdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome', 'microsoft-edge'];
+const PLACES = [
+  '/usr/lib/chromium/chromium',
+  '/snap/bin/chromium',
+  '/opt/google/chrome/chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  join(process.env.PROGRAMFILES ?? 'C:\\Program Files', 'Google\\Chrome\\Application\\chrome.exe'),
+];
+
+const isRoot = process.getuid?.() === 0;
+
+/** Nothing of these reaches out or draws by hardware; as root Chromium's sandbox refuses to start. */
+export const FLAGS = [
+  ...(isRoot ? ['--no-sandbox'] : []),
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/**
+ * The path of a Chromium. Throws one line saying what to install if there is none.
+ * @returns {string}
+ */
+export function findChromium() {
+  const named = process.env.CHROMIUM;
+  if (named) {
+    if (!runs(named)) throw new Error(`CHROMIUM names ${named}, which is no program.`);
+    return named;
+  }
+  const found = search();
+  if (found) return found;
+  if (isRoot && isDebian()) {
+    installOnDebian();
+    const installed = search();
+    if (installed) return installed;
+  }
+  throw new Error('Install Chromium or Google Chrome for the browser tests, or name one by CHROMIUM=/path/to/it.');
+}
+
+function search() {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
+  const suffix = process.platform === 'win32' ? '.exe' : '';
+  const inPath = folders.flatMap((folder) => NAMES.map((name) => join(folder, name + suffix)));
+  return [...inPath, ...PLACES, ...ofPlaywright()].find(runs);
+}
+
+/** What somebody installed by Playwright's own command, newest first. */
+function ofPlaywright() {
+  const cache = process.env.PLAYWRIGHT_BROWSERS_PATH ?? join(homedir(), '.cache/ms-playwright');
+  try {
+    const versions = readdirSync(cache).filter((name) => /^chromium-\d+$/.test(name));
+    return versions.sort().reverse().map((version) => join(cache, version, 'chrome-linux/chrome'));
+  } catch {
+    return []; // no such folder: nothing was installed that way
+  }
+}
+
+/** @param {string} path */
+function runs(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isDebian() {
+  try {
+    return /^ID="?debian"?$/m.test(readFileSync('/etc/os-release', 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+function installOnDebian() {
+  console.error('Installing Chromium by apt-get');
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const options = { env, stdio: /** @type {const} */ (['ignore', 2, 2]) };
+  execFileSync('apt-get', ['update', '-q'], options);
+  execFileSync('apt-get', ['install', '-q', '-y', 'chromium'], options);
+}

@@ -1,0 +1,86 @@
+// The real relay as a child process.
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { DEADLINE } from './wait.mjs';
+
+const LOG_KEPT = 64 * 1024;
+
+/** Relays that a failed test left running end with this process. */
+const running = new Set();
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
+/** A new folder for a relay's data or a browser's profile. */
+export function freshFolder(name = 'data') {
+  return mkdtempSync(join(tmpdir(), `ledgerno-${name}-`));
+}
+
+/**
+ * Starts `ledgerno-relay` and waits until it says where it is.
+ * @param {{ dataDir?: string, port?: number, args?: string[], env?: Record<string, string> }} [options] port 0: any free one
+ */
+export async function startRelay({ dataDir = freshFolder(), port = 0, args = [], env = {} } = {}) {
+  const program = process.env.LEDGERNO_RELAY;
+  if (!program) throw new Error('LEDGERNO_RELAY names the relay: run the tests by `npm test -- --only e2e`.');
+  const child = spawn(program, ['--listen', `127.0.0.1:${port}`, '--data', dataDir, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  running.add(child);
+  const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
+  exited.then(() => running.delete(child));
+
+  let log = '';
+  const lines = await new Promise((resolve, reject) => {
+    const fail = (why) => reject(new Error(`The relay ${why}. It said:\n${log}`));
+    const timer = setTimeout(() => fail(`is not ready after ${DEADLINE} ms`), DEADLINE);
+    const read = (chunk) => {
+      log = (log + chunk).slice(-LOG_KEPT);
+      const owner = /^owner: (\S+)$/m.exec(log)?.[1];
+      const page = /^page: (\S+)$/m.exec(log)?.[1];
+      if (owner && page) {
+        clearTimeout(timer);
+        resolve({ owner, page });
+      }
+    };
+    child.stdout.setEncoding('utf8').on('data', read);
+    child.stderr.setEncoding('utf8').on('data', read);
+    child.once('error', (error) => fail(`does not start: ${error.message}`));
+    child.once('exit', (code, signal) => fail(`ended (${signal ?? code})`));
+  });
+  const url = new URL(lines.page);
+  const used = port || Number(url.port || 80);
+
+  return {
+    /** The owner's URL, its token after `#`. */
+    owner: lines.owner,
+    /** The page's URL. */
+    page: lines.page,
+    /** `http://host:port`, without a slash at the end. */
+    url: url.origin,
+    port: used,
+    dataDir,
+    pid: child.pid,
+    /** What it printed last. */
+    log: () => log,
+    /** Ends it by a signal and waits; answers how it ended. */
+    async kill(signal = 'SIGKILL') {
+      child.kill(signal);
+      return exited;
+    },
+    /** Ends it as Ctrl-C does. */
+    async stop() {
+      child.kill('SIGINT');
+      return exited;
+    },
+    /** Kills it if it runs, and starts another with the same data on the same port. */
+    async restart(more = {}) {
+      child.kill('SIGKILL');
+      await exited;
+      return startRelay({ dataDir, port: used, args, env, ...more });
+    },
+  };
+}
