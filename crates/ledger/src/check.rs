@@ -27,7 +27,7 @@ pub enum Signer {
     Issuer,
 }
 
-/// Why an entry is refused for ever.
+/// Why an entry is refused: by itself ([`check`]) or among the others (the last four).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Refused {
     /// Of a format that this code does not know.
@@ -75,13 +75,16 @@ pub enum Refused {
     /// A signature does not hold.
     #[error("the signature of {0:?} does not hold")]
     Signature(Signer),
-    /// The author's device is not admitted, and its admission does not lead back to the genesis.
+    /// The author's device is not admitted: its admission does not lead back to the genesis.
     #[error("the device {0:?} is not admitted")]
     NotAdmitted(DeviceId),
     /// The entry before it, or one that it approves, is not where it says.
     #[error("a parent of the entry is not where the entry says")]
     Parent,
-    /// No room among those that wait for their ancestors.
+    /// More devices came by the invite than it may bring.
+    #[error("the invite is used up")]
+    InviteUsedUp,
+    /// No room among those that wait for their ancestors; it may come again later.
     #[error("too many entries wait for their ancestors")]
     WaitingFull,
 }

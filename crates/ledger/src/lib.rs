@@ -14,6 +14,8 @@ pub mod dag;
 pub mod entry;
 pub mod genesis;
 pub mod hash;
+#[cfg(any(test, feature = "hostile"))]
+pub mod hostile;
 pub mod invite;
 pub mod keys;
 pub mod merkle;
