@@ -24,6 +24,8 @@ mod log;
 mod memory;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod redb;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;
 
 pub use memory::Memory;
 
@@ -115,23 +117,25 @@ impl Batch {
         self.log.is_empty() && self.records.is_empty()
     }
 
+    /// Bytes of all items and values.
+    fn bytes(&self) -> usize {
+        let log = self.log.iter().map(Bytes::len).sum::<usize>();
+        log + self.records.iter().filter_map(|(_, value)| value.as_ref().map(Bytes::len)).sum::<usize>()
+    }
+
     /// Refuses what is over a bound, before anything of it is written.
     fn check(&self) -> Result<(), StoreError> {
         let within = |what, len, max| if len <= max { Ok(()) } else { Err(StoreError::TooLarge { what, len, max }) };
         within("items in a batch", self.log.len(), MAX_BATCH_ITEMS)?;
         within("records in a batch", self.records.len(), MAX_BATCH_ITEMS)?;
-        let mut total = 0usize;
         for item in &self.log {
             within("a log item's bytes", item.len(), MAX_ITEM)?;
-            total += item.len();
         }
         for (key, value) in &self.records {
             check_name(key)?;
-            let len = value.as_ref().map_or(0, Bytes::len);
-            within("a record's bytes", len, MAX_RECORD)?;
-            total = total.saturating_add(len);
+            within("a record's bytes", value.as_ref().map_or(0, Bytes::len), MAX_RECORD)?;
         }
-        within("a batch's bytes", total, MAX_BATCH)
+        within("a batch's bytes", self.bytes(), MAX_BATCH)
     }
 }
 

@@ -1,0 +1,117 @@
+//! What a node remembers beside its circles' logs: who it is and which circles it is in.
+
+use crate::error::NodeError;
+use crate::store::{Batch, Loaded};
+use bytes::Bytes;
+use ledgerno_engine::Keyring;
+use ledgerno_ledger::bytes::CircleId;
+use ledgerno_ledger::codec;
+use ledgerno_ledger::genesis::Genesis;
+use ledgerno_ledger::invite::RelayAddress;
+use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
+use ledgerno_ledger::seal::LaneKeys;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The space of the device itself.
+pub const SPACE: &str = "profile";
+const IDENTITY: &str = "identity";
+const DEVICE: &str = "device";
+const CIRCLE: &str = "circle-";
+/// The most bytes of a circle's record.
+const MAX_RECORD: usize = 16 * 1024;
+
+/// A circle that this node is in, or keeps.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CircleRecord {
+    /// The genesis, encoded.
+    pub genesis: Vec<u8>,
+    /// The lane keys; a relay has none.
+    pub keys: Option<LaneKeys>,
+    /// The vote's secret, at a witness.
+    pub vote: Option<[u8; 32]>,
+    /// The relays that keep the circle.
+    pub relays: Vec<RelayAddress>,
+}
+
+/// Who this node is.
+#[derive(Clone)]
+pub struct Profile {
+    /// The member's secret.
+    pub identity: [u8; 32],
+    /// The device's secret.
+    pub device: [u8; 32],
+    /// Its circles.
+    pub circles: BTreeMap<CircleId, CircleRecord>,
+}
+
+impl CircleRecord {
+    /// The genesis.
+    ///
+    /// # Errors
+    /// When the record is damaged.
+    pub fn genesis(&self) -> Result<Genesis, NodeError> {
+        Genesis::decode(&self.genesis).map_err(|_| NodeError::Record(CIRCLE.to_owned()))
+    }
+
+    /// The lane keys as a ring.
+    pub fn keyring(&self, circle: CircleId) -> Option<Keyring> {
+        self.keys.clone().map(|keys| Keyring::new(circle, keys))
+    }
+
+    /// The vote.
+    pub fn vote(&self) -> Option<VoteSecret> {
+        self.vote.map(VoteSecret::from_secret)
+    }
+}
+
+impl Profile {
+    /// A new person on a new device.
+    ///
+    /// # Errors
+    /// Without randomness.
+    pub fn new() -> Result<Self, NodeError> {
+        Ok(Profile { identity: crate::rt::random()?, device: crate::rt::random()?, circles: BTreeMap::new() })
+    }
+
+    /// What was stored, or none if nothing was.
+    ///
+    /// # Errors
+    /// When a record is damaged: then nothing must be written over it.
+    pub fn restore(loaded: &Loaded) -> Result<Option<Self>, NodeError> {
+        if loaded.records.is_empty() {
+            return Ok(None);
+        }
+        let secret = |name: &str| {
+            let bytes = loaded.records.get(name).and_then(|bytes| <[u8; 32]>::try_from(&bytes[..]).ok());
+            bytes.ok_or_else(|| NodeError::Record(name.to_owned()))
+        };
+        let mut profile = Profile { identity: secret(IDENTITY)?, device: secret(DEVICE)?, circles: BTreeMap::new() };
+        for (name, bytes) in loaded.records.iter().filter(|(name, _)| name.starts_with(CIRCLE)) {
+            let record: CircleRecord = codec::decode(bytes, MAX_RECORD).map_err(|_| NodeError::Record(name.clone()))?;
+            profile.circles.insert(record.genesis()?.id(), record);
+        }
+        Ok(Some(profile))
+    }
+
+    /// The person's identity.
+    pub fn identity(&self) -> Identity {
+        Identity::from_secret(self.identity)
+    }
+
+    /// The device's key.
+    pub fn device(&self) -> DeviceKey {
+        DeviceKey::from_secret(self.device)
+    }
+
+    /// What makes the person and the device durable.
+    pub fn batch(&self) -> Batch {
+        let record = |name: &str, secret: &[u8; 32]| (name.to_owned(), Some(Bytes::copy_from_slice(secret)));
+        Batch { log: Vec::new(), records: vec![record(IDENTITY, &self.identity), record(DEVICE, &self.device)] }
+    }
+}
+
+/// What makes a circle durable in the profile.
+pub fn circle_batch(circle: CircleId, record: &CircleRecord) -> Batch {
+    Batch { log: Vec::new(), records: vec![(format!("{CIRCLE}{circle}"), Some(codec::encode(record).into()))] }
+}
