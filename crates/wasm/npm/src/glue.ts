@@ -1,0 +1,81 @@
+/** The seam to crates/wasm: what `WasmNode` must look like, and how it is loaded. */
+import type {
+  Change,
+  CircleInfo,
+  CircleView,
+  EntryView,
+  InvitePreview,
+  InviteView,
+  Progress,
+  RelayInfo,
+} from './types';
+import { LedgernoError } from './error';
+
+/** Every method throws (or rejects with) `{code: ErrorCode, facts}`. */
+export interface WasmNode {
+  circles(): CircleInfo[];
+  startCircle(name: string, yourName: string, token: string): Promise<string>;
+  preview(inviteToken: string): Promise<InvitePreview>;
+  join(inviteToken: string, yourName: string): Promise<string>;
+  circle(id: string): CircleView;
+  timeline(id: string, limit: number): EntryView[];
+  post(id: string, text: string): Promise<string>;
+  thank(id: string, to: string, amount: number, reason: string): Promise<string>;
+  invite(id: string, uses: number, days: number): Promise<InviteView>;
+  exportIdentity(): Promise<string>;
+  importIdentity(text: string): Promise<void>;
+  close(): Promise<void>;
+  free?(): void;
+}
+
+export interface WasmNodeClass {
+  open(options: WasmOpenOptions): Promise<WasmNode>;
+}
+
+export interface WasmOpenOptions {
+  relay: RelayInfo | undefined;
+  /** Invite links are this address, `#/join/` and the token. */
+  page: string;
+  /** May be called from within any other call: it only notes that something changed. */
+  onChange: (what: Change) => void;
+  onProgress: (step: 'store' | 'connect') => void;
+}
+
+/** Brotli's ratio on this module; a browser reports the packed length but counts unpacked bytes. */
+const PACKED_RATIO = 3;
+
+let loading: Promise<WasmNodeClass> | undefined;
+
+/** Loads the module once, however often a node is opened in this page. */
+export function loadWasm(onProgress: (progress: Progress) => void): Promise<WasmNodeClass> {
+  loading ??= load(onProgress).catch((error: unknown) => {
+    loading = undefined;
+    throw error;
+  });
+  return loading;
+}
+
+async function load(onProgress: (progress: Progress) => void): Promise<WasmNodeClass> {
+  const url = new URL('../pkg/ledgerno_wasm_bg.wasm', import.meta.url);
+  const [{ default: init, WasmNode }, response] = await Promise.all([import('#wasm'), download(url, onProgress)]);
+  await init({ module_or_path: response });
+  return WasmNode;
+}
+
+async function download(url: URL, onProgress: (progress: Progress) => void): Promise<Response> {
+  onProgress({ step: 'download', loaded: 0 });
+  const response = await fetch(url).catch(() => undefined);
+  if (!response?.ok || !response.body) throw new LedgernoError('relay-unreachable', { url: url.host });
+
+  const length = Number(response.headers.get('content-length')) || undefined;
+  const total = length && length * (response.headers.has('content-encoding') ? PACKED_RATIO : 1);
+  let loaded = 0;
+  const counter = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, out) {
+      loaded += chunk.length;
+      onProgress({ step: 'download', loaded, total: total && Math.max(total, loaded) });
+      out.enqueue(chunk);
+    },
+  });
+  return new Response(response.body.pipeThrough(counter), { headers: { 'content-type': 'application/wasm' } });
+}

@@ -1,0 +1,151 @@
+import { claimProfile, type Claim } from './claim';
+import { LedgernoError } from './error';
+import { loadWasm, type WasmNode } from './glue';
+import type {
+  Change,
+  CircleInfo,
+  CircleView,
+  EntryView,
+  InvitePreview,
+  InviteView,
+  Progress,
+  RelayInfo,
+} from './types';
+
+export interface OpenOptions {
+  relay?: RelayInfo;
+  /** The address that invite links begin with; by default where this page came from. */
+  page?: string;
+  /** Read the views again. Never called within one of this node's own calls. */
+  onChange: (what: Change) => void;
+  onProgress?: (progress: Progress) => void;
+  /** Another tab became the node of this profile; this one is closed. */
+  onTakenOver?: () => void;
+  /** Become the node even if another tab is. Without it `open` throws `other-tab` then. */
+  takeOver?: boolean;
+}
+
+export const INVITE_USES = 10;
+export const INVITE_DAYS = 7;
+
+/** A node in this page. Every method throws `LedgernoError`. */
+export class Node {
+  readonly #wasm: WasmNode;
+  readonly #claim: Claim;
+  #closing: Promise<void> | undefined;
+
+  private constructor(wasm: WasmNode, claim: Claim) {
+    this.#wasm = wasm;
+    this.#claim = claim;
+  }
+
+  /** Claims the profile, opens its store and starts to connect. Throws `other-tab` if another tab is the node. */
+  static async open(options: OpenOptions): Promise<Node> {
+    const onProgress = options.onProgress ?? (() => {});
+    let takenOver = false;
+    let opening: Promise<Node> | undefined;
+    const onTakenOver = async () => {
+      takenOver = true;
+      // A store half opened is waited for: only a closed node gives the profile up.
+      const node = await opening?.catch(() => undefined);
+      await node?.close();
+      options.onTakenOver?.();
+    };
+
+    const loading = loadWasm(onProgress);
+    loading.catch(() => {}); // awaited below, after the claim
+    const claim = await claimProfile({ takeOver: options.takeOver, onTakenOver });
+    if (!claim) throw new LedgernoError('other-tab');
+
+    opening = (async () => {
+      const wasm = await (await loading).open({
+        relay: options.relay,
+        page: options.page ?? `${location.origin}/`,
+        onChange: (what) => queueMicrotask(() => options.onChange(what)),
+        onProgress: (step) => onProgress({ step }),
+      });
+      return new Node(wasm, claim);
+    })();
+    try {
+      const node = await opening;
+      if (!takenOver) return node;
+    } catch (error) {
+      claim.release();
+      throw LedgernoError.from(error);
+    }
+    throw new LedgernoError('other-tab');
+  }
+
+  circles(): CircleInfo[] {
+    return this.#call(() => this.#wasm.circles());
+  }
+
+  /** Founds a circle, registers it with the relay by the owner's token, makes a first invite; returns its id. */
+  startCircle(o: { name: string; yourName: string; token: string }): Promise<string> {
+    return this.#wait(() => this.#wasm.startCircle(o.name, o.yourName, o.token));
+  }
+
+  /** What an invite leads to, without using it. */
+  preview(inviteToken: string): Promise<InvitePreview> {
+    return this.#wait(() => this.#wasm.preview(inviteToken));
+  }
+
+  /** Returns the circle's id once this device's join is durable here. */
+  join(inviteToken: string, yourName: string): Promise<string> {
+    return this.#wait(() => this.#wasm.join(inviteToken, yourName));
+  }
+
+  circle(id: string): CircleView {
+    return this.#call(() => this.#wasm.circle(id));
+  }
+
+  /** The newest `limit` entries, newest last. */
+  timeline(id: string, limit: number): EntryView[] {
+    return this.#call(() => this.#wasm.timeline(id, limit));
+  }
+
+  /** Returns the entry's id once it is *here*. */
+  post(id: string, text: string): Promise<string> {
+    return this.#wait(() => this.#wasm.post(id, text));
+  }
+
+  /** Sends points with a reason; returns the entry's id once it is *here*. */
+  thank(id: string, to: string, amount: number, reason: string): Promise<string> {
+    return this.#wait(() => this.#wasm.thank(id, to, amount, reason));
+  }
+
+  invite(id: string, o: { uses?: number; days?: number } = {}): Promise<InviteView> {
+    return this.#wait(() => this.#wasm.invite(id, o.uses ?? INVITE_USES, o.days ?? INVITE_DAYS));
+  }
+
+  /** Identity secret, circles, relays and lane keys as text. Who has it, is this person. */
+  exportIdentity(): Promise<string> {
+    return this.#wait(() => this.#wasm.exportIdentity());
+  }
+
+  importIdentity(text: string): Promise<void> {
+    return this.#wait(() => this.#wasm.importIdentity(text));
+  }
+
+  /** Ends the node, then gives up the profile. May be called more than once. */
+  close(): Promise<void> {
+    this.#closing ??= this.#wait(() => this.#wasm.close()).finally(() => this.#claim.release());
+    return this.#closing;
+  }
+
+  #call<T>(ask: () => T): T {
+    try {
+      return ask();
+    } catch (error) {
+      throw LedgernoError.from(error);
+    }
+  }
+
+  async #wait<T>(ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask();
+    } catch (error) {
+      throw LedgernoError.from(error);
+    }
+  }
+}

@@ -1,0 +1,207 @@
+import type { EntryView, ErrorCode, Facts, Feature, MemberView, PeerView } from 'ledgerno';
+
+const date = (time: unknown) =>
+  typeof time === 'number' ? new Intl.DateTimeFormat('en', { dateStyle: 'long', timeStyle: 'short' }).format(time) : '';
+const count = (n: number, one: string, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
+const list = (items: string[]) => new Intl.ListFormat('en').format(items);
+
+const features: Record<Feature, string> = {
+  persist: 'the promise to keep your data',
+  clipboard: 'direct copying',
+  locks: 'a lock between tabs',
+  'service-worker': 'opening while offline',
+};
+
+export const en = {
+  locale: 'en',
+  language: 'Language',
+  tagline: 'A ledger that friends run for each other',
+
+  // Loading
+  loading: 'Loading the node',
+  loaded: (kb: number) => `${kb} KB`,
+  openingStore: 'Opening your ledger',
+  connecting: 'Connecting',
+  retry: 'Try again',
+  noStart: 'It could not start',
+
+  // Start
+  startTitle: 'Start a circle',
+  startLead: 'Name it, and say who you are. Your friends come in by a link that you get right away.',
+  circleName: 'Name of the circle',
+  circleNameHint: 'Book club, flat 4b, the Tanakas …',
+  yourName: 'Your name',
+  yourNameHint: 'What friends call you',
+  start: 'Start the circle',
+  starting: 'Starting …',
+  localhost: (address: string) =>
+    `You are at ${address}. Who you are is bound to this address: at another one you would be a stranger, and your friends cannot reach this one from their machines. To invite them, start the relay on a public address first.`,
+
+  // Join
+  joinTitle: (name: string) => `Come into “${name}”`,
+  joinBy: (by: string) => `${by} invites you.`,
+  joinLeft: (left: number, expires: number) => `Good for ${count(left, 'more person', 'more people')}, until ${date(expires)}.`,
+  joinAsking: 'Looking up the invite …',
+  join: 'Join',
+  joining: 'Joining …',
+  backToCircle: 'Back to my circle',
+
+  // Neither invite nor token
+  welcomeTitle: 'Ask for an invite',
+  welcomeLead: 'A circle is open only to those whom a friend lets in. Ask whoever told you of it for their invite link; it looks like this:',
+  welcomeHost: 'Do you run this relay yourself? Then open the line that it printed as “owner:” when it started.',
+  haveKey: 'I have a key file from another device',
+
+  // Tabs
+  otherTabTitle: 'Open in another tab',
+  otherTabLead: 'Another tab of this browser is your node. There can be only one, or your writes would contradict each other.',
+  takenOverTitle: 'Now open in another tab',
+  takenOverLead: 'Another tab took over. Nothing was lost.',
+  takeOver: 'Use this tab instead',
+
+  // Timeline
+  timeline: 'Timeline',
+  circle: 'Circle',
+  compose: 'Write to everybody in the circle',
+  post: 'Post',
+  postKeys: (key: string) => `${key} + Enter posts`,
+  showOlder: 'Show older',
+  newEntries: 'New entries below',
+  emptyTitle: 'Nothing here yet.',
+  emptyLead: 'Write the first line, or send the invite link to a friend.',
+  today: 'Today',
+  yesterday: 'Yesterday',
+  joinedLine: (name: string) => `${name} joined`,
+  invitedLine: (name: string) => `${name} made an invite link`,
+  deviceLine: (name: string) => `${name} added a device`,
+  sealedLine: (name: string) => `A write by ${name} that this device cannot open yet`,
+  thankedLine: (from: string, to: string) => `${from} thanks ${to}`,
+  amountLabel: (amount: number) => count(amount, 'point'),
+  status: (entry: EntryView) =>
+    ({
+      here: 'Here: safe on this device, not sent yet',
+      sent: 'Sent: another node keeps it too',
+      seen: `Seen by ${entry.seenBy}`,
+      settled: `Settled${entry.settledHeight ? ` at height ${entry.settledHeight}` : ''}`,
+    })[entry.status],
+  notCounted: (reason: string) => `Not counted: ${reason}`,
+  voids: {
+    'not-member': 'its author is not a member',
+    'already-member': 'already a member',
+    'unknown-invite': 'the invite is unknown',
+    'invite-used-up': 'the invite was used up',
+    'invite-expired': 'the invite had expired',
+    'branch-not-counted': 'it contradicts an earlier write of the same device',
+    unreadable: 'it cannot be read',
+    'balance-too-low': 'not enough points',
+    'amount-zero': 'no points given',
+    'unknown-receiver': 'the receiver is not a member',
+    'not-allowed': 'it is not allowed',
+  } as Record<string, string>,
+
+  // Circle
+  you: 'you',
+  yourPoints: 'Your points',
+  thank: 'Thank someone',
+  thanksTo: 'To',
+  thanksChoose: 'Choose a friend',
+  thanksAmount: 'Points',
+  thanksReason: 'What for',
+  thanksSend: 'Send thanks',
+  thanksSent: 'Thanks are on their way.',
+  thanksAlone: 'As soon as a friend is in, you can thank them here.',
+  members: 'Members',
+  online: 'online',
+  offline: 'away',
+  founder: 'founder',
+  forked: 'Forked: a device of this member wrote two things at one place',
+  memberWaiting: 'waiting to be settled',
+  memberVoid: (member: MemberView) => `not in: ${en.voids[member.void ?? ''] ?? member.void}`,
+  peers: 'Connected',
+  nobody: 'No one right now.',
+  path: (path: PeerView['path']) =>
+    ({ direct: 'directly', relayed: 'through the relay', relay: 'the relay' })[path],
+  since: (time: string) => `since ${time}`,
+
+  invite: 'Invite',
+  inviteLead: 'Whoever opens this link is in. Send it only to people you mean.',
+  inviteLink: 'Invite link',
+  copy: 'Copy',
+  copied: 'Copied',
+  share: 'Share',
+  qr: 'QR code of the invite link',
+  showQr: 'QR code',
+  inviteLeft: (left: number, uses: number) => `${left} of ${count(uses, 'use')} left`,
+  inviteUntil: (expires: number) => `until ${date(expires)}`,
+  inviteOthers: (n: number) => `${count(n, 'older link still works', 'older links still work')}.`,
+  inviteNone: 'No invite link is live.',
+  inviteNew: 'New link',
+  inviteUses: 'Uses',
+  inviteDays: 'Days',
+
+  settlement: 'Settled',
+  settlementLead: 'What is settled stands in the same order, with the same balances, for everybody.',
+  height: 'Height',
+  unsettled: 'Waiting',
+  unsettledCount: (n: number) => (n === 0 ? 'nothing' : count(n, 'entry', 'entries')),
+  stateRoot: 'State',
+  headerHash: 'Header',
+  entriesCount: 'Entries',
+
+  identity: 'Your key',
+  identityLead: 'Your key lives in this browser only. Keep a copy, so that a lost phone is not a lost you.',
+  identityWarning: 'Whoever has the file is you. Keep it like a house key.',
+  exportKey: 'Save key file',
+  importKey: 'Open key file',
+  imported: 'Your key is back.',
+  kept: 'This browser has agreed to keep your data.',
+  notKept: 'This browser may clear your data when it runs out of space. Keep a key file.',
+  newCircle: 'Start another circle',
+  switchCircle: 'Circle',
+
+  // Relay and notices
+  relayState: { connecting: 'Connecting …', connected: 'Connected', off: 'Relay out of reach' },
+  relayOff: 'The relay is out of reach; trying again. Go on writing: it stays here until the relay is back.',
+  syncing: 'Catching up …',
+  missing: (missing: Feature[]) =>
+    `Because this address is not secure (no https), the browser leaves out ${list(missing.map((f) => features[f]))}; all else works.`,
+  dismiss: 'Close',
+
+  errors: {
+    'invite-malformed': () => 'This invite link is cut or mistyped. Copy the whole link again, or ask for it once more.',
+    'invite-version': () =>
+      'This invite was made by another version of ledgerno. Reload the page; if that does not help, ask for a link from the newest version.',
+    'invite-foreign': () => 'This invite belongs to a different relay. Open the link just as it was sent to you.',
+    'invite-unknown': () => 'Nobody knows this invite any more. Ask your friend for a new link.',
+    'invite-used-up': (f) =>
+      `This invite has been used ${f.uses ? `all ${f.uses} times` : 'up'}. Ask your friend for a new link.`,
+    'invite-expired': (f) =>
+      `This invite ran out${f.expires ? ` on ${date(f.expires)}` : ''}. Ask your friend for a new link.`,
+    'token-wrong': () =>
+      'The relay does not accept this owner’s link. Open the line that it printed as “owner:” when it started.',
+    'relay-unreachable': () =>
+      'The relay cannot be reached. Check your connection, or ask whoever runs it whether it is on; then try again.',
+    'relay-version': (f) =>
+      `The relay speaks another version${f.theirs ? ` (${f.theirs}; this page: ${f.ours})` : ''}. Reload the page; if that does not help, the relay needs an update.`,
+    'relay-full': () => 'The relay has no room left. Ask whoever runs it to make some.',
+    'not-admitted': () => 'This device has not been let into the circle. Ask a member for an invite link.',
+    'body-too-large': (f) =>
+      `This is too long${f.length && f.limit ? ` (${f.length} bytes; ${f.limit} fit)` : ''}. Shorten it, or split it in two.`,
+    'store-full': () => 'This device has no space left, so it was not saved. Free some space and try again.',
+    'store-blocked': () =>
+      'The browser does not let this page save anything. Leave private browsing or allow site data, then reload.',
+    'store-damaged': () =>
+      'What this browser had saved is damaged, and was left untouched. Open the page in another browser and bring your key file, or ask for a new invite.',
+    'name-invalid': (f) => `A name has 1 to ${f.limit ?? 64} characters.`,
+    'amount-invalid': () => 'Points are whole numbers, 1 or more.',
+    'balance-too-low': (f) => `You have ${f.balance ?? 'fewer'} points${f.balance === undefined ? ' than that' : ''}. Give fewer.`,
+    'import-malformed': () => 'This is no ledgerno key file, or only a part of one. Choose the file that you saved.',
+    'settlement-refused': (f) =>
+      `A settlement${f.height ? ` for height ${f.height}` : ''} was refused: it does not agree with what this device worked out itself. Your entries are safe. Tell your friends${f.proposer ? `, and ${f.proposer}` : ''}.`,
+    'other-tab': () => 'Another tab of this browser is open. Close it, or take over there.',
+    busy: () => 'Too much at once. Wait a moment and try again.',
+    internal: (f) => `Something went wrong that should not. Reload the page.${f.what ? ` (${f.what})` : ''}`,
+  } satisfies Record<ErrorCode, (facts: Facts) => string> as Record<ErrorCode, (facts: Facts) => string>,
+};
+
+export type Words = typeof en;

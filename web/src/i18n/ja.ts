@@ -1,0 +1,198 @@
+import type { EntryView, Feature, MemberView, PeerView } from 'ledgerno';
+import type { Words } from './en';
+
+const date = (time: unknown) =>
+  typeof time === 'number' ? new Intl.DateTimeFormat('ja', { dateStyle: 'long', timeStyle: 'short' }).format(time) : '';
+
+const features: Record<Feature, string> = {
+  persist: 'データ保持の約束',
+  clipboard: 'ワンタッチのコピー',
+  locks: 'タブ間のロック',
+  'service-worker': 'オフラインでの起動',
+};
+
+export const ja: Words = {
+  locale: 'ja',
+  language: '言語',
+  tagline: '友だちどうしで支えあう台帳',
+
+  loading: 'ノードを読み込んでいます',
+  loaded: (kb: number) => `${kb} KB`,
+  openingStore: '台帳を開いています',
+  connecting: '接続しています',
+  retry: 'もう一度試す',
+  noStart: '開始できませんでした',
+
+  startTitle: 'サークルをつくる',
+  startLead: 'サークルの名前と、あなたの名前を決めてください。友だちを招くリンクがすぐにできます。',
+  circleName: 'サークルの名前',
+  circleNameHint: '読書会、402号室、田中家など',
+  yourName: 'あなたの名前',
+  yourNameHint: '友だちからの呼び名',
+  start: 'サークルをはじめる',
+  starting: '準備しています…',
+  localhost: (address: string) =>
+    `いまのアドレスは ${address} です。あなたの鍵はこのアドレスに結びつくので、別のアドレスで開くと別人として扱われます。また、友だちの端末からはこのアドレスに届きません。友だちを招くなら、先に中継サーバーを公開アドレスで起動してください。`,
+
+  joinTitle: (name: string) => `「${name}」に参加する`,
+  joinBy: (by: string) => `${by}さんからの招待です。`,
+  joinLeft: (left: number, expires: number) => `あと${left}人まで、${date(expires)}まで使えます。`,
+  joinAsking: '招待を確認しています…',
+  join: '参加する',
+  joining: '参加しています…',
+  backToCircle: '自分のサークルに戻る',
+
+  welcomeTitle: '招待リンクが必要です',
+  welcomeLead:
+    'サークルに入れるのは、メンバーに招かれた人だけです。このサークルを教えてくれた人に、招待リンクを送ってもらってください。リンクはこのような形です。',
+  welcomeHost: 'この中継サーバーを動かしているのがあなた自身なら、起動時に「owner:」と表示されたURLを開いてください。',
+  haveKey: 'ほかの端末で保存した鍵ファイルがある',
+
+  otherTabTitle: '別のタブで開いています',
+  otherTabLead: 'このブラウザの別のタブがノードとして動いています。書き込みが食い違わないように、動かせるのは一つだけです。',
+  takenOverTitle: '別のタブに切り替わりました',
+  takenOverLead: '別のタブが引き継ぎました。失われたものはありません。',
+  takeOver: 'このタブで使う',
+
+  timeline: 'タイムライン',
+  circle: 'サークル',
+  compose: 'サークルのみんなに書く',
+  post: '投稿',
+  postKeys: (key: string) => `${key} + Enter で投稿`,
+  showOlder: '以前の書き込みを表示',
+  newEntries: '新しい書き込みがあります',
+  emptyTitle: 'まだ何もありません。',
+  emptyLead: '最初のひとことを書くか、友だちに招待リンクを送りましょう。',
+  today: '今日',
+  yesterday: '昨日',
+  joinedLine: (name: string) => `${name}さんが参加しました`,
+  invitedLine: (name: string) => `${name}さんが招待リンクをつくりました`,
+  deviceLine: (name: string) => `${name}さんが端末を追加しました`,
+  sealedLine: (name: string) => `${name}さんの書き込み(この端末ではまだ開けません)`,
+  thankedLine: (from: string, to: string) => `${from}さんから${to}さんへ、ありがとう`,
+  amountLabel: (amount: number) => `${amount}ポイント`,
+  status: (entry: EntryView) =>
+    ({
+      here: 'この端末に保存済み(未送信)',
+      sent: '送信済み(ほかのノードも保存)',
+      seen: `${entry.seenBy}人が確認`,
+      settled: `確定済み${entry.settledHeight ? `(高さ ${entry.settledHeight})` : ''}`,
+    })[entry.status],
+  notCounted: (reason: string) => `無効: ${reason}`,
+  voids: {
+    'not-member': '書いた人がメンバーではありません',
+    'already-member': 'すでにメンバーです',
+    'unknown-invite': '招待が見つかりません',
+    'invite-used-up': '招待の回数を使い切っていました',
+    'invite-expired': '招待の期限が切れていました',
+    'branch-not-counted': '同じ端末の以前の書き込みと食い違っています',
+    unreadable: '読み取れません',
+    'balance-too-low': 'ポイントが足りませんでした',
+    'amount-zero': 'ポイントが指定されていません',
+    'unknown-receiver': '相手がメンバーではありません',
+    'not-allowed': '許可されていません',
+  },
+
+  you: 'あなた',
+  yourPoints: 'あなたのポイント',
+  thank: 'ありがとうを贈る',
+  thanksTo: '相手',
+  thanksChoose: '相手を選ぶ',
+  thanksAmount: 'ポイント',
+  thanksReason: '何のお礼?',
+  thanksSend: '贈る',
+  thanksSent: 'ありがとうを贈りました。',
+  thanksAlone: '友だちが参加すると、ここからお礼を贈れます。',
+  members: 'メンバー',
+  online: 'オンライン',
+  offline: '離席中',
+  founder: '開設者',
+  forked: '分岐: このメンバーの端末が、同じ位置に二つの書き込みをしました',
+  memberWaiting: '確定待ち',
+  memberVoid: (member: MemberView) => `参加できていません: ${ja.voids[member.void ?? ''] ?? member.void}`,
+  peers: '接続中',
+  nobody: 'いまは誰ともつながっていません。',
+  path: (path: PeerView['path']) => ({ direct: '直接', relayed: '中継サーバー経由', relay: '中継サーバー' })[path],
+  since: (time: string) => `${time}から`,
+
+  invite: '招待',
+  inviteLead: 'このリンクを開いた人は誰でも参加できます。招きたい人にだけ送ってください。',
+  inviteLink: '招待リンク',
+  copy: 'コピー',
+  copied: 'コピーしました',
+  share: '共有',
+  qr: '招待リンクのQRコード',
+  showQr: 'QRコード',
+  inviteLeft: (left: number, uses: number) => `残り${left}回(全${uses}回)`,
+  inviteUntil: (expires: number) => `${date(expires)}まで`,
+  inviteOthers: (n: number) => `以前のリンクも${n}件有効です。`,
+  inviteNone: '有効な招待リンクはありません。',
+  inviteNew: '新しいリンクをつくる',
+  inviteUses: '回数',
+  inviteDays: '日数',
+
+  settlement: '確定した記録',
+  settlementLead: '確定した内容は、順序も残高も全員の手元で同じになります。',
+  height: '高さ',
+  unsettled: '確定待ち',
+  unsettledCount: (n: number) => (n === 0 ? 'なし' : `${n}件`),
+  stateRoot: '状態',
+  headerHash: 'ヘッダー',
+  entriesCount: '書き込み',
+
+  identity: 'あなたの鍵',
+  identityLead: 'あなたの鍵は、このブラウザの中にしかありません。端末をなくしても困らないように、控えを保存しておきましょう。',
+  identityWarning: 'このファイルを持つ人は、あなたとして振る舞えます。家の鍵のように大切に保管してください。',
+  exportKey: '鍵ファイルを保存',
+  importKey: '鍵ファイルを開く',
+  imported: '鍵を読み込みました。',
+  kept: 'このブラウザはデータを消さずに保持します。',
+  notKept: '空き容量が減ると、ブラウザがデータを消すことがあります。鍵ファイルを保存しておいてください。',
+  newCircle: '別のサークルをつくる',
+  switchCircle: 'サークル',
+
+  relayState: { connecting: '接続中…', connected: '接続済み', off: '中継サーバーに届きません' },
+  relayOff: '中継サーバーに届かないため、つなぎ直しています。書き込みは続けられます。復旧するまでこの端末に保存されます。',
+  syncing: '最新の内容を取り込んでいます…',
+  missing: (missing: Feature[]) =>
+    `このアドレスは安全な接続(https)ではないため、${missing.map((f) => features[f]).join('、')}は使えませんが、それ以外は問題なく使えます。`,
+  dismiss: '閉じる',
+
+  errors: {
+    'invite-malformed': () =>
+      '招待リンクが途中で切れているか、間違っています。リンク全体をコピーし直すか、もう一度送ってもらってください。',
+    'invite-version': () =>
+      'この招待リンクは別のバージョンでつくられています。ページを再読み込みしてもだめなら、最新版でリンクをつくり直してもらってください。',
+    'invite-foreign': () => 'この招待は別の中継サーバーのものです。送られてきたリンクをそのまま開いてください。',
+    'invite-unknown': () => 'この招待はもう残っていません。新しいリンクを送ってもらってください。',
+    'invite-used-up': (f) =>
+      `この招待は${f.uses ? `${f.uses}回すべて` : ''}使い切られています。新しいリンクを送ってもらってください。`,
+    'invite-expired': (f) =>
+      `この招待は${f.expires ? `${date(f.expires)}に` : ''}期限が切れました。新しいリンクを送ってもらってください。`,
+    'token-wrong': () =>
+      '中継サーバーがこのオーナー用リンクを受け付けません。起動時に「owner:」と表示されたURLを開いてください。',
+    'relay-unreachable': () =>
+      '中継サーバーに届きません。通信環境を確かめるか、動かしている人に確認してから、もう一度試してください。',
+    'relay-version': (f) =>
+      `中継サーバーのバージョンが異なります${f.theirs ? `(相手 ${f.theirs}、このページ ${f.ours})` : ''}。ページを再読み込みしてもだめなら、中継サーバーの更新が必要です。`,
+    'relay-full': () => '中継サーバーの空きがありません。動かしている人に空きをつくってもらってください。',
+    'not-admitted': () => 'この端末はまだサークルに入っていません。メンバーに招待リンクを送ってもらってください。',
+    'body-too-large': (f) =>
+      `長すぎます${f.length && f.limit ? `(${f.length}バイト、上限${f.limit}バイト)` : ''}。短くするか、二つに分けてください。`,
+    'store-full': () => '端末の空き容量が足りず、保存できませんでした。空きを増やしてからもう一度試してください。',
+    'store-blocked': () =>
+      'ブラウザがこのページの保存を許可していません。プライベートモードをやめるか、サイトデータを許可して、再読み込みしてください。',
+    'store-damaged': () =>
+      '保存されていたデータが壊れています(手は加えていません)。別のブラウザで開いて鍵ファイルを読み込むか、新しい招待を送ってもらってください。',
+    'name-invalid': (f) => `名前は1〜${f.limit ?? 64}文字にしてください。`,
+    'amount-invalid': () => 'ポイントは1以上の整数にしてください。',
+    'balance-too-low': (f) =>
+      `${f.balance === undefined ? 'ポイントが足りません' : `手持ちは${f.balance}ポイントです`}。贈る数を減らしてください。`,
+    'import-malformed': () => 'ledgerno の鍵ファイルではないか、一部が欠けています。保存した鍵ファイルを選んでください。',
+    'settlement-refused': (f) =>
+      `${f.height ? `高さ ${f.height} の` : ''}確定を拒否しました。この端末で計算した結果と合いません。あなたの書き込みは無事です。${f.proposer ? `${f.proposer}さんと` : ''}サークルのみんなに知らせてください。`,
+    'other-tab': () => 'このブラウザの別のタブで開いています。そちらを閉じるか、このタブに切り替えてください。',
+    busy: () => '処理が混み合っています。少し待ってからもう一度試してください。',
+    internal: (f) => `予期しない問題が起きました。ページを再読み込みしてください。${f.what ? `(${f.what})` : ''}`,
+  },
+};

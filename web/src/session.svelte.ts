@@ -1,0 +1,139 @@
+/** The one state of the page: the node, what it shows, and where the person is. */
+import {
+  LedgernoError,
+  Node,
+  relayOfPage,
+  type CircleInfo,
+  type CircleView,
+  type EntryView,
+  type OpenOptions,
+  type Progress,
+} from 'ledgerno';
+import { remember, remembered } from './memory';
+import { routeOf, type Route } from './route';
+
+/** How many entries are shown at first, and how many more each time. */
+export const PAGE = 100;
+/** While much arrives the page is drawn again at most this often. */
+const REDRAW_MS = 40;
+
+/** The node as the page uses it. */
+export type NodeLike = Pick<Node, keyof Node>;
+type Opener = (options: OpenOptions) => Promise<NodeLike>;
+
+type Phase = 'loading' | 'open' | 'other-tab' | 'taken-over' | 'failed';
+
+class Session {
+  phase = $state<Phase>('loading');
+  progress = $state.raw<Progress>({ step: 'download', loaded: 0 });
+  failure = $state.raw<LedgernoError | null>(null);
+
+  route = $state.raw<Route>({ at: 'home' });
+  ownerToken = $state(remembered('owner'));
+
+  circles = $state.raw<CircleInfo[]>([]);
+  view = $state.raw<CircleView | null>(null);
+  entries = $state.raw<EntryView[]>([]);
+  limit = $state(PAGE);
+
+  #node: NodeLike | undefined;
+  #drawn = 0;
+  #drawing: number | undefined;
+
+  get node(): NodeLike {
+    if (!this.#node) throw new LedgernoError('internal', { what: 'no node' });
+    return this.#node;
+  }
+
+  async open(takeOver = false) {
+    this.phase = 'loading';
+    this.failure = null;
+    this.followAddress();
+    const relay = relayOfPage();
+    const options: OpenOptions = {
+      relay,
+      page: relay?.page,
+      takeOver,
+      onChange: () => this.#changed(),
+      onProgress: (progress) => (this.progress = progress),
+      onTakenOver: () => {
+        this.#node = undefined;
+        this.phase = 'taken-over';
+      },
+    };
+    try {
+      this.#node = await (await opener())(options);
+      this.phase = 'open';
+      this.refresh();
+    } catch (error) {
+      this.failure = LedgernoError.from(error);
+      this.phase = this.failure.code === 'other-tab' ? 'other-tab' : 'failed';
+    }
+  }
+
+  followAddress() {
+    const route = routeOf(location.hash);
+    if (route.at === 'owner') {
+      this.ownerToken = route.token;
+      remember('owner', route.token);
+      this.go({ at: 'home' });
+    } else {
+      this.route = route;
+    }
+  }
+
+  go(route: { at: 'home' } | { at: 'new' }) {
+    history.replaceState(null, '', route.at === 'home' ? location.pathname + location.search : '#/new');
+    this.route = route;
+  }
+
+  /** Shows a circle of this person's. */
+  enter(circle: string) {
+    remember('circle', circle);
+    this.limit = PAGE;
+    this.go({ at: 'home' });
+    this.refresh(circle);
+    // So that a browser short of space does not clear this one first. It answers in its own time.
+    navigator.storage?.persist?.().catch(() => false);
+  }
+
+  showOlder() {
+    this.limit += PAGE;
+    this.refresh();
+  }
+
+  /** Draws at once when little happens, and at most every `REDRAW_MS` when much does. */
+  #changed() {
+    if (this.#drawing !== undefined) return;
+    const wait = this.#drawn + REDRAW_MS - performance.now();
+    if (wait <= 0) return this.refresh();
+    this.#drawing = window.setTimeout(() => {
+      this.#drawing = undefined;
+      this.refresh();
+    }, wait);
+  }
+
+  /** Reads what is shown from the node again. */
+  refresh(circle?: string) {
+    const node = this.#node;
+    if (!node) return;
+    this.#drawn = performance.now();
+    try {
+      this.circles = node.circles();
+      const wanted = circle ?? this.view?.id ?? remembered('circle');
+      const shown = this.circles.find(({ id }) => id === wanted) ?? this.circles[0];
+      this.view = shown ? node.circle(shown.id) : null;
+      this.entries = shown ? node.timeline(shown.id, this.limit) : [];
+    } catch (error) {
+      this.failure = LedgernoError.from(error);
+      this.phase = 'failed';
+    }
+  }
+}
+
+async function opener(): Promise<Opener> {
+  if (import.meta.env.DEV && new URLSearchParams(location.search).has('mock')) return (await import('./mock')).openMock;
+  return (options) => Node.open(options);
+}
+
+export const session = new Session();
