@@ -117,3 +117,68 @@ fn log(text: &str) -> Result<Targets, String> {
         Err(_) => text.parse().map_err(|_| wrong()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::path::Path;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from([&["ledgerno-relay"], arguments].concat())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+        let cli = parse(&[]).unwrap();
+        assert_eq!(cli.listen, "127.0.0.1:8080".parse().unwrap());
+        assert!(cli.tls().is_none() && !cli.behind_proxy);
+    }
+
+    #[test]
+    fn certificate_and_key_come_together() {
+        assert!(parse(&["--tls-cert", "a"]).is_err() && parse(&["--tls-key", "b"]).is_err());
+        assert!(parse(&["--tls-cert", "a", "--tls-key", "b"]).unwrap().tls().is_some());
+    }
+
+    #[test]
+    fn a_public_url_is_the_root_of_a_host() {
+        let read = |text: &str| text.parse::<PublicUrl>().map(|url| url.0);
+        assert_eq!(read("https://ledger.example").unwrap(), "https://ledger.example/");
+        assert_eq!(read("http://192.0.2.1:8080/").unwrap(), "http://192.0.2.1:8080/");
+        assert_eq!(read("http://[2001:db8::1]:8080").unwrap(), "http://[2001:db8::1]:8080/");
+        for text in
+            ["", "ledger.example", "ws://ledger.example/", "ftp://a/", "http://me@a/", "http:///", "http://a b/"]
+        {
+            assert_eq!(read(text), Err(UrlError::NotHttp), "{text}");
+        }
+        for text in ["http://a/b", "http://a/?b", "http://a/#b"] {
+            assert_eq!(read(text), Err(UrlError::NotRoot), "{text}");
+        }
+        assert_eq!(read(&format!("http://{}/", "a".repeat(200))), Err(UrlError::TooLong));
+    }
+
+    #[test]
+    fn the_data_folder_is_the_users_own() {
+        let folder = |arguments: &[&str], set: &[(&str, &str)]| {
+            let variable = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            parse(arguments).unwrap().data_folder(variable)
+        };
+        let home = ("HOME", "/home/me");
+        assert_eq!(folder(&[], &[home]).unwrap(), Path::new("/home/me/.local/share/ledgerno"));
+        assert_eq!(folder(&[], &[home, ("XDG_DATA_HOME", "/data")]).unwrap(), Path::new("/data/ledgerno"));
+        assert_eq!(folder(&[], &[home, ("XDG_DATA_HOME", "")]).unwrap(), Path::new("/home/me/.local/share/ledgerno"));
+        assert_eq!(folder(&["--data", "here"], &[home]).unwrap(), Path::new("here"));
+        assert_eq!(folder(&[], &[]), None);
+    }
+
+    #[test]
+    fn log_levels_are_checked() {
+        assert!(parse(&["--log", "debug"]).is_ok() && parse(&["--log", "info,libp2p=debug"]).is_ok());
+        assert!(parse(&["--log", "loud=very"]).is_err());
+    }
+}

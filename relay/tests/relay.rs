@@ -1,0 +1,205 @@
+//! A whole relay, in this process and as the program that people start.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use common::get;
+use futures::FutureExt;
+use ledgerno_relay::secrets::{Lost, SecretError, Secrets};
+use ledgerno_relay::{Config, Ready, RelayError, serve};
+use tokio::sync::oneshot;
+
+/// Runs a relay until `during` has ended.
+async fn with_relay<T>(data: &Path, during: impl AsyncFnOnce(Ready) -> T) -> Result<T, RelayError> {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (tell, told) = oneshot::channel();
+    let config = Config {
+        page: common::page(),
+        version: 9,
+        shutdown: stopped.map(|_| ()).boxed(),
+        ..Config::new("127.0.0.1:0".parse().unwrap(), data.to_owned())
+    };
+    let relay = serve(config, |ready| tell.send(ready).unwrap());
+    let user = async {
+        let Ok(ready) = told.await else { return None };
+        let result = during(ready).await;
+        stop.send(()).unwrap();
+        Some(result)
+    };
+    let (ended, result) = futures::join!(relay, user);
+    ended.map(|()| result.unwrap())
+}
+
+#[tokio::test]
+async fn it_serves_its_page_and_says_who_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = with_relay(folder.path(), async |ready| {
+        assert_eq!(ready.page, format!("http://{}/", ready.address));
+        assert!(ready.only_here);
+        let token = ready.owner.strip_prefix(&format!("{}#/owner/", ready.page)).unwrap();
+        assert_eq!(token.len(), 22);
+        let answer = get(ready.address, "/", "").await;
+        let peer = data_encoding::HEXLOWER.encode(&ready.peer);
+        let html = String::from_utf8(answer.body).unwrap();
+        assert!(html.contains(&peer) && html.contains(r#""version":9"#), "{html}");
+        ready.address
+    });
+    let address = served.await.unwrap();
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn it_is_the_same_relay_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let who = async |ready: Ready| (ready.peer, ready.owner.split_once('#').unwrap().1.to_owned());
+    let first = with_relay(folder.path(), who).await.unwrap();
+    let second = with_relay(folder.path(), who).await.unwrap();
+    assert_eq!(first, second);
+    let other = tempfile::tempdir().unwrap();
+    let third = with_relay(other.path(), who).await.unwrap();
+    assert!(first.0 != third.0 && first.1 != third.1);
+}
+
+#[tokio::test]
+async fn a_taken_port_and_a_taken_folder_are_refused() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let inside = with_relay(first.path(), async |ready| {
+        let taken = serve(Config::new(ready.address, second.path().to_owned()), |_| unreachable!()).await;
+        let error = taken.unwrap_err();
+        assert!(matches!(error, RelayError::AddressInUse(address) if address == ready.address));
+        assert_eq!(error.exit_code(), 2);
+        let again = with_relay(first.path(), async |_| ()).await;
+        assert!(matches!(again, Err(RelayError::Secret(SecretError::InUse(_)))));
+    });
+    inside.await.unwrap();
+}
+
+#[test]
+fn a_damaged_secret_is_refused_and_left_as_it_is() {
+    let cases: [(&str, Lost, &[u8]); 8] = [
+        ("relay.key", Lost::Key, b""),
+        ("relay.key", Lost::Key, &[1; 31]),
+        ("relay.key", Lost::Key, &[1; 33]),
+        ("relay.key", Lost::Key, &[0; 32]),
+        ("owner.token", Lost::Token, b""),
+        ("owner.token", Lost::Token, b"AAAAAAAAAAAAAAAAAAAAA"),
+        ("owner.token", Lost::Token, b"AAAAAAAAAAAAAAAAAAAAAB"),
+        ("owner.token", Lost::Token, &[0; 23]),
+    ];
+    for (name, lost, content) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Secrets::open(folder.path()).map_err(|error| error.to_string()).unwrap());
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        let error = Secrets::open(folder.path()).err().unwrap();
+        assert!(matches!(&error, SecretError::Damaged { lost: found, .. } if *found == lost), "{name}: {error}");
+        assert!(error.to_string().contains(name));
+        assert_eq!(fs::read(&path).unwrap(), content);
+    }
+}
+
+#[test]
+fn an_unreadable_secret_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("relay.key")).unwrap();
+    assert!(matches!(Secrets::open(folder.path()).err().unwrap(), SecretError::Unreadable { .. }));
+}
+
+#[test]
+fn a_start_that_was_cut_short_is_begun_again() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("relay.key.new"), b"half a k").unwrap();
+    let secrets = Secrets::open(folder.path()).map_err(|error| error.to_string()).unwrap();
+    assert_eq!(fs::read(folder.path().join("relay.key")).unwrap(), secrets.device);
+}
+
+#[cfg(unix)]
+#[test]
+fn secrets_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("deep/data");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    drop(Secrets::open(&folder).map_err(|error| error.to_string()).unwrap());
+    assert_eq!(mode(&folder), 0o700);
+    let files = ["relay.key", "owner.token"].map(|name| folder.join(name));
+    for file in &files {
+        assert_eq!(mode(file), 0o600);
+        fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    drop(Secrets::open(&folder).map_err(|error| error.to_string()).unwrap());
+    assert_eq!(files.map(|file| mode(&file)), [0o600; 2]);
+}
+
+/// The program, killed when the test ends whatever happens.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.kill().and_then(|()| self.0.wait().map(drop)) {
+            eprintln!("{error}");
+        }
+    }
+}
+
+impl Program {
+    fn start(data: &Path, more: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ledgerno-relay"));
+        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(data).args(more);
+        command.env_remove("LC_ALL").env("LANG", "C").stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    /// The values of both lines that programs read.
+    fn links(&mut self) -> [String; 2] {
+        let mut lines = BufReader::new(self.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+        ["owner: ", "page: "].map(|name| {
+            let line = lines.by_ref().find(|line| line.starts_with(name)).expect("the line");
+            line[name.len()..].to_owned()
+        })
+    }
+}
+
+#[test]
+fn the_program_prints_links_that_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = ["--public-url", "https://ledger.example"];
+    let links = Program::start(folder.path(), &url).links();
+    assert_eq!(links[1], "https://ledger.example/");
+    assert!(links[0].starts_with("https://ledger.example/#/owner/"));
+    // The first was killed: nothing was left to do at its end.
+    assert_eq!(Program::start(folder.path(), &url).links(), links);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_program_in_order() {
+    for signal in ["TERM", "INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut program = Program::start(folder.path(), &[]);
+        program.links();
+        assert!(Command::new("kill").args(["-s", signal, &program.0.id().to_string()]).status().unwrap().success());
+        assert_eq!(program.0.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn the_program_says_in_one_sentence_that_the_port_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (language, word) in [("C", "is in use"), ("ja_JP.UTF-8", "使っています")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ledgerno-relay"));
+        command.args(["--listen", &address, "--data"]).arg(folder.path());
+        let output = command.env_remove("LC_ALL").env_remove("LC_MESSAGES").env("LANG", language).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains(&address) && said.contains(word), "{said}");
+    }
+}
