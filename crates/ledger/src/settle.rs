@@ -1,1 +1,110 @@
-//! To be written.
+//! The settlement: at each height, the witnesses agree on one header over a cut of the DAG.
+//!
+//! [`Witnesses`] says who votes and how many votes are a quorum; [`Vote`] and [`Certificate`] are what they sign;
+//! [`Chain`] is one node's settled history. It makes the next header, checks what others settled against its own DAG and
+//! its own fold, and believes no root that it can compute. The views of the general agreement (propose, notarize,
+//! finalize, nullify) take their place here beside [`Chain`]; with one witness a header that it makes and finalizes in
+//! view 0 is settled.
+
+mod chain;
+mod vote;
+
+pub use chain::{Block, Chain, Opener, Refusal, Root, SettleError, Settled};
+pub use vote::{Certificate, CertificateError, MAX_WITNESSES, Vote, VoteKind, Witness, Witnesses};
+
+use crate::bytes::{CircleId, DeviceId, Hash, HeaderHash};
+use crate::codec::{self, CodecError, encode};
+use crate::dag::MAX_CUT;
+use crate::entry::Head;
+use crate::hash::{context, hash};
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// The version of the header format.
+pub const VERSION: u8 = 1;
+/// The most bytes of an encoded [`Header`].
+pub const MAX_HEADER: usize = 512;
+/// The most bytes of an encoded [`Proof`].
+pub const MAX_PROOF: usize = MAX_HEADER + 64 + MAX_WITNESSES * (32 + 64) + MAX_CUT * (32 + 10 + 32);
+
+/// What the witnesses agree on at one height.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`VERSION`].
+    pub version: u8,
+    /// The circle.
+    pub circle: CircleId,
+    /// From 1; the genesis is height 0.
+    pub height: u64,
+    /// The header before this one; at height 1 the circle's id.
+    pub prev: HeaderHash,
+    /// The witness's device that made it.
+    pub proposer: DeviceId,
+    /// The proposer's clock in milliseconds since 1970, but not before the previous header's time.
+    pub time: u64,
+    /// See [`cut_hash`].
+    pub cut_hash: Hash,
+    /// How many entries it settles.
+    pub entries: u32,
+    /// The root over their ids in settled order.
+    pub entries_root: Hash,
+    /// The root over all headers before this one; the circle's id is the first.
+    pub history_root: Hash,
+    /// The root of the state after its entries.
+    pub state_root: Hash,
+    /// See [`Witnesses::hash`]: who votes on the next height.
+    pub witnesses: Hash,
+}
+
+impl Header {
+    /// Its hash, by which the next header and all votes name it.
+    pub fn hash(&self) -> HeaderHash {
+        HeaderHash(hash(context::HEADER, &[&encode(self)]))
+    }
+}
+
+/// The hash by which a header names its cut.
+pub fn cut_hash(cut: &[Head]) -> Hash {
+    Hash(hash(context::CUT, &[&encode(cut)]))
+}
+
+/// A header and the votes that settle it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// What is settled.
+    pub header: Header,
+    /// By whom.
+    pub certificate: Certificate,
+}
+
+/// What travels of a settled height: the checkpoint with its cut. Encoded it has at most [`MAX_PROOF`] bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// Header and certificate.
+    pub checkpoint: Checkpoint,
+    /// The cut, sorted by device.
+    pub cut: Vec<Head>,
+}
+
+impl Proof {
+    /// The height that it settles.
+    pub fn height(&self) -> u64 {
+        self.checkpoint.header.height
+    }
+
+    /// The canonical bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads a proof; nothing of it is checked.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(bytes, MAX_PROOF)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,430 @@
+//! One node's settled history, and the making and checking of its next header.
+
+use super::{Certificate, CertificateError, Checkpoint, Header, Proof, VERSION, Witnesses, cut_hash};
+use crate::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash, VoteKey};
+use crate::dag::{CutError, Dag};
+use crate::entry::{Anchor, Entry, Head, Lane};
+use crate::genesis::Genesis;
+use crate::keys::VoteSecret;
+use crate::merkle::{ENTRIES, HISTORY, Mountains};
+use crate::state::{Opened, State, Verdict};
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+
+/// The keys of a member or a witness, as the fold needs them. Whoever gives an opener holds the state keys of all settled
+/// epochs.
+pub trait Opener {
+    /// The plain body of an entry; `None`: the right key is at hand and does not open it.
+    fn open(&self, entry: &Entry, sealed: &[u8]) -> Option<Vec<u8>>;
+    /// The circle's salt, derived from epoch 0's state key.
+    fn salt(&self) -> [u8; 32];
+}
+
+/// A header with what it was made of, not yet settled here.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// The header.
+    pub header: Header,
+    /// The cut that it settles.
+    pub cut: Vec<Head>,
+    /// What is new below the cut, in settled order.
+    pub order: Vec<EntryId>,
+    /// What the fold made of each entry, in the same order; empty when it was not folded.
+    pub verdicts: Vec<(EntryId, Verdict)>,
+    /// The state after it; `None` when it was not folded.
+    pub state: Option<State>,
+}
+
+/// What became of an entry that is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The height of the header that settled it.
+    pub height: u64,
+    /// What the fold made of it; `None` when it was not folded here.
+    pub verdict: Option<Verdict>,
+}
+
+/// Why no header can be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettleError {
+    /// The device is no witness's.
+    #[error("{0:?} is no witness")]
+    NoWitness(DeviceId),
+    /// Without the lane keys, or a state folded from the genesis on, the next state is not known.
+    #[error("the state is not folded here")]
+    NotFolded,
+    /// A state body is not held.
+    #[error("the state body of {0:?} is missing")]
+    NoBody(EntryId),
+    /// The last height there is.
+    #[error("there is no next height")]
+    LastHeight,
+    /// The cut of the DAG is none: a fault of this node.
+    #[error("the own cut: {0}")]
+    Cut(#[from] CutError),
+}
+
+/// Which of a header's hashes is not what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// Of the cut that came with it.
+    Cut,
+    /// Over its entries.
+    Entries,
+    /// Over the headers before it.
+    History,
+    /// Of the state.
+    State,
+    /// Of the next witnesses.
+    Witnesses,
+}
+
+/// Why a settled header from outside is not adopted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not wrong: it is settled here already.
+    #[error("height {0} is settled here already")]
+    Known(u64),
+    /// Not wrong yet: headers between are missing. It was not looked at.
+    #[error("height {0} is not the next")]
+    Ahead(u64),
+    /// Not wrong yet: entries of the cut are not held, or what they build on.
+    #[error("{} entries of the cut are missing", .0.len())]
+    Missing(Vec<Head>),
+    /// Two certificates for one height: more witnesses lie than are borne.
+    #[error("two headers are certified at height {height}")]
+    Conflict {
+        /// The height.
+        height: u64,
+        /// What is settled here.
+        ours: HeaderHash,
+        /// What is certified as well.
+        theirs: HeaderHash,
+    },
+    /// Of a format that this code does not know.
+    #[error("version {0} of headers is unknown")]
+    Version(u8),
+    /// Of another circle.
+    #[error("the header is of another circle")]
+    WrongCircle,
+    /// The votes do not settle it.
+    #[error(transparent)]
+    BadCertificate(#[from] CertificateError),
+    /// It does not follow the header before it.
+    #[error("the header does not follow the one before it")]
+    WrongPrev,
+    /// Its proposer is no witness.
+    #[error("the proposer is no witness")]
+    WrongProposer,
+    /// Its time is before the previous header's, or too far ahead.
+    #[error("the header's time {time} is not from {from} to {to}")]
+    Time {
+        /// What it says.
+        time: u64,
+        /// The previous header's.
+        from: u64,
+        /// The own clock and the circle's bound, or the previous header's.
+        to: u64,
+    },
+    /// Its cut is none.
+    #[error(transparent)]
+    BadCut(CutError),
+    /// It says another number of entries.
+    #[error("the header says {says} entries, and there are {are}")]
+    WrongCount {
+        /// What it says.
+        says: u32,
+        /// What is new below its cut.
+        are: usize,
+    },
+    /// One of its hashes is not what was computed here.
+    #[error("the header's {which:?} hash is wrong")]
+    WrongRoot {
+        /// Which.
+        which: Root,
+    },
+    /// A state body is not held.
+    #[error("the state body of {0:?} is missing")]
+    NoBody(EntryId),
+}
+
+/// One node's settled history.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    circle: CircleId,
+    clock_bound: u64,
+    created: u64,
+    /// By height; the circle's id is height 0.
+    hashes: Vec<HeaderHash>,
+    header: Option<Header>,
+    history: Mountains,
+    witnesses: Witnesses,
+    state: Option<State>,
+    settled: HashMap<EntryId, Settled>,
+}
+
+/// What is computed from the DAG for a cut.
+struct Folded {
+    order: Vec<EntryId>,
+    entries_root: Hash,
+    verdicts: Vec<(EntryId, Verdict)>,
+    /// With its root.
+    state: Option<(State, Hash)>,
+}
+
+impl Chain {
+    /// At height 0.
+    pub fn new(genesis: &Genesis) -> Self {
+        let circle = genesis.id();
+        let mut history = Mountains::new(HISTORY);
+        history.push(&circle.0);
+        Chain {
+            circle,
+            clock_bound: genesis.rules.clock_bound_ms,
+            created: genesis.created,
+            hashes: alloc::vec![HeaderHash(circle.0)],
+            header: None,
+            history,
+            witnesses: Witnesses::of(genesis),
+            state: Some(State::new(genesis)),
+            settled: HashMap::new(),
+        }
+    }
+
+    /// The height of the newest header; 0 before the first.
+    pub fn height(&self) -> u64 {
+        self.hashes.len() as u64 - 1
+    }
+
+    /// The newest header by height and hash; before the first, the genesis.
+    pub fn head(&self) -> Anchor {
+        Anchor { height: self.height(), hash: self.last() }
+    }
+
+    /// The newest header; `None` before the first.
+    pub fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
+    }
+
+    /// The hash of the header at a height; at 0 the circle's id.
+    pub fn hash_at(&self, height: u64) -> Option<HeaderHash> {
+        self.hashes.get(usize::try_from(height).ok()?).copied()
+    }
+
+    /// The state after the newest header; `None` once a header was adopted without folding it.
+    pub fn state(&self) -> Option<&State> {
+        self.state.as_ref()
+    }
+
+    /// Who votes on the next height.
+    pub fn witnesses(&self) -> &Witnesses {
+        &self.witnesses
+    }
+
+    /// Whether one witness votes on the next height, and with this key.
+    pub fn is_sole_witness(&self, key: VoteKey) -> bool {
+        matches!(self.witnesses.all(), [only] if only.vote_key == key)
+    }
+
+    /// What became of an entry; `None` while it is not settled.
+    pub fn settled(&self, id: &EntryId) -> Option<Settled> {
+        self.settled.get(id).copied()
+    }
+
+    /// Makes the next header over what the DAG holds; `None` when nothing new can be settled. `now` is the own clock in
+    /// milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`SettleError`].
+    pub fn next(
+        &self,
+        dag: &Dag,
+        opener: Option<&dyn Opener>,
+        proposer: DeviceId,
+        now: u64,
+    ) -> Result<Option<Block>, SettleError> {
+        if !self.witnesses.has_device(&proposer) {
+            return Err(SettleError::NoWitness(proposer));
+        }
+        let height = self.height().checked_add(1).ok_or(SettleError::LastHeight)?;
+        let cut = dag.cut();
+        if cut.is_empty() {
+            return Ok(None);
+        }
+        let order = dag.order(&cut)?;
+        let time = now.max(self.time());
+        let folded = self.fold(dag, opener, order, height, time).map_err(SettleError::NoBody)?;
+        let (state, state_root) = folded.state.ok_or(SettleError::NotFolded)?;
+        let header = Header {
+            version: VERSION,
+            circle: self.circle,
+            height,
+            prev: self.last(),
+            proposer,
+            time,
+            cut_hash: cut_hash(&cut),
+            entries: u32::try_from(folded.order.len()).map_err(|_| CutError::TooMuch)?,
+            entries_root: folded.entries_root,
+            history_root: self.history.root(),
+            state_root,
+            witnesses: self.witnesses.hash(),
+        };
+        Ok(Some(Block { header, cut, order: folded.order, verdicts: folded.verdicts, state: Some(state) }))
+    }
+
+    /// Settles a block by one witness's vote in view 0: enough where that witness is the only one.
+    pub fn certify(&self, block: &Block, secret: &VoteSecret) -> Proof {
+        let header = block.header.hash();
+        let vote = Certificate::vote(self.circle, block.header.height, 0, header);
+        let certificate = Certificate { header, view: 0, votes: alloc::vec![(secret.key(), vote.sign(secret))] };
+        Proof { checkpoint: Checkpoint { header: block.header.clone(), certificate }, cut: block.cut.clone() }
+    }
+
+    /// Checks what others settled: its votes, that it follows, and everything that can be computed from the own DAG and,
+    /// with an opener, from the own fold. `now` is the own clock in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the first three kinds are no fault of the header's.
+    pub fn check(&self, dag: &Dag, opener: Option<&dyn Opener>, proof: &Proof, now: u64) -> Result<Block, Refusal> {
+        let Proof { checkpoint: Checkpoint { header, certificate }, cut } = proof;
+        if header.version != VERSION {
+            return Err(Refusal::Version(header.version));
+        }
+        if header.circle != self.circle {
+            return Err(Refusal::WrongCircle);
+        }
+        let hash = header.hash();
+        if let Some(ours) = self.hash_at(header.height) {
+            return Err(self.against_settled(header, certificate, ours, hash));
+        }
+        if header.height != self.height() + 1 {
+            return Err(Refusal::Ahead(header.height));
+        }
+        certificate.check(self.circle, header.height, hash, &self.witnesses)?;
+        self.check_header(header, now)?;
+        if header.cut_hash != cut_hash(cut) {
+            return Err(Refusal::WrongRoot { which: Root::Cut });
+        }
+        let order = dag.order(cut).map_err(|error| match error {
+            CutError::Missing(heads) => Refusal::Missing(heads),
+            error => Refusal::BadCut(error),
+        })?;
+        if header.entries as usize != order.len() {
+            return Err(Refusal::WrongCount { says: header.entries, are: order.len() });
+        }
+        let folded = self.fold(dag, opener, order, header.height, header.time).map_err(Refusal::NoBody)?;
+        if header.entries_root != folded.entries_root {
+            return Err(Refusal::WrongRoot { which: Root::Entries });
+        }
+        if folded.state.as_ref().is_some_and(|(_, root)| header.state_root != *root) {
+            return Err(Refusal::WrongRoot { which: Root::State });
+        }
+        Ok(Block {
+            header: header.clone(),
+            cut: cut.clone(),
+            order: folded.order,
+            verdicts: folded.verdicts,
+            state: folded.state.map(|(state, _)| state),
+        })
+    }
+
+    /// Goes on to a block that [`Chain::next`] or [`Chain::check`] gave, settled by its proof. Returns the entries that
+    /// had waited in the DAG and were taken for it. A block that does not follow, or a proof of another, changes nothing.
+    pub fn adopt(&mut self, dag: &mut Dag, block: Block, proof: Proof) -> Vec<EntryId> {
+        let hash = block.header.hash();
+        let follows = block.header.prev == self.last() && block.header.height == self.height() + 1;
+        if !follows || proof.checkpoint.header != block.header {
+            return Vec::new();
+        }
+        let height = block.header.height;
+        self.settled.extend(block.order.iter().map(|id| (*id, Settled { height, verdict: None })));
+        let folded = block.verdicts.into_iter().map(|(id, verdict)| (id, Settled { height, verdict: Some(verdict) }));
+        self.settled.extend(folded);
+        self.hashes.push(hash);
+        self.history.push(&hash.0);
+        self.header = Some(block.header);
+        self.state = block.state;
+        dag.settle(&block.cut, &block.order)
+    }
+
+    fn last(&self) -> HeaderHash {
+        self.hashes.last().copied().unwrap_or(HeaderHash(self.circle.0))
+    }
+
+    fn time(&self) -> u64 {
+        self.header.as_ref().map_or(self.created, |header| header.time)
+    }
+
+    /// What to say of a header at a height that is settled here. The witnesses did not change since.
+    fn against_settled(
+        &self,
+        header: &Header,
+        certificate: &Certificate,
+        ours: HeaderHash,
+        theirs: HeaderHash,
+    ) -> Refusal {
+        let height = header.height;
+        if ours == theirs {
+            return Refusal::Known(height);
+        }
+        match certificate.check(self.circle, height, theirs, &self.witnesses) {
+            // No header is at height 0.
+            Ok(()) if height == 0 => Refusal::WrongPrev,
+            Ok(()) => Refusal::Conflict { height, ours, theirs },
+            Err(error) => Refusal::BadCertificate(error),
+        }
+    }
+
+    /// What a header must say whatever the entries are.
+    fn check_header(&self, header: &Header, now: u64) -> Result<(), Refusal> {
+        if header.prev != self.last() {
+            return Err(Refusal::WrongPrev);
+        }
+        if !self.witnesses.has_device(&header.proposer) {
+            return Err(Refusal::WrongProposer);
+        }
+        let from = self.time();
+        let to = now.saturating_add(self.clock_bound).max(from);
+        if !(from..=to).contains(&header.time) {
+            return Err(Refusal::Time { time: header.time, from, to });
+        }
+        if header.history_root != self.history.root() {
+            return Err(Refusal::WrongRoot { which: Root::History });
+        }
+        if header.witnesses != self.witnesses.hash() {
+            return Err(Refusal::WrongRoot { which: Root::Witnesses });
+        }
+        Ok(())
+    }
+
+    /// Folds entries in settled order, if there are a state and the keys; or says whose state body is missing.
+    fn fold(
+        &self,
+        dag: &Dag,
+        opener: Option<&dyn Opener>,
+        order: Vec<EntryId>,
+        height: u64,
+        time: u64,
+    ) -> Result<Folded, EntryId> {
+        let entries_root = ENTRIES.root(order.iter().map(|id| &id.0));
+        let (Some(opener), Some(state)) = (opener, &self.state) else {
+            return Ok(Folded { order, entries_root, verdicts: Vec::new(), state: None });
+        };
+        let mut state = state.clone();
+        state.begin(height, time);
+        let mut verdicts = Vec::with_capacity(order.len());
+        for id in &order {
+            let packed = dag.get(id).ok_or(*id)?;
+            let entry = &packed.signed.entry;
+            let plain = match entry.lane {
+                Lane::Talk => None,
+                Lane::State if !state.is_of_known_epoch(entry) => None,
+                Lane::State => opener.open(entry, packed.body.as_deref().ok_or(*id)?),
+            };
+            let body = plain.as_deref().map_or(Opened::NotOpened, Opened::Plain);
+            verdicts.push((*id, state.apply(*id, entry, body)));
+        }
+        let root = state.root(&opener.salt());
+        Ok(Folded { order, entries_root, verdicts, state: Some((state, root)) })
+    }
+}

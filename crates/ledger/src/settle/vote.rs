@@ -1,0 +1,188 @@
+//! Who votes, what a vote says, and how many make a quorum.
+
+use crate::bytes::{CircleId, DeviceId, Hash, HeaderHash, Signature, VoteKey};
+use crate::codec::encode;
+use crate::genesis::Genesis;
+use crate::hash::{context, hash};
+use crate::keys::VoteSecret;
+use crate::verify::{Claim, verify_batch};
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// The most witnesses of a circle.
+pub const MAX_WITNESSES: usize = 128;
+
+/// A device that votes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witness {
+    /// The device.
+    pub device: DeviceId,
+    /// Its own key for votes.
+    pub vote_key: VoteKey,
+    /// Whether it says of itself that it is always on; such witnesses lead first.
+    pub always_on: bool,
+}
+
+/// Who votes on a height, all with equal weight.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witnesses {
+    /// Sorted by vote key.
+    all: Vec<Witness>,
+    /// B: how many of them may lie.
+    liars: u8,
+}
+
+impl Witnesses {
+    /// The witnesses of height 1: the founder's device alone.
+    pub fn of(genesis: &Genesis) -> Self {
+        let founder = Witness { device: genesis.device, vote_key: genesis.vote_key, always_on: false };
+        Self::new(alloc::vec![founder], genesis.rules.liars)
+    }
+
+    /// A set, with B as given or a third of them less one.
+    pub fn new(mut all: Vec<Witness>, liars: Option<u8>) -> Self {
+        all.sort_unstable_by_key(|witness| witness.vote_key);
+        let third = all.len().saturating_sub(1) / 3;
+        let liars = liars.map_or(third, |liars| third.min(liars.into()));
+        Witnesses { all, liars: u8::try_from(liars).unwrap_or(u8::MAX) }
+    }
+
+    /// Q = ⌊(W + B) / 2⌋ + 1.
+    pub fn quorum(&self) -> usize {
+        (self.all.len() + usize::from(self.liars)) / 2 + 1
+    }
+
+    /// B.
+    pub fn liars(&self) -> u8 {
+        self.liars
+    }
+
+    /// Sorted by vote key.
+    pub fn all(&self) -> &[Witness] {
+        &self.all
+    }
+
+    /// The witness that votes with a key.
+    pub fn by_key(&self, key: &VoteKey) -> Option<&Witness> {
+        self.all.iter().find(|witness| witness.vote_key == *key)
+    }
+
+    /// Whether a device is a witness's.
+    pub fn has_device(&self, device: &DeviceId) -> bool {
+        self.all.iter().any(|witness| witness.device == *device)
+    }
+
+    /// What a header says of them.
+    pub fn hash(&self) -> Hash {
+        Hash(hash(context::WITNESSES, &[&encode(self)]))
+    }
+}
+
+/// What a vote is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum VoteKind {
+    /// Its voter holds the cut, has recomputed the roots, and notarizes no other header in this view.
+    Notarize,
+    /// Its voter will never nullify this view.
+    Finalize,
+    /// Its voter will never finalize in this view.
+    Nullify,
+}
+
+/// What a witness signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vote {
+    /// What it is for.
+    pub kind: VoteKind,
+    /// The circle.
+    pub circle: CircleId,
+    /// The height.
+    pub height: u64,
+    /// The view of that height, from 0.
+    pub view: u64,
+    /// The header; none for a nullify.
+    pub header: Option<HeaderHash>,
+}
+
+impl Vote {
+    /// What the signature is over.
+    pub fn message(&self) -> [u8; 32] {
+        hash(context::VOTE, &[&encode(self)])
+    }
+
+    /// Signs it.
+    pub fn sign(&self, secret: &VoteSecret) -> Signature {
+        secret.sign(&self.message())
+    }
+}
+
+/// The finalize votes of a quorum, all of one view and for one header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The header.
+    pub header: HeaderHash,
+    /// The view.
+    pub view: u64,
+    /// Strictly sorted by key.
+    pub votes: Vec<(VoteKey, Signature)>,
+}
+
+/// Why a certificate settles nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// It is for another header.
+    #[error("the certificate is for another header")]
+    OtherHeader,
+    /// Its votes are not strictly sorted by key: one is there twice, or they could be written in two ways.
+    #[error("the votes are not sorted, or one is there twice")]
+    Unsorted,
+    /// A vote of who is no witness at this height.
+    #[error("{0:?} is no witness")]
+    NoWitness(VoteKey),
+    /// A vote that its signature does not bear out: not this header, height or view, or not this witness.
+    #[error("the vote of {0:?} does not hold")]
+    BadVote(VoteKey),
+    /// Fewer votes than a quorum.
+    #[error("{have} votes, where {need} are a quorum")]
+    NoQuorum {
+        /// How many there are.
+        have: usize,
+        /// How many are needed.
+        need: usize,
+    },
+}
+
+impl Certificate {
+    /// The vote that each witness of a certificate signs.
+    pub fn vote(circle: CircleId, height: u64, view: u64, header: HeaderHash) -> Vote {
+        Vote { kind: VoteKind::Finalize, circle, height, view, header: Some(header) }
+    }
+
+    /// Whether a quorum of `witnesses` finalized this header at this height, each vote counted once.
+    pub fn check(
+        &self,
+        circle: CircleId,
+        height: u64,
+        header: HeaderHash,
+        witnesses: &Witnesses,
+    ) -> Result<(), CertificateError> {
+        if self.header != header {
+            return Err(CertificateError::OtherHeader);
+        }
+        if !self.votes.is_sorted_by(|(one, _), (next, _)| one < next) {
+            return Err(CertificateError::Unsorted);
+        }
+        if let Some((key, _)) = self.votes.iter().find(|(key, _)| witnesses.by_key(key).is_none()) {
+            return Err(CertificateError::NoWitness(*key));
+        }
+        let (have, need) = (self.votes.len(), witnesses.quorum());
+        if have < need {
+            return Err(CertificateError::NoQuorum { have, need });
+        }
+        let message = Self::vote(circle, height, self.view, header).message();
+        let claims: Vec<Claim> =
+            self.votes.iter().map(|(key, signature)| Claim { key: &key.0, signature, message: &message }).collect();
+        let bad = self.votes.iter().zip(verify_batch(&claims)).find(|(_, holds)| !holds);
+        bad.map_or(Ok(()), |((key, _), _)| Err(CertificateError::BadVote(*key)))
+    }
+}
