@@ -1,1 +1,509 @@
+//! A small network: publish, request, subscribe, events. It knows topics, peers and bytes, and nothing of what they mean.
+//!
+//! [`start`] gives three things: a [`Net`] to ask with, [`Events`] to hear from, and a future that is the network and
+//! that the caller spawns. It ends when every [`Net`], or the [`Events`], is dropped.
+//!
+//! The rules:
+//! - Everything is bounded. A full queue towards the network is [`NetError::Busy`]. When [`Events`] are not taken, the
+//!   network stops reading its links, and so its peers stop sending. Therefore never wait for a [`Net::request`] in the
+//!   same task that takes the events.
+//! - A peer is there from [`Event::Connected`] to [`Event::Disconnected`]: both sides have proved their keys and speak
+//!   the same version. No other event of a peer comes outside of these two.
+//! - Each [`Net::dial`] ends in exactly one of `Connected`, [`Event::Refused`] and [`Event::DialFailed`]. Dialling again
+//!   is the caller's business.
+//! - A peer has one link. When a second one comes, it wins: `Disconnected`, then `Connected` again.
+//! - Messages are delivered as they come. Nothing says who wrote one; `from` is who handed it on.
 
+#[cfg(not(target_arch = "wasm32"))]
+use std::net::SocketAddr;
+use std::{
+    collections::HashSet,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::{
+    Stream,
+    future::{Either, select},
+};
+use futures_timer::Delay;
+use libp2p::PeerId;
+use tokio::sync::{mpsc, oneshot};
+
+mod codec;
+mod gossip;
+mod limits;
+mod links;
+mod mux;
+mod swarm;
+mod ws;
+
+pub use codec::CodecError;
+pub use limits::Rate;
+pub use ws::UrlError;
+
+/// The version of everything that nodes say to each other. Nodes of different versions refuse each other.
+pub const VERSION: u16 = 1;
+/// The first kind of request that is the caller's; 0 is asked and answered by the network itself.
+pub const FIRST_KIND: u16 = 1;
+
+/// A node: its Ed25519 public key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer(pub [u8; 32]);
+
+/// What libp2p's peer id of an Ed25519 key begins with: identity multihash of 36 bytes, key type 1, 32 bytes.
+const ED25519_ID: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
+
+impl Peer {
+    /// The peer of a libp2p peer id, if that is of an Ed25519 key.
+    pub(crate) fn from_id(id: PeerId) -> Option<Self> {
+        let bytes = id.to_bytes();
+        bytes.strip_prefix(&ED25519_ID)?.try_into().ok().map(Peer)
+    }
+
+    pub(crate) fn to_id(self) -> Option<PeerId> {
+        PeerId::from_bytes(&[&ED25519_ID[..], &self.0[..]].concat()).ok()
+    }
+}
+
+/// Something to subscribe to and to publish on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Topic(pub [u8; 32]);
+
+macro_rules! shown_as_hex {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    )*};
+}
+shown_as_hex!(Peer, Topic);
+
+/// 32 bytes from 64 lower-case hex digits.
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+/// What a node is and how much it takes.
+#[derive(Clone)]
+pub struct Config {
+    /// The Ed25519 secret; its public key is the [`Peer`] that others see.
+    pub secret: [u8; 32],
+    /// Program and version, for people; at most 64 bytes are told.
+    pub agent: String,
+    /// The version spoken. Anything but [`VERSION`] is for tests.
+    pub version: u16,
+    /// Whether most others are linked to this node only. It then hands every message to every subscriber.
+    pub hub: bool,
+    /// Payload bytes of a request, own and others'. 1 MiB.
+    pub max_request: usize,
+    /// Payload bytes of an answer. 4 MiB.
+    pub max_response: usize,
+    /// Bytes of a published message. 72 KiB.
+    pub max_message: usize,
+    /// For a dial with its handshakes, and for a request with its answer. 15 s.
+    pub timeout: Duration,
+    /// How often a link is tried with a ping; a dead one is noticed within this and ten seconds. 15 s.
+    pub ping: Duration,
+    /// Links with others, inbound and outbound each. 256.
+    pub max_connections: u32,
+    /// Own requests under way, to all peers together. 256.
+    pub max_in_flight: usize,
+    /// Events that wait to be taken. 256.
+    pub events: usize,
+    /// Calls of [`Net`] that wait for the network. 256.
+    pub commands: usize,
+    /// Requests taken of one peer; over it they are answered with `Busy`. 200 at once, 100 a second.
+    pub requests: Rate,
+    /// Messages taken of one peer; over it they are dropped, and the link too if it goes on. 1,000 at once, 200 a second.
+    pub messages: Rate,
+}
+
+impl Config {
+    /// A node with the given secret and agent and the defaults above.
+    pub fn new(secret: [u8; 32], agent: impl Into<String>) -> Self {
+        Config {
+            secret,
+            agent: agent.into(),
+            version: VERSION,
+            hub: false,
+            max_request: 1 << 20,
+            max_response: 4 << 20,
+            max_message: 72 * 1024,
+            timeout: Duration::from_secs(15),
+            ping: Duration::from_secs(15),
+            max_connections: 256,
+            max_in_flight: 256,
+            events: 256,
+            commands: 256,
+            requests: Rate { burst: 200, per_second: 100 },
+            messages: Rate { burst: 1_000, per_second: 200 },
+        }
+    }
+}
+
+/// Why a network could not start.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StartError {
+    /// The secret gives no key pair.
+    #[error("the secret is no Ed25519 secret")]
+    Secret,
+    /// A part refused its configuration.
+    #[error("the configuration of {part} is not possible: {reason}")]
+    Config {
+        /// Which part.
+        part: &'static str,
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// Why a call was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetError {
+    /// Too much waits already; try again later.
+    #[error("the network has too much to do")]
+    Busy,
+    /// The network has ended.
+    #[error("the network has ended")]
+    Closed,
+    /// Over the bound of a message.
+    #[error("a message of {len} bytes, at most {max} are sent")]
+    TooLong {
+        /// Bytes given.
+        len: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// Over 900 topics.
+    #[error("subscribed to as many topics as is possible")]
+    TooManyTopics,
+    /// Not a URL to dial.
+    #[error("not a WebSocket URL: {0}")]
+    Url(#[from] UrlError),
+}
+
+/// Why a request has no answer. Unless it is said otherwise, the peer may have acted on it all the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// There is no link to the peer. It has not seen the request.
+    #[error("no link to the peer")]
+    NotConnected,
+    /// The link ended before the answer.
+    #[error("the link ended before the answer")]
+    Disconnected,
+    /// No answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// The peer has had too many requests of ours. It has not acted on this one.
+    #[error("the peer is busy")]
+    Busy,
+    /// Too many requests of our own are under way. It was not sent.
+    #[error("too many requests are under way")]
+    Overloaded,
+    /// The peer does not answer this.
+    #[error("the peer refused")]
+    Refused,
+    /// Our request is over our bound (it was not sent), or an answer over it.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The request or its answer is over the peer's bounds.
+    #[error("over the peer's bounds")]
+    OverPeersBounds,
+    /// The peer says that it could not read the request.
+    #[error("the peer found the request malformed")]
+    Malformed,
+    /// The peer has no such protocol.
+    #[error("the peer takes no requests")]
+    Unsupported,
+    /// The stream broke.
+    #[error("the stream broke: {0}")]
+    Broken(String),
+    /// The network has ended.
+    #[error("the network has ended")]
+    Closed,
+}
+
+/// Why a dial came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    /// Nobody answers there, or nobody who speaks our protocols.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+    /// Not done within [`Config::timeout`].
+    #[error("no answer in time")]
+    Timeout,
+    /// Somebody else answered.
+    #[error("somebody else answered: {obtained:?}")]
+    WrongPeer {
+        /// Who answered. `None`: somebody whose key is no Ed25519 key.
+        obtained: Option<Peer>,
+    },
+    /// It is this node itself.
+    #[error("this is the node itself")]
+    Itself,
+    /// There is a link to the peer, or a dial, already.
+    #[error("linked or dialling already")]
+    Already,
+    /// Too many links or dials.
+    #[error("too many links")]
+    TooMany,
+    /// The link stood, and ended before versions were told. A full peer does this too.
+    #[error("the peer ended the link at once")]
+    Dropped,
+}
+
+/// How a peer is linked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// By a dial of ours to a relay's URL.
+    Relay {
+        /// The URL.
+        url: String,
+    },
+    /// The peer dialled us.
+    Accepted {
+        /// From where.
+        from: String,
+    },
+}
+
+/// What happens. See the module's rules for the order.
+#[derive(Debug)]
+pub enum Event {
+    /// A peer is there.
+    Connected {
+        /// Who.
+        peer: Peer,
+        /// How.
+        path: Path,
+    },
+    /// It is gone.
+    Disconnected {
+        /// Who.
+        peer: Peer,
+    },
+    /// Another version; the link is being closed.
+    Refused {
+        /// Who.
+        peer: Peer,
+        /// Its version.
+        theirs: u16,
+        /// Our version.
+        ours: u16,
+    },
+    /// A dial came to nothing.
+    DialFailed {
+        /// Who was meant.
+        peer: Peer,
+        /// The URL dialled.
+        url: String,
+        /// Why.
+        reason: DialError,
+    },
+    /// A peer subscribed to a topic.
+    Subscribed {
+        /// Who.
+        peer: Peer,
+        /// To what.
+        topic: Topic,
+    },
+    /// A peer unsubscribed.
+    Unsubscribed {
+        /// Who.
+        peer: Peer,
+        /// From what.
+        topic: Topic,
+    },
+    /// A message on a topic that this node subscribes to.
+    Message {
+        /// Where it was published.
+        topic: Topic,
+        /// Who handed it on; not who wrote it.
+        from: Peer,
+        /// What it says.
+        bytes: Bytes,
+    },
+    /// A peer asks.
+    Request {
+        /// Who.
+        peer: Peer,
+        /// What; at least [`FIRST_KIND`].
+        kind: u16,
+        /// The question.
+        bytes: Bytes,
+        /// Where the answer goes.
+        reply: Responder,
+    },
+}
+
+/// Takes the answer to one request. Dropped, it refuses the request.
+#[derive(Debug)]
+pub struct Responder(pub(crate) oneshot::Sender<Bytes>);
+
+impl Responder {
+    /// Answers. The peer may be gone meanwhile; then the answer is for nobody.
+    pub fn send(self, bytes: Bytes) {
+        if self.0.send(bytes).is_err() {
+            tracing::debug!("an answer that nobody waits for");
+        }
+    }
+
+    /// Whether nobody waits for the answer any more.
+    pub fn is_over(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+/// The events, in order.
+#[derive(Debug)]
+pub struct Events(mpsc::Receiver<Event>);
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+/// What a [`Net`] asks of the driver.
+pub(crate) enum Command {
+    Publish { topic: Topic, bytes: Bytes },
+    Subscribe(Topic),
+    Unsubscribe(Topic),
+    Request { peer: Peer, kind: u16, bytes: Bytes, answer: oneshot::Sender<Result<Bytes, RequestError>> },
+    Dial { url: String, address: libp2p::Multiaddr, peer: Peer },
+    Disconnect(Peer),
+}
+
+/// The handle of a network; clones are the same network.
+#[derive(Clone)]
+pub struct Net {
+    commands: mpsc::Sender<Command>,
+    #[cfg(not(target_arch = "wasm32"))]
+    accepted: mpsc::Sender<ws::Accepted>,
+    topics: Arc<Mutex<HashSet<Topic>>>,
+    peer: Peer,
+    max_message: usize,
+    max_request: usize,
+    timeout: Duration,
+}
+
+/// Starts a network. The future is the network: spawn it (natively within a tokio runtime).
+pub fn start(config: Config) -> Result<(Net, Events, impl Future<Output = ()> + Send + 'static), StartError> {
+    swarm::start(config)
+}
+
+impl Net {
+    /// This node.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// Sends a message to who subscribes to the topic. It may be lost, and is not sent again when the same bytes went
+    /// out on the topic within the last minute.
+    pub fn publish(&self, topic: &Topic, bytes: Bytes) -> Result<(), NetError> {
+        if bytes.len() > self.max_message {
+            return Err(NetError::TooLong { len: bytes.len(), max: self.max_message });
+        }
+        self.tell(Command::Publish { topic: *topic, bytes })
+    }
+
+    /// Asks a linked peer and waits for the answer.
+    pub async fn request(&self, peer: Peer, kind: u16, bytes: Bytes) -> Result<Bytes, RequestError> {
+        if bytes.len() > self.max_request {
+            return Err(CodecError::TooLong { len: bytes.len(), max: self.max_request }.into());
+        }
+        let (answer, answered) = oneshot::channel();
+        self.tell(Command::Request { peer, kind, bytes, answer }).map_err(|error| match error {
+            NetError::Closed => RequestError::Closed,
+            _ => RequestError::Overloaded,
+        })?;
+        // The network has its own deadline; this one is for a network that is held up by events that nobody takes.
+        match select(answered, Delay::new(self.timeout * 2)).await {
+            Either::Left((answer, _)) => answer.unwrap_or(Err(RequestError::Closed)),
+            Either::Right(((), _)) => Err(RequestError::Timeout),
+        }
+    }
+
+    /// From now on messages on this topic come. At most 900 topics.
+    pub fn subscribe(&self, topic: Topic) -> Result<(), NetError> {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if topics.contains(&topic) {
+            return Ok(());
+        }
+        if topics.len() >= limits::MAX_TOPICS {
+            return Err(NetError::TooManyTopics);
+        }
+        self.tell(Command::Subscribe(topic))?;
+        topics.insert(topic);
+        Ok(())
+    }
+
+    /// From now on they do not.
+    pub fn unsubscribe(&self, topic: Topic) -> Result<(), NetError> {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if topics.contains(&topic) {
+            self.tell(Command::Unsubscribe(topic))?;
+            topics.remove(&topic);
+        }
+        Ok(())
+    }
+
+    /// Links to a peer at `ws://host:port/` or `wss://…` (natively `ws://` only). An event tells how it went.
+    pub fn dial(&self, url: &str, peer: Peer) -> Result<(), NetError> {
+        let address = ws::to_address(url)?;
+        self.tell(Command::Dial { url: url.to_owned(), address, peer })
+    }
+
+    /// Ends the link to a peer.
+    pub fn disconnect(&self, peer: Peer) -> Result<(), NetError> {
+        self.tell(Command::Disconnect(peer))
+    }
+
+    /// Takes the bytes of a WebSocket that an HTTP server has upgraded: what `io` reads are the payloads of the binary
+    /// messages laid end to end, and each write or flush goes out as a binary message at once.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn accept<S>(&self, io: S, from: SocketAddr) -> Result<(), NetError>
+    where
+        S: futures::AsyncRead + futures::AsyncWrite + Send + Unpin + 'static,
+    {
+        self.accepted.try_send(ws::Accepted { link: Box::new(io), from }).map_err(NetError::from)
+    }
+
+    fn tell(&self, command: Command) -> Result<(), NetError> {
+        self.commands.try_send(command).map_err(NetError::from)
+    }
+}
+
+impl<T> From<mpsc::error::TrySendError<T>> for NetError {
+    fn from(error: mpsc::error::TrySendError<T>) -> Self {
+        match error {
+            mpsc::error::TrySendError::Full(_) => NetError::Busy,
+            mpsc::error::TrySendError::Closed(_) => NetError::Closed,
+        }
+    }
+}

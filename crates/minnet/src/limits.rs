@@ -1,0 +1,106 @@
+//! Every number that bounds this module, and the token bucket that paces a peer.
+//!
+//! The rule: nothing that a peer can make us hold grows without one of these.
+
+use std::time::Duration;
+
+use web_time::Instant;
+
+/// Streams of one link, all protocols together. Each may buffer [`STREAM_WINDOW`] bytes.
+pub(crate) const MAX_STREAMS: usize = 48;
+/// What yamux grants every stream at least.
+const STREAM_WINDOW: usize = 256 * 1024;
+/// Received and not yet read bytes of one link.
+pub(crate) const LINK_WINDOW: usize = MAX_STREAMS * STREAM_WINDOW;
+/// Inbound streams of one link that still negotiate their protocol.
+pub(crate) const MAX_NEGOTIATING: usize = 32;
+/// Requests of one link under way, both directions together.
+pub(crate) const MAX_REQUEST_STREAMS: usize = 24;
+/// Own requests to one peer under way; further ones wait for nothing and are refused as `Overloaded`.
+pub(crate) const MAX_IN_FLIGHT_PER_PEER: usize = 8;
+/// Links to one peer: the living one and those that are still closing.
+pub(crate) const MAX_LINKS_PER_PEER: u32 = 4;
+/// Dials under way.
+pub(crate) const MAX_DIALS: u32 = 16;
+/// Inbound links whose handshake is under way.
+pub(crate) const MAX_ACCEPTING: u32 = 64;
+/// GossipSub messages that wait for one peer; over it they are dropped (sync heals).
+pub(crate) const GOSSIP_QUEUE: usize = 128;
+/// Topics of one node, own and announced by a peer alike. So many still fit one announcement.
+pub(crate) const MAX_TOPICS: usize = 900;
+/// Bytes that GossipSub adds around a message at most.
+pub(crate) const GOSSIP_OVERHEAD: usize = 256;
+/// Flooded messages that cost a peer its link.
+pub(crate) const MAX_FLOODED: u32 = 1_000;
+/// Inbound streams given by [`Net::accept`](crate::Net::accept) that wait for the driver.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) const ACCEPT_QUEUE: usize = 64;
+/// Time for a close handshake before a link is dropped as it is.
+pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
+/// How long a refused link stays, for the refusal to reach the other side.
+pub(crate) const REFUSAL_GRACE: Duration = Duration::from_secs(2);
+/// One WebSocket message of ours; the largest that we take is [`MAX_WS_MESSAGE`].
+pub(crate) const WS_WRITE: usize = 64 * 1024;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) const MAX_WS_MESSAGE: usize = 1024 * 1024;
+
+/// How often something may happen: `burst` at once, `per_second` in the long run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many may come at once.
+    pub burst: u32,
+    /// How many may come each second, in the long run.
+    pub per_second: u32,
+}
+
+/// A token bucket. Time comes in as a value.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    rate: Rate,
+    /// Thousandths of a token, so that short intervals are not rounded away.
+    tokens: u64,
+    filled: Instant,
+}
+
+impl Bucket {
+    pub(crate) fn new(rate: Rate, now: Instant) -> Self {
+        Bucket { rate, tokens: u64::from(rate.burst) * 1_000, filled: now }
+    }
+
+    /// Takes a token; `false`: there is none.
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        let millis = u64::try_from(now.saturating_duration_since(self.filled).as_millis()).unwrap_or(u64::MAX);
+        if millis > 0 {
+            let gained = millis.saturating_mul(u64::from(self.rate.per_second));
+            self.tokens = self.tokens.saturating_add(gained).min(u64::from(self.rate.burst) * 1_000);
+            self.filled = now;
+        }
+        let Some(left) = self.tokens.checked_sub(1_000) else { return false };
+        self.tokens = left;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Over any span, no more than the burst and what the span's time gives gets through, and never nothing.
+        #[test]
+        fn a_bucket_keeps_its_rate(burst in 1u32..50, per_second in 0u32..1_000, steps in prop::collection::vec(0u64..40, 1..400)) {
+            let start = Instant::now();
+            let mut bucket = Bucket::new(Rate { burst, per_second }, start);
+            let (mut now, mut passed) = (start, 0u64);
+            for step in &steps {
+                now += Duration::from_millis(*step);
+                passed += u64::from(bucket.take(now));
+            }
+            let span = steps.iter().sum::<u64>();
+            prop_assert!(passed * 1_000 <= u64::from(burst) * 1_000 + span * u64::from(per_second));
+            prop_assert!(passed >= u64::from(burst).min(steps.len() as u64));
+        }
+    }
+}
