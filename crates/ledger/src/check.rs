@@ -279,3 +279,6 @@ fn check_admission(entry: &Entry) -> Result<(), Refused> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

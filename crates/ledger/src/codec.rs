@@ -1,8 +1,8 @@
 //! The one canonical encoding: postcard, of which only the bytes that the encoder itself writes are accepted.
 //!
-//! The length is bounded before anything is read. Within it postcard allocates no more than the bytes at hand can
-//! fill, and what does not encode again to the same bytes (long varints, bytes left over) is refused, so that no
-//! message has two ids.
+//! The length is bounded before anything is read. Within it a list reserves room for no more elements than there are
+//! bytes left, and for no more than a mebibyte before they are read. What does not encode again to the same bytes (long
+//! varints, bytes left over) is refused, so that no message has two ids.
 
 use alloc::vec::Vec;
 use serde::Serialize;
@@ -41,7 +41,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 /// Reads a value from its canonical bytes, of which there may be at most `max`.
 ///
 /// # Errors
-/// [`CodecError`]; bytes that are no value never panic and allocate in proportion to their own number.
+/// [`CodecError`]; bytes that are no value never panic, and take memory in proportion to their own number.
 pub fn decode<T: DeserializeOwned + Serialize>(bytes: &[u8], max: usize) -> Result<T, CodecError> {
     if bytes.len() > max {
         return Err(CodecError::TooLong { len: bytes.len(), max });

@@ -205,3 +205,59 @@ impl Packed {
         codec::decode(bytes, MAX_PACKED)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::hostile::{Circle, Person};
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn entries_read_back_and_no_cut_of_them_does(
+            heads in proptest::collection::vec((any::<[u8; 32]>(), any::<u64>(), any::<[u8; 32]>()), 0..=MAX_APPROVES),
+            text in "[a-z]{1,300}",
+            erased: bool,
+        ) {
+            let (circle, mut person) = (Circle::new(1), Person::new(2));
+            let heads: Vec<Head> = heads
+                .into_iter()
+                .map(|(device, seq, id)| Head { device: DeviceId(device), seq, id: EntryId(id) })
+                .collect();
+            let mut packed = circle.post(&mut person, &heads, &text);
+            packed.body = packed.body.filter(|_| !erased);
+            let bytes = packed.encode();
+            prop_assert_eq!(Packed::decode(&bytes).unwrap(), packed.clone());
+            prop_assert_eq!(Signed::decode(&packed.signed.encode()).unwrap(), packed.signed);
+            for len in 0..bytes.len() {
+                prop_assert!(Packed::decode(&bytes[..len]).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_entry_fits() {
+        let mut circle = Circle::new(1);
+        circle.founders_join();
+        let (secret, mut invite, _) = circle.invite(2);
+        (invite.uses, invite.expiry) = (u32::MAX, u64::MAX);
+        let mut packed = circle.join(&mut Person::new(3), &secret, invite);
+        let entry = &mut packed.signed.entry;
+        let head = Head { device: DeviceId([1; 32]), seq: u64::MAX, id: EntryId([1; 32]) };
+        entry.approves = vec![head; MAX_APPROVES];
+        (entry.seq, entry.time, entry.checkpoint.height, entry.body_len) = (u64::MAX, u64::MAX, u64::MAX, u32::MAX);
+        packed.body = Some(vec![0; MAX_BODY]);
+        assert!(Signed::decode(&packed.signed.encode()).is_ok());
+        assert!(Packed::decode(&packed.encode()).is_ok());
+    }
+
+    #[test]
+    fn a_body_is_encoded_as_any_list_of_bytes() {
+        let packed = Circle::new(1).founders_join();
+        let plain = encode(&(&packed.signed, &packed.body));
+        assert_eq!(packed.encode(), plain);
+    }
+}

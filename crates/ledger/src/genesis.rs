@@ -162,3 +162,47 @@ impl Genesis {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::hostile::Circle;
+
+    #[test]
+    fn a_genesis_reads_back_and_no_cut_of_it_does() {
+        let longest = Genesis { name: "👪".repeat(64), ..Circle::new(1).genesis };
+        let bytes = longest.encode();
+        assert_eq!(Genesis::decode(&bytes).unwrap(), longest);
+        for len in 0..bytes.len() {
+            assert!(Genesis::decode(&bytes[..len]).is_err());
+        }
+    }
+
+    #[test]
+    fn each_rule_is_kept() {
+        let good = Circle::new(1).genesis;
+        let refusal = |change: fn(&mut Genesis)| {
+            let mut genesis = good.clone();
+            change(&mut genesis);
+            Genesis::decode(&genesis.encode()).unwrap_err()
+        };
+        let small = GenesisError::Key(KeyError::SmallOrder);
+        assert_eq!(refusal(|genesis| genesis.version = 2), GenesisError::Version(2));
+        assert_eq!(refusal(|genesis| genesis.name.clear()), GenesisError::Name(NameError::Empty));
+        assert_eq!(refusal(|genesis| genesis.founder = MemberId([0; 32])), small);
+        assert_eq!(refusal(|genesis| genesis.device = DeviceId([0; 32])), small);
+        assert_eq!(refusal(|genesis| genesis.vote_key = VoteKey([0; 32])), small);
+        assert_eq!(refusal(|genesis| genesis.box_key = BoxKey([0; 32])), small);
+        assert_eq!(refusal(|genesis| genesis.rules.body_limit = 0), GenesisError::BodyLimit(0));
+        assert_eq!(refusal(|genesis| genesis.rules.body_limit = 65_537), GenesisError::BodyLimit(65_537));
+    }
+
+    #[test]
+    fn every_field_is_in_the_id() {
+        let genesis = Circle::new(1).genesis;
+        let other = Genesis { salt: [0; 32], ..genesis.clone() };
+        assert_ne!(genesis.id(), other.id());
+        assert_ne!(genesis.id(), Genesis { created: 1_001, ..genesis }.id());
+    }
+}

@@ -8,7 +8,7 @@ pub mod context {
     macro_rules! contexts {
         ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
             $($(#[$doc])* pub const $name: &str = concat!("ledgerno v1 ", $text);)*
-            /// All of them, for the test that no two are equal and for the fixtures that freeze them.
+            /// All of them, for the test that no two are equal.
             pub const ALL: &[&str] = &[$($name),*];
         };
     }

@@ -5,6 +5,12 @@
 
 extern crate std;
 
+mod meter;
+#[cfg(test)]
+mod tests;
+
+pub use meter::Meter;
+
 use crate::bytes::{CircleId, EntryId, HeaderHash, MemberId};
 use crate::entry::{Admission, Anchor, Entry, Head, Invite, Lane, Packed, Role, Signed, VERSION, hash_body};
 use crate::genesis::{self, Genesis, Kind, Rules};
@@ -26,7 +32,7 @@ impl Dice {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -36,12 +42,12 @@ impl Dice {
 
     /// A number below `bound`; 0 if that is 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        if bound == 0 { 0 } else { (self.next() % bound as u64) as usize }
+        if bound == 0 { 0 } else { (self.number() % bound as u64) as usize }
     }
 
     /// Random bytes.
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        core::array::from_fn(|_| self.next() as u8)
+        core::array::from_fn(|_| self.number() as u8)
     }
 
     /// A range within `len`, short more often than long.
@@ -57,7 +63,7 @@ pub fn random(max: usize, seed: u64) -> Vec<u8> {
     let mut dice = Dice::new(seed);
     let most = if dice.below(2) == 0 { max.min(64) } else { max };
     let len = dice.below(most + 1);
-    core::iter::repeat_with(|| dice.next() as u8).take(len).collect()
+    core::iter::repeat_with(|| dice.number() as u8).take(len).collect()
 }
 
 /// What becomes of a valid message in a liar's hands: one to four of: cut, lengthened, bits flipped, false lengths,
@@ -80,9 +86,9 @@ fn mutate_once(bytes: &mut Vec<u8>, dice: &mut Dice) {
     }
     match dice.below(9) {
         0 => bytes.truncate(dice.below(len)),
-        1 => bytes.extend((0..=dice.below(40)).map(|_| dice.next() as u8)),
+        1 => bytes.extend((0..=dice.below(40)).map(|_| dice.number() as u8)),
         2 => bytes[range.start] ^= 1 << dice.below(8),
-        3 => bytes[range].iter_mut().for_each(|byte| *byte = dice.next() as u8),
+        3 => bytes[range].iter_mut().for_each(|byte| *byte = dice.number() as u8),
         // A varint where a length may stand: much too long, or not in its shortest form.
         4 => {
             let lies: [&[u8]; 6] =
@@ -163,7 +169,7 @@ impl Person {
     /// The same person with another device, which has written nothing yet.
     pub fn with_new_device(&mut self) -> Self {
         let device = DeviceKey::from_secret(self.dice.bytes());
-        let dice = Dice::new(self.dice.next());
+        let dice = Dice::new(self.dice.number());
         Person { identity: self.identity.clone(), device, name: self.name.clone(), seq: 0, head: None, dice }
     }
 
@@ -191,7 +197,7 @@ impl Circle {
     /// A private circle made of a seed, by [`Rules::default`].
     pub fn new(seed: u64) -> Self {
         let mut dice = Dice::new(!seed);
-        let founder = Person::new(dice.next());
+        let founder = Person::new(dice.number());
         let vote = VoteSecret::from_secret(dice.bytes());
         let genesis = Genesis {
             version: genesis::VERSION,

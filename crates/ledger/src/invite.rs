@@ -143,3 +143,83 @@ impl fmt::Debug for InviteLink {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::bytes::HeaderHash;
+    use crate::hostile::Circle;
+    use alloc::string::ToString;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        fn links()(
+            secret: [u8; 32],
+            circle: [u8; 32],
+            relays in proptest::collection::vec(("[ -~]{0,200}", any::<[u8; 32]>()), 0..=MAX_RELAYS),
+            height: u64,
+            hash: [u8; 32],
+        ) -> InviteLink {
+            let relays = relays.into_iter().map(|(url, peer)| RelayAddress { url, peer: DeviceId(peer) }).collect();
+            let pinned = Anchor { height, hash: HeaderHash(hash) };
+            InviteLink { version: VERSION, secret, circle: CircleId(circle), relays, pinned }
+        }
+    }
+
+    fn token_of(bytes: &[u8]) -> String {
+        let checksum = hash(context::INVITE_TOKEN, &[bytes]);
+        BASE64URL_NOPAD.encode(&[bytes, &checksum[..CHECKSUM]].concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn a_token_reads_back_and_no_cut_of_it_does(link in links()) {
+            let token = link.to_token();
+            prop_assert!(token.len() <= MAX_TOKEN);
+            prop_assert_eq!(InviteLink::from_token(&token).unwrap(), link);
+            for len in 0..token.len() {
+                prop_assert_eq!(InviteLink::from_token(&token[..len]), Err(LinkError::Cut));
+            }
+        }
+    }
+
+    #[test]
+    fn foreign_newer_and_overlong_links_are_told_apart() {
+        assert_eq!(InviteLink::from_token("https://example.org/"), Err(LinkError::Malformed));
+        assert_eq!(InviteLink::from_token(&"A".repeat(MAX_TOKEN + 1)), Err(LinkError::Malformed));
+        assert_eq!(InviteLink::from_token(&token_of(&[2, 3, 4])), Err(LinkError::Version(2)));
+        assert_eq!(InviteLink::from_token(&token_of(&[VERSION, 3, 4])), Err(LinkError::Malformed));
+        assert_eq!(InviteLink::from_token(&token_of(&[])), Err(LinkError::Malformed));
+    }
+
+    #[test]
+    fn relays_are_bounded() {
+        let relay = |len| RelayAddress { url: "a".repeat(len), peer: DeviceId([1; 32]) };
+        let pinned = Anchor { height: 0, hash: HeaderHash([1; 32]) };
+        let link = |relays| InviteLink { version: VERSION, secret: [1; 32], circle: CircleId([1; 32]), relays, pinned };
+        let read = |relays: Vec<_>| InviteLink::from_token(&link(relays).to_token()).map(|_| ());
+        assert_eq!(read(alloc::vec![relay(MAX_URL); MAX_RELAYS]), Ok(()));
+        assert_eq!(read(alloc::vec![relay(MAX_URL + 1)]), Err(LinkError::Malformed));
+        assert_eq!(read(alloc::vec![relay(1); MAX_RELAYS + 1]), Err(LinkError::Malformed));
+    }
+
+    #[test]
+    fn an_invite_holds_in_its_circle_as_it_was_given() {
+        let (_, invite, _) = Circle::new(1).invite(2);
+        let circle = Circle::new(1).id;
+        assert!(invite.check(circle));
+        assert!(!invite.check(Circle::new(2).id));
+        assert!(!Invite { uses: 11, ..invite }.check(circle));
+        assert!(!Invite { uses: 0, ..invite }.check(circle));
+        assert!(!Invite { expiry: invite.expiry + 1, ..invite }.check(circle));
+    }
+
+    #[test]
+    fn a_links_secret_is_not_shown() {
+        let pinned = Anchor { height: 0, hash: HeaderHash([1; 32]) };
+        let link = InviteLink { version: 1, secret: [0xab; 32], circle: CircleId([1; 32]), relays: Vec::new(), pinned };
+        assert!(!alloc::format!("{link:?}").to_string().contains("171"));
+    }
+}

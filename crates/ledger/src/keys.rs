@@ -227,3 +227,82 @@ impl fmt::Debug for InviteSecret {
         f.write_str("InviteSecret(…)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::verify::verify;
+    use alloc::format;
+    use curve25519_dalek::constants::EIGHT_TORSION;
+    use proptest::prelude::*;
+
+    #[test]
+    fn no_small_order_point_is_a_key() {
+        for point in EIGHT_TORSION {
+            assert_eq!(check_key(&point.compress().0), Err(KeyError::SmallOrder));
+            let u = BoxKey(point.to_montgomery().0);
+            assert_eq!(check_box_key(&u), Err(KeyError::SmallOrder));
+        }
+    }
+
+    #[test]
+    fn no_other_way_of_writing_a_point_is_a_key() {
+        // y = p + 1 for the neutral element, and "minus zero" for the same.
+        let mut above = [0xff; 32];
+        above[0] = 0xee;
+        above[31] = 0x7f;
+        let mut minus = [0; 32];
+        minus[0] = 1;
+        minus[31] = 0x80;
+        for bytes in [above, minus] {
+            assert!(check_key(&bytes).is_err());
+        }
+        assert_eq!(check_key(&above), Err(KeyError::NotCanonical));
+        assert_eq!(check_box_key(&BoxKey(above)), Err(KeyError::NotCanonical));
+        assert_eq!(check_box_key(&BoxKey([0xff; 32])), Err(KeyError::NotCanonical));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn keys_of_ours_are_keys_and_sign(secret: [u8; 32], message: Vec<u8>) {
+            let identity = Identity::from_secret(secret);
+            prop_assert_eq!(check_key(&identity.member().0), Ok(()));
+            prop_assert!(verify(&identity.member().0, &message, &identity.sign(&message)));
+            prop_assert_eq!(*identity.secret(), secret);
+            prop_assert_eq!(check_box_key(&DeviceKey::from_secret(secret).box_key()), Ok(()));
+            prop_assert_eq!(check_key(&InviteSecret::from_secret(secret).key().0), Ok(()));
+        }
+
+        #[test]
+        fn a_key_with_a_part_of_small_order_is_none(secret: [u8; 32], part in 1usize..8) {
+            let key = DeviceKey::from_secret(secret).id();
+            let mixed = CompressedEdwardsY(key.0).decompress().unwrap() + EIGHT_TORSION[part];
+            prop_assert_eq!(check_key(&mixed.compress().0), Err(KeyError::SmallOrder));
+        }
+    }
+
+    #[test]
+    fn an_invites_keys_are_apart() {
+        let secret = InviteSecret::from_secret([7; 32]);
+        let all = [secret.0, *secret.sealing(), secret.address().0, secret.key().0, secret.signing().to_bytes()];
+        for (at, one) in all.iter().enumerate() {
+            assert!(all[at + 1..].iter().all(|other| one != other));
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let shown = format!("{:?} {:?}", DeviceKey::from_secret([7; 32]), InviteSecret::from_secret([7; 32]));
+        assert_eq!(shown, "DeviceKey(…) InviteSecret(…)");
+    }
+
+    #[test]
+    fn a_parcel_opens_by_its_secret_only() {
+        let secret = InviteSecret::from_secret([7; 32]);
+        let sealed = secret.seal([1; 24], b"lane keys").unwrap();
+        assert_eq!(secret.open(&sealed).unwrap(), b"lane keys");
+        assert_eq!(InviteSecret::from_secret([8; 32]).open(&sealed), Err(SealError::OtherKey));
+    }
+}

@@ -12,6 +12,8 @@ pub mod check;
 pub mod codec;
 pub mod dag;
 pub mod entry;
+#[cfg(test)]
+mod frozen;
 pub mod genesis;
 pub mod hash;
 #[cfg(any(test, feature = "hostile"))]

@@ -170,3 +170,66 @@ impl Talk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use alloc::string::ToString;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    fn operations() -> impl Strategy<Value = Operation> {
+        let reason = proptest::collection::vec(any::<u8>(), 0..=MAX_REASON);
+        prop_oneof![
+            "[a-zあ-ん]{1,64}".prop_map(|name| Operation::Join { name }),
+            Just(Operation::Enrol),
+            (any::<[u8; 32]>(), any::<u64>(), reason).prop_map(|(to, amount, reason)| Operation::Transfer {
+                to: MemberId(to),
+                amount,
+                reason
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn operations_read_back_and_no_cut_of_them_does(operation in operations()) {
+            let bytes = operation.encode();
+            prop_assert!(bytes.len() <= MAX_OPERATION);
+            prop_assert_eq!(Operation::decode(&bytes).unwrap(), operation);
+            for len in 0..bytes.len() {
+                prop_assert!(Operation::decode(&bytes[..len]).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn names_keep_the_rule() {
+        for good in ["a", "花子", "Zoë O'Hara", &"名".repeat(64), "👩‍👩‍👧"] {
+            assert_eq!(check_name(good), Ok(()), "{good}");
+        }
+        assert_eq!(check_name(""), Err(NameError::Empty));
+        assert_eq!(check_name(" \u{3000} "), Err(NameError::Empty));
+        assert_eq!(check_name(&"名".repeat(65)), Err(NameError::TooLong { len: 65 }));
+        for bad in ['\0', '\n', '\u{7f}', '\u{85}', '\u{202e}', '\u{2067}', '\u{2028}'] {
+            assert_eq!(check_name(&["ann", &bad.to_string()].concat()), Err(NameError::Character(bad)));
+        }
+    }
+
+    #[test]
+    fn lengths_are_bounded() {
+        let post = |len: usize| Talk::decode(&Talk::Post { text: "a".repeat(len) }.encode()).map(|_| ());
+        assert_eq!(post(0), Err(OpError::Text { len: 0 }));
+        assert_eq!(post(MAX_TEXT), Ok(()));
+        assert_eq!(post(MAX_TEXT + 1), Err(OpError::Text { len: MAX_TEXT + 1 }));
+        assert!(matches!(post(MAX_TALK + 1), Err(OpError::Codec(CodecError::TooLong { .. }))));
+        let reason = vec![0; MAX_REASON + 1];
+        let transfer = Operation::Transfer { to: MemberId([1; 32]), amount: 1, reason };
+        assert_eq!(Operation::decode(&transfer.encode()), Err(OpError::Reason { len: MAX_REASON + 1 }));
+        assert_eq!(
+            Operation::decode(&Operation::Join { name: "\n".to_string() }.encode()),
+            Err(OpError::Name(NameError::Character('\n')))
+        );
+    }
+}

@@ -268,3 +268,112 @@ impl Keys {
         XChaCha20Poly1305::new((&self.encryption).into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::hostile::{Circle, Person};
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    fn place() -> BodyContext {
+        BodyContext {
+            circle: CircleId([1; 32]),
+            version: 1,
+            device: DeviceId([2; 32]),
+            seq: 3,
+            prev: EntryId([4; 32]),
+            lane: Lane::Talk,
+            epoch: EntryId([5; 32]),
+        }
+    }
+
+    fn open_at(at: &BodyContext, key: &LaneKey, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        open(context::SEAL, &key.0, &encode(at), sealed)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn what_is_sealed_opens(plain in proptest::collection::vec(any::<u8>(), 0..3_000), key: [u8; 32], nonce: [u8; 24]) {
+            let key = LaneKey(key);
+            let sealed = seal_body(&place(), &key, nonce, &plain).unwrap();
+            prop_assert_eq!(Some(sealed.len()), size_class(plain.len() + OVERHEAD));
+            prop_assert_eq!(open_at(&place(), &key, &sealed), Ok(plain));
+        }
+
+        #[test]
+        fn any_other_key_place_or_byte_does_not_open(at in 0usize..256, bit in 0u8..8, key: [u8; 32]) {
+            let right = LaneKey([9; 32]);
+            let sealed = seal_body(&place(), &right, [6; 24], &[0x80; 150]).unwrap();
+            prop_assert_eq!(open_at(&place(), &LaneKey(key), &sealed), Err(SealError::OtherKey));
+            let mut changed = sealed.clone();
+            changed[at] ^= 1 << bit;
+            let why = if at < NONCE + COMMITMENT { SealError::OtherKey } else { SealError::Changed };
+            prop_assert_eq!(open_at(&place(), &right, &changed), Err(why));
+        }
+    }
+
+    #[test]
+    fn a_body_opens_in_its_place_only() {
+        let key = LaneKey([9; 32]);
+        let sealed = seal_body(&place(), &key, [6; 24], b"text").unwrap();
+        let others = [
+            BodyContext { circle: CircleId([0; 32]), ..place() },
+            BodyContext { version: 2, ..place() },
+            BodyContext { device: DeviceId([0; 32]), ..place() },
+            BodyContext { seq: 4, ..place() },
+            BodyContext { prev: EntryId([0; 32]), ..place() },
+            BodyContext { lane: Lane::State, ..place() },
+            BodyContext { epoch: EntryId([0; 32]), ..place() },
+        ];
+        for other in others {
+            assert_eq!(open_at(&other, &key, &sealed), Err(SealError::Changed));
+        }
+        assert!(open_at(&place(), &key, &sealed).is_ok());
+    }
+
+    #[test]
+    fn an_entrys_body_opens_with_its_lanes_key() {
+        let mut circle = Circle::new(1);
+        let packed = circle.founders_join();
+        let body = packed.body.unwrap();
+        let entry = &packed.signed.entry;
+        assert!(open_body(circle.id, entry, &circle.keys.state, &body).is_ok());
+        assert_eq!(open_body(circle.id, entry, circle.keys.talk.as_ref().unwrap(), &body), Err(SealError::OtherKey));
+    }
+
+    #[test]
+    fn a_reason_opens_in_its_entry_only() {
+        let (circle, device) = (Circle::new(1).id, Person::new(2).device.id());
+        let key = LaneKey([1; 32]);
+        let sealed = seal_reason(circle, device, 5, &key, [2; 24], b"for the cake").unwrap();
+        assert!(sealed.len() <= MAX_REASON);
+        assert_eq!(open_reason(circle, device, 5, &key, &sealed).unwrap(), b"for the cake");
+        assert_eq!(open_reason(circle, device, 6, &key, &sealed), Err(SealError::Changed));
+        assert_eq!(seal_reason(circle, device, 5, &key, [2; 24], &[0; MAX_REASON_PLAIN]).unwrap().len(), MAX_REASON);
+        assert!(seal_reason(circle, device, 5, &key, [2; 24], &[0; MAX_REASON_PLAIN + 1]).is_err());
+    }
+
+    #[test]
+    fn the_largest_body_is_the_limit() {
+        let key = LaneKey([1; 32]);
+        let sealed = seal_body(&place(), &key, [2; 24], &vec![3; MAX_PLAIN]).unwrap();
+        assert_eq!(sealed.len(), MAX_BODY);
+        let (len, max) = (MAX_PLAIN + 1, MAX_PLAIN);
+        assert_eq!(seal_body(&place(), &key, [2; 24], &vec![3; len]), Err(SealError::TooLong { len, max }));
+    }
+
+    #[test]
+    fn size_classes_are_these() {
+        let mut classes: Vec<usize> = (0..=MAX_BODY).filter_map(size_class).collect();
+        classes.dedup();
+        assert_eq!(classes[..8], [128, 256, 512, 1_024, 1_280, 1_536, 1_792, 2_048]);
+        assert_eq!(classes[classes.len() - 5..], [32_768, 40_960, 49_152, 57_344, 65_536]);
+        assert_eq!(classes.len(), 4 + 6 * 4);
+        assert!(classes.iter().all(|class| size_class(*class) == Some(*class)));
+        assert_eq!(size_class(MAX_BODY + 1), None);
+        assert_eq!(size_class(usize::MAX), None);
+    }
+}

@@ -116,3 +116,102 @@ impl TryRng for Coefficients {
 
 /// In the sense that matters here: nobody can make claims for which he knows the coefficients beforehand.
 impl TryCryptoRng for Coefficients {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::keys::DeviceKey;
+    use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+    use curve25519_dalek::scalar::Scalar;
+    use proptest::prelude::*;
+
+    /// A claim of its own, and whether it holds under ZIP-215.
+    #[derive(Clone, Debug)]
+    struct Case {
+        key: [u8; 32],
+        signature: Signature,
+        message: Vec<u8>,
+        holds: bool,
+    }
+
+    impl Case {
+        fn claim(&self) -> Claim<'_> {
+            Claim { key: &self.key, signature: &self.signature, message: &self.message }
+        }
+    }
+
+    fn case(kind: u8, seed: u8, message: Vec<u8>) -> Case {
+        let device = DeviceKey::from_secret([seed; 32]);
+        let good = Case { key: device.id().0, signature: device.sign(&message), message, holds: true };
+        let bad = Case { holds: false, ..good.clone() };
+        match kind {
+            0 => Case { message: [bad.message, b"!".to_vec()].concat(), ..bad },
+            1 => Case { key: DeviceKey::from_secret([seed.wrapping_add(1); 32]).id().0, ..bad },
+            2 => changed(bad, seed as usize % 32),
+            3 => changed(bad, 32 + seed as usize % 31),
+            // s not reduced: the same scalar, one order higher.
+            4 => {
+                let mut signature = bad.signature;
+                signature.0[63] |= 0xf0;
+                Case { signature, ..bad }
+            }
+            // A small-order key signs anything under a cofactored rule; without the cofactor one in eight such holds.
+            5 => Case { key: torsion(seed), signature: commitment(seed), ..good },
+            // R is a small-order point as well.
+            6 => {
+                let mut signature = [0; 64];
+                signature[..32].copy_from_slice(&torsion(seed / 8));
+                Case { key: torsion(seed), signature: Signature(signature), ..good }
+            }
+            // No point at all.
+            7 => Case { key: [2; 32], ..bad },
+            _ => good,
+        }
+    }
+
+    fn changed(mut case: Case, at: usize) -> Case {
+        case.signature.0[at] ^= 1;
+        case
+    }
+
+    fn torsion(which: u8) -> [u8; 32] {
+        EIGHT_TORSION[which as usize % 8].compress().0
+    }
+
+    /// R = sB, s.
+    fn commitment(seed: u8) -> Signature {
+        let s = Scalar::from(1_000 + u64::from(seed));
+        let mut signature = [0; 64];
+        signature[..32].copy_from_slice(&(s * ED25519_BASEPOINT_POINT).compress().0);
+        signature[32..].copy_from_slice(s.as_bytes());
+        Signature(signature)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn a_batch_says_what_single_checks_say(
+            kinds in proptest::collection::vec((0u8..20, 0u8..6, proptest::collection::vec(any::<u8>(), 0..40)), 0..48)
+        ) {
+            let cases: Vec<Case> = kinds.into_iter().map(|(kind, seed, message)| case(kind, seed, message)).collect();
+            let claims: Vec<Claim> = cases.iter().map(Case::claim).collect();
+            let holds: Vec<bool> = cases.iter().map(|case| case.holds).collect();
+            let single: Vec<bool> = claims.iter().map(|c| verify(c.key, c.message, c.signature)).collect();
+            prop_assert_eq!(&single, &holds);
+            prop_assert_eq!(verify_batch(&claims), single);
+        }
+    }
+
+    #[test]
+    fn a_few_bad_ones_are_found_across_batches() {
+        let good = case(9, 1, b"again and again".to_vec());
+        let bad = case(0, 1, b"again and again".to_vec());
+        let wrong = [0, BATCH - 1, BATCH, BATCH + 76];
+        let cases: Vec<&Case> = (0..BATCH + 77).map(|at| if wrong.contains(&at) { &bad } else { &good }).collect();
+        let claims: Vec<Claim> = cases.iter().map(|case| case.claim()).collect();
+        let found: Vec<usize> =
+            verify_batch(&claims).iter().enumerate().filter(|(_, holds)| !**holds).map(|(at, _)| at).collect();
+        assert_eq!(found, wrong);
+    }
+}
