@@ -44,7 +44,7 @@ pub struct About<'a> {
     /// The relay's device key, which is its libp2p peer.
     pub peer: &'a [u8; 32],
     /// The protocol version that it speaks.
-    pub version: u32,
+    pub version: u16,
     /// Its public URL; empty when nobody told it.
     pub url: &'a str,
 }

@@ -1,11 +1,12 @@
-//! The seam to the node: here the relay's port meets the driver, and nowhere else. Until the driver is connected it
-//! takes WebSockets and lets them go.
+//! The seam to the node: here the relay's port meets the driver, and nowhere else. As yet the network runs alone: peers
+//! can connect, and every request is refused because nobody takes it.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use futures::FutureExt;
 use futures::future::LocalBoxFuture;
+use futures::{FutureExt, StreamExt};
+use ledgerno_minnet as minnet;
 use tokio::sync::oneshot;
 use tracing::debug;
 
@@ -19,7 +20,9 @@ pub struct Start<'a> {
     /// The relay's device key, and the token that lets register circles.
     pub secrets: &'a Secrets,
     /// The protocol version to speak.
-    pub version: u32,
+    pub version: u16,
+    /// How many connections the port lets in.
+    pub connections: usize,
 }
 
 /// A driver that is started.
@@ -37,20 +40,47 @@ pub struct Host {
 /// Why the node does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
+    /// The network does not start.
+    #[error("the network does not start: {0}")]
+    Net(#[from] minnet::StartError),
     /// The driver ended without being told to.
     #[error("the node stopped by itself: {0}")]
-    Ended(String),
+    Ended(&'static str),
 }
 
-/// Opens the store and starts the driver. Must be called inside a `LocalSet`: the driver stays on one thread.
+/// Opens the store and starts the driver. Called inside a `LocalSet`: the driver stays on one thread.
 pub fn start(start: Start<'_>) -> Result<Host, HostError> {
-    let peer = ed25519_dalek::SigningKey::from_bytes(&start.secrets.device).verifying_key().to_bytes();
+    let agent = concat!("ledgerno-relay/", env!("CARGO_PKG_VERSION"));
+    let config = minnet::Config {
+        version: start.version,
+        hub: true,
+        max_connections: u32::try_from(start.connections).unwrap_or(u32::MAX),
+        ..minnet::Config::new(start.secrets.device, agent)
+    };
+    let (net, mut events, network) = minnet::start(config)?;
+    let peer = net.peer().0;
+    // The network ends with its last handle, and the port drops its own before the driver is told to stop.
+    let held = net.clone();
+    let accept: Accept = Arc::new(move |stream, from| {
+        // The stream is dropped with the error, which closes it: the page tries again later.
+        if let Err(error) = net.accept(stream, from) {
+            debug!(%from, %error, "a WebSocket was not taken");
+        }
+    });
     let (stop, stopped) = oneshot::channel::<()>();
-    let accept: Accept = Arc::new(|_stream, from| debug!(%from, "no driver yet: let go"));
     let run = async move {
-        // A dropped sender means stop as well.
-        stopped.await.ok();
-        Ok(())
+        let network = tokio::spawn(network);
+        let drained = async { while events.next().await.is_some() {} };
+        let ended = tokio::select! {
+            // A sender that is gone means stop as well.
+            _ = stopped => {
+                network.abort();
+                Ok(())
+            }
+            () = drained => Err(HostError::Ended("its network is gone")),
+        };
+        drop(held);
+        ended
     };
     Ok(Host { peer, accept, stop, run: run.boxed_local() })
 }

@@ -56,7 +56,7 @@ pub struct Site {
     /// Whether near peers (loopback, private) are proxies whose `X-Forwarded-For` is believed.
     pub behind_proxy: bool,
     /// The protocol version, for `/health`.
-    pub version: u32,
+    pub version: u16,
 }
 
 /// Serves `listener` until `stop` becomes true; then the port is closed at once, and open HTTP connections end within

@@ -39,7 +39,7 @@ use crate::secrets::Secrets;
 use crate::tls::TlsFiles;
 
 /// The version of the protocol between page and relay.
-pub const VERSION: u32 = 1;
+pub const VERSION: u16 = ledgerno_minnet::VERSION;
 
 /// How long the driver may take to commit its store when it is told to stop.
 const STOP: Duration = Duration::from_secs(10);
@@ -61,7 +61,7 @@ pub struct Config {
     /// The port's bounds.
     pub limits: Limits,
     /// The protocol version to speak and to claim. Tests pretend another.
-    pub version: u32,
+    pub version: u16,
     /// The relay stops when this completes.
     pub shutdown: BoxFuture<'static, ()>,
 }
@@ -109,8 +109,12 @@ async fn serve_here(config: Config, ready: impl FnOnce(Ready)) -> Result<(), Rel
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().map_err(|source| RelayError::Listen { address: config.listen, source })?;
     let secrets = Secrets::open(&config.data)?;
-    let Host { peer, accept, stop: stop_host, mut run } =
-        host::start(Start { data: &config.data, secrets: &secrets, version: config.version })?;
+    let Host { peer, accept, stop: stop_host, mut run } = host::start(Start {
+        data: &config.data,
+        secrets: &secrets,
+        version: config.version,
+        connections: config.limits.connections,
+    })?;
 
     let mut page = config.page;
     let public = config.public_url.as_ref().map_or("", PublicUrl::as_str);
@@ -134,7 +138,7 @@ async fn serve_here(config: Config, ready: impl FnOnce(Ready)) -> Result<(), Rel
     let ended = tokio::select! {
         () = config.shutdown => None,
         ended = &mut run => Some(ended),
-        _ = &mut served => Some(Err(HostError::Ended("its port was lost".to_owned()))),
+        _ = &mut served => Some(Err(HostError::Ended("its port was lost"))),
     };
     info!("stopping");
     stop_http.send_replace(true);
@@ -144,14 +148,14 @@ async fn serve_here(config: Config, ready: impl FnOnce(Ready)) -> Result<(), Rel
         warn!(%failed, "the port did not close in order");
     }
     if let Some(ended) = ended {
-        return Err(RelayError::Host(ended.err().unwrap_or_else(|| HostError::Ended("no reason given".to_owned()))));
+        return Err(RelayError::Host(ended.err().unwrap_or(HostError::Ended("no reason given"))));
     }
     if stop_host.send(()).is_err() {
         warn!("the node had stopped already");
     }
     match timeout(STOP, run).await {
         Ok(ended) => ended.map_err(RelayError::Host),
-        Err(_) => Err(RelayError::Host(HostError::Ended("it did not commit in time".to_owned()))),
+        Err(_) => Err(RelayError::Host(HostError::Ended("it did not commit in time"))),
     }
 }
 

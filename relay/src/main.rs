@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use futures::FutureExt;
@@ -51,6 +52,9 @@ fn run(config: Config, language: Language) -> Result<(), (String, u8)> {
     served.map_err(|error| (error.sentence(language), error.exit_code()))
 }
 
+/// Under `npm start` one Ctrl-C arrives twice: from the terminal, and passed on by npm.
+const ECHO: Duration = Duration::from_millis(300);
+
 /// Completes at the first Ctrl-C or SIGTERM; the second ends the process. Signals have a thread of their own, so that
 /// the second one works even while the node's thread waits for a disk.
 fn signals() -> std::io::Result<oneshot::Receiver<()>> {
@@ -66,8 +70,13 @@ fn signals() -> std::io::Result<oneshot::Receiver<()>> {
             if first.send(()).is_err() {
                 tracing::debug!("the relay is ending already");
             }
-            signals.next().await;
-            std::process::exit(130)
+            let heard = Instant::now();
+            loop {
+                signals.next().await;
+                if heard.elapsed() > ECHO {
+                    std::process::exit(130)
+                }
+            }
         })
     })?;
     Ok(shutdown)

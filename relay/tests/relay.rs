@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use common::get;
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
+use ledgerno_minnet::{self as minnet, DialError, Event, Events, Net, Peer};
 use ledgerno_relay::secrets::{Lost, SecretError, Secrets};
 use ledgerno_relay::{Config, Ready, RelayError, serve};
 use tokio::sync::oneshot;
@@ -51,6 +52,43 @@ async fn it_serves_its_page_and_says_who_it_is() {
     });
     let address = served.await.unwrap();
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+/// A node of another program, as a page is one.
+fn node(secret: u8, version: u16) -> (Net, Events) {
+    let config = minnet::Config { version, ..minnet::Config::new([secret; 32], "test") };
+    let (net, events, network) = minnet::start(config).unwrap();
+    tokio::spawn(network);
+    (net, events)
+}
+
+#[tokio::test]
+async fn nodes_meet_it_through_its_port() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut left_behind = with_relay(folder.path(), async |ready| {
+        let (relay, url) = (Peer(ready.peer), format!("ws://{}/", ready.address));
+
+        let (net, mut same) = node(1, 9);
+        net.dial(&url, relay).unwrap();
+        let met = same.next().await.unwrap();
+        assert!(matches!(met, Event::Connected { peer, .. } if peer == relay), "{met:?}");
+
+        let (net_of_another, mut another) = node(2, 3);
+        net_of_another.dial(&url, relay).unwrap();
+        let refused = another.next().await.unwrap();
+        assert!(matches!(refused, Event::Refused { theirs: 9, ours: 3, .. }), "{refused:?}");
+
+        let (net_of_deceived, mut deceived) = node(3, 9);
+        net_of_deceived.dial(&url, net.peer()).unwrap();
+        let failed = deceived.next().await.unwrap();
+        assert!(matches!(failed, Event::DialFailed { reason: DialError::WrongPeer { .. }, .. }), "{failed:?}");
+        (net, same)
+    })
+    .await
+    .unwrap();
+    // The relay is gone, and the node notices without asking.
+    let gone = left_behind.1.next().await.unwrap();
+    assert!(matches!(gone, Event::Disconnected { .. }), "{gone:?}");
 }
 
 #[tokio::test]
