@@ -1,1 +1,33 @@
+//! A node of one circle as a state machine without I/O.
+//!
+//! The contract of its run loop: the driver calls a method of [`Engine`] for whatever happens (a link opened, bytes came,
+//! a write became durable, the time that it asked for is reached, a person wrote something), each with the time of
+//! day; then it takes [`Output`]s until there are none and carries them out in order. The engine never waits, never
+//! reads a clock, and draws its randomness from a seed given once. So the same code runs in the browser, in the relay
+//! and in the simulator.
+//!
+//! What it decides: which entries are taken into the DAG, what is sent to whom and when, when a cut is settled, and in
+//! which of the four states each entry is. The rules themselves are `ledgerno-ledger`'s.
 
+#![deny(missing_docs)]
+
+mod answer;
+mod engine;
+mod frontier;
+pub mod join;
+mod keyring;
+mod mailbox;
+mod random;
+mod session;
+mod settler;
+pub mod status;
+pub mod store;
+pub mod view;
+pub mod wire;
+mod write;
+
+pub use engine::{Engine, Event, Limits, Output, Peer, Seat};
+pub use keyring::Keyring;
+pub use random::Random;
+pub use store::{Item, OpenError};
+pub use write::{Invitation, WriteError, Written};

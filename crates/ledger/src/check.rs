@@ -173,20 +173,26 @@ struct SignedBy {
 
 /// Every signature that an entry bears.
 fn signatures(circle: CircleId, checked: &Checked) -> impl Iterator<Item = SignedBy> {
-    let Entry { device, ref admission, .. } = *checked.entry();
+    let entry = checked.entry();
     let own = SignedBy {
         by: Signer::Device,
-        key: device.0,
+        key: entry.device.0,
         message: checked.id.0,
         signature: checked.packed.signed.signature,
     };
-    let member = admission.as_ref().map(|admission| SignedBy {
+    let admission = entry.admission.as_ref().map(|admission| admission_signatures(circle, entry.device, admission));
+    core::iter::once(own).chain(admission.into_iter().flatten())
+}
+
+/// Every signature that a device's admission bears.
+fn admission_signatures(circle: CircleId, device: DeviceId, admission: &Admission) -> impl Iterator<Item = SignedBy> {
+    let member = SignedBy {
         by: Signer::Member,
         key: admission.member.0,
         message: Admission::message(circle, device, admission.box_key, admission.role),
         signature: admission.signature,
-    });
-    let invited = admission.as_ref().and_then(|admission| Some((admission.member, admission.invited.as_ref()?)));
+    };
+    let invited = admission.invited.as_ref().map(|invited| (admission.member, invited));
     let newcomer = invited.map(|(member, invited)| SignedBy {
         by: Signer::Invite,
         key: invited.invite.key.0,
@@ -199,7 +205,19 @@ fn signatures(circle: CircleId, checked: &Checked) -> impl Iterator<Item = Signe
         message: invite.message(circle),
         signature: invite.signature,
     });
-    [Some(own), member, newcomer, issuer].into_iter().flatten()
+    [Some(member), newcomer, issuer].into_iter().flatten()
+}
+
+/// Checks an admission that comes without an entry: keys and signatures, not whether it leads back to the genesis.
+///
+/// # Errors
+/// [`Refused::Key`], [`Refused::InviteForNobody`] and [`Refused::Signature`].
+pub fn check_admission(circle: CircleId, device: DeviceId, admission: &Admission) -> Result<(), Refused> {
+    check_admission_keys(device, admission)?;
+    match admission_signatures(circle, device, admission).find(|signed| !verify(&signed.key, &signed.message, &signed.signature)) {
+        Some(signed) => Err(Refused::Signature(signed.by)),
+        None => Ok(()),
+    }
 }
 
 /// Checks everything but the signatures, and names the entry.
@@ -211,7 +229,9 @@ fn check_form(circle: CircleId, packed: Packed) -> Result<Checked, Refused> {
     check_approves(entry)?;
     check_place(circle, entry)?;
     check_body(entry, packed.body.as_deref())?;
-    check_admission(entry)?;
+    if let Some(admission) = &entry.admission {
+        check_admission_keys(entry.device, admission)?;
+    }
     Ok(Checked::stored(circle, packed))
 }
 
@@ -265,9 +285,8 @@ fn check_body(entry: &Entry, body: Option<&[u8]>) -> Result<(), Refused> {
 }
 
 /// Keys are checked where they are admitted: later entries of a device add none.
-fn check_admission(entry: &Entry) -> Result<(), Refused> {
-    let Some(admission) = &entry.admission else { return Ok(()) };
-    check_key(&entry.device.0).map_err(Refused::Key)?;
+fn check_admission_keys(device: DeviceId, admission: &Admission) -> Result<(), Refused> {
+    check_key(&device.0).map_err(Refused::Key)?;
     check_key(&admission.member.0).map_err(Refused::Key)?;
     check_box_key(&admission.box_key).map_err(Refused::Key)?;
     if let Some(Invited { invite, .. }) = &admission.invited {

@@ -1,0 +1,159 @@
+//! Sync as the asked side. Answered are admitted devices and the relays that this device chose; a stranger may only hand
+//! in what admits it, or ask for the parcel whose address an invite's secret tells.
+
+use crate::engine::{Engine, Output, Peer, Then};
+use crate::session::{MAX_IDS, MAX_RANGES};
+use crate::wire::{Answer, Ask, No, Topic};
+use ledgerno_ledger::bytes::Hash;
+use ledgerno_ledger::check;
+use ledgerno_ledger::codec;
+use ledgerno_ledger::entry::{Admission, Invite, Packed};
+use ledgerno_ledger::settle::Proof;
+
+/// The most guests at once.
+const MAX_GUESTS: usize = 64;
+
+impl Engine {
+    /// A peer asks; `no` is the driver's number for the answer, which may come later.
+    pub fn asked(&mut self, peer: Peer, no: u64, ask: Ask, now: u64) {
+        let known = self.dag.admission(&peer).is_some() || self.keepers.contains(&peer) || self.guests.contains(&peer);
+        match ask {
+            Ask::Knock(admission) => self.knocked(peer, no, &admission, now),
+            Ask::GetParcel { address } => self.give_parcel(no, &address, now),
+            Ask::Give { entries, proofs } => self.given(peer, no, entries, proofs, known, now),
+            _ if !known => self.answer(no, Answer::No(No::NotAdmitted)),
+            Ask::Frontier { digest, height } => self.once_durable(Then::Frontier { no, peer, digest, height }, now),
+            Ask::Devices { bits, buckets, nonce } => {
+                let fits = bits <= crate::frontier::MAX_BITS && buckets.len() <= 1 << bits;
+                let answer = if fits {
+                    Answer::Devices(self.frontier.places(bits, &buckets, &nonce))
+                } else {
+                    Answer::No(No::Malformed)
+                };
+                self.answer(no, answer);
+            }
+            Ask::Branches { device } => {
+                let ids = self.branch_ids(&device);
+                self.answer(no, Answer::Branches(ids));
+            }
+            Ask::Ranges(ranges) if ranges.len() <= MAX_RANGES => {
+                let (entries, left) = self.pack(self.ids_in(&ranges));
+                self.answer(no, Answer::Entries { entries, more: !left.is_empty() });
+            }
+            Ask::Entries(ids) if ids.len() <= MAX_IDS => {
+                let (entries, left) = self.pack(ids.into_iter().filter(|id| self.is_durable(id)).collect());
+                self.answer(no, Answer::Entries { entries, more: !left.is_empty() });
+            }
+            Ask::Ranges(_) | Ask::Entries(_) => self.answer(no, Answer::No(No::Malformed)),
+            Ask::Headers { from } => {
+                let (proofs, more) = self.proofs_from(from);
+                self.answer(no, Answer::Headers { proofs, more });
+            }
+            Ask::PutParcel { address, invite, parcel } => self.put_parcel(peer, no, address, invite, parcel, now),
+        }
+    }
+
+    /// Tells which relays may ask: the ones that this device chose.
+    pub fn set_keepers(&mut self, keepers: Vec<Peer>) {
+        self.keepers = keepers;
+    }
+
+    fn answer(&mut self, no: u64, answer: Answer) {
+        self.outputs.push_back(Output::Answer { no, answer });
+    }
+
+    pub(crate) fn answer_frontier(&mut self, no: u64, peer: Peer, digest: Hash, height: u64, now: u64) {
+        let own = self.chain.height();
+        let same = self.frontier.digest() == digest;
+        let answer = if same {
+            Answer::Same { height: own }
+        } else {
+            let bits = self.frontier.bits();
+            Answer::Differ { height: own, bits, buckets: self.frontier.buckets(bits) }
+        };
+        self.answer(no, answer);
+        // Whoever is ahead of us gives; a member need not wait for that.
+        if height > own && self.device().is_some() {
+            self.sync(peer, now);
+        }
+    }
+
+    /// Takes what is given, spreads what was new, and answers once all of it is durable.
+    fn given(&mut self, peer: Peer, no: u64, entries: Vec<Packed>, proofs: Vec<Proof>, known: bool, now: u64) {
+        // A stranger brings its own chain, which begins with its admission; anything else would use our pools.
+        if !known
+            && !entries
+                .first()
+                .is_some_and(|first| first.signed.entry.device == peer && first.signed.entry.admission.is_some())
+        {
+            return self.answer(no, Answer::No(No::NotAdmitted));
+        }
+        let intake = self.take(entries, Vec::new(), now);
+        for id in &intake.taken {
+            let Some(bytes) = self.dag.get(id).map(codec::encode) else { continue };
+            self.once_durable(Then::Say(Output::Publish { topic: Topic::Entries, bytes }), now);
+        }
+        for proof in proofs {
+            let before = self.chain.height();
+            let bytes = proof.encode();
+            self.take_proof(proof, peer, Vec::new(), now);
+            if self.chain.height() > before {
+                self.once_durable(Then::Say(Output::Publish { topic: Topic::Votes, bytes }), now);
+            }
+        }
+        let refused = intake.refused + intake.waiting;
+        let answer = if intake.held == 0 && refused > 0 && self.dag.admission(&peer).is_none() {
+            Answer::No(No::NotAdmitted)
+        } else {
+            Answer::Held { entries: intake.held, refused, height: self.chain.height() }
+        };
+        self.once_durable(Then::Say(Output::Answer { no, answer }), now);
+    }
+
+    /// Lets a device in as a guest: one that the DAG would admit now.
+    fn knocked(&mut self, peer: Peer, no: u64, admission: &Admission, now: u64) {
+        let answer = match self.may_come(peer, admission, now) {
+            Err(why) => Answer::No(why),
+            Ok(()) if self.guests.len() >= MAX_GUESTS => Answer::No(No::Busy),
+            Ok(()) => {
+                self.guests.insert(peer);
+                Answer::Kept
+            }
+        };
+        self.answer(no, answer);
+    }
+
+    fn may_come(&self, device: Peer, admission: &Admission, now: u64) -> Result<(), No> {
+        check::check_admission(self.circle, device, admission).map_err(|_| No::NotAdmitted)?;
+        match &admission.invited {
+            None if self.dag.members().any(|member| *member == admission.member) => Ok(()),
+            None => Err(No::NotAdmitted),
+            Some(invited) if self.dag.admission(&invited.invite.issuer).is_none() => Err(No::NotAdmitted),
+            Some(invited) if now > invited.invite.expiry => Err(No::Expired),
+            Some(invited) if self.used(&invited.invite) >= invited.invite.uses => Err(No::UsedUp),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn put_parcel(&mut self, peer: Peer, no: u64, address: Hash, invite: Invite, parcel: Vec<u8>, now: u64) {
+        let kept = if invite.issuer == peer && invite.check(self.circle) {
+            self.mailbox.put(address, invite, parcel, now)
+        } else {
+            Err(No::NotAdmitted)
+        };
+        match kept {
+            Ok(records) => {
+                let then = vec![Then::Say(Output::Answer { no, answer: Answer::Kept })];
+                self.write_entries(Vec::new(), records, then, now);
+            }
+            Err(why) => self.answer(no, Answer::No(why)),
+        }
+    }
+
+    fn give_parcel(&mut self, no: u64, address: &Hash, now: u64) {
+        let (mailbox, invited) = (&mut self.mailbox, &self.invited);
+        let given = mailbox.get(address, |invite| invited.get(&invite.key).copied().unwrap_or(0), now);
+        let answer = given.parcel.map_or_else(Answer::No, Answer::Parcel);
+        self.write_entries(Vec::new(), given.changes, vec![Then::Say(Output::Answer { no, answer })], now);
+    }
+}

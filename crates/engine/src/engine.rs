@@ -1,0 +1,644 @@
+//! The engine itself: what it holds, how entries and settled headers come in, and how they become durable before
+//! anything that rests on them is said to others.
+
+use crate::frontier::Frontier;
+use crate::keyring::Keyring;
+use crate::mailbox::{self, Mailbox};
+use crate::random::Random;
+use crate::session::Session;
+use crate::settler::Settler;
+use crate::store::{Item, OpenError};
+use crate::view::Timeline;
+use crate::wire::{Answer, Ask, MAX_GOSSIP, No, Topic};
+use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, InviteKey};
+use ledgerno_ledger::check::{self, Checked, Refused};
+use ledgerno_ledger::codec;
+use ledgerno_ledger::dag::{self, Dag, Outcome};
+use ledgerno_ledger::entry::{Admission, Invite, Packed};
+use ledgerno_ledger::genesis::Genesis;
+use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
+use ledgerno_ledger::settle::{Block, Chain, Opener, Proof, Refusal};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// Another node, by its device key: its address in the network.
+pub type Peer = DeviceId;
+
+/// Who the engine writes for.
+pub enum Seat {
+    /// A member's device: writes, reads, and settles if it holds a vote.
+    Member {
+        /// The device's key.
+        device: DeviceKey,
+        /// The member whose device it is.
+        identity: Identity,
+        /// The lane keys.
+        keyring: Keyring,
+        /// The vote, at a witness.
+        vote: Option<VoteSecret>,
+    },
+    /// A relay: keeps, checks and answers; reads nothing and writes nothing.
+    Keeper,
+}
+
+/// What an engine may hold before it refuses more.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The pools where entries wait for their ancestors.
+    pub waiting: dag::Limits,
+    /// Bytes taken in but not yet durable.
+    pub in_flight: usize,
+    /// Entries of the circle in all.
+    pub entries: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { waiting: dag::Limits::default(), in_flight: 16 * 1024 * 1024, entries: 1_000_000 }
+    }
+}
+
+/// What the driver carries out, in order.
+#[derive(Debug)]
+pub enum Output {
+    /// Make this durable, all or nothing, after every write before it; then call [`Engine::written`].
+    Write {
+        /// The write's number.
+        no: u64,
+        /// Items for the log.
+        log: Vec<Vec<u8>>,
+        /// Records: bytes, or none to delete.
+        records: Vec<(String, Option<Vec<u8>>)>,
+    },
+    /// Gossip.
+    Publish {
+        /// The topic.
+        topic: Topic,
+        /// At most [`MAX_GOSSIP`].
+        bytes: Vec<u8>,
+    },
+    /// Ask a peer; then call [`Engine::answered`] with the number.
+    Ask {
+        /// Whom.
+        to: Peer,
+        /// The question's number.
+        no: u64,
+        /// What.
+        ask: Ask,
+    },
+    /// Answer the question that the driver numbered so.
+    Answer {
+        /// The driver's number.
+        no: u64,
+        /// What.
+        answer: Answer,
+    },
+    /// Tell the person or the log.
+    Event(Event),
+}
+
+/// What a person or a log may want to know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// What a view would show has changed.
+    Changed,
+    /// A settled header does not hold.
+    Refused {
+        /// Its height.
+        height: u64,
+        /// Why.
+        why: Refusal,
+        /// Who sent it.
+        from: Peer,
+    },
+    /// A relay says that it does not keep the circle.
+    Unkept {
+        /// The relay.
+        by: Peer,
+    },
+    /// This node and a peer hold the same.
+    Synced {
+        /// The peer.
+        with: Peer,
+    },
+    /// A peer does not let this device in, and says why.
+    NotLetIn {
+        /// The peer.
+        by: Peer,
+        /// Why.
+        why: No,
+    },
+    /// The relay keeps an invite's parcel: the link works from now on.
+    ParcelKept(InviteKey),
+    /// This device's key signed an entry that it did not write here: a copy of the device is about.
+    Twin {
+        /// The entry.
+        id: EntryId,
+    },
+}
+
+/// A write on its way to the disk, and what waits for it.
+struct Pending {
+    no: u64,
+    entries: Vec<EntryId>,
+    bytes: usize,
+    then: Vec<Then>,
+}
+
+/// What is done once a write is durable.
+pub(crate) enum Then {
+    /// Said to others.
+    Say(Output),
+    /// A frontier question is answered, about what is durable then.
+    Frontier { no: u64, peer: Peer, digest: ledgerno_ledger::bytes::Hash, height: u64 },
+    /// Own entries are offered to the peers.
+    Offer,
+}
+
+/// One node of one circle.
+pub struct Engine {
+    pub(crate) circle: CircleId,
+    pub(crate) genesis: Genesis,
+    pub(crate) seat: Seat,
+    pub(crate) random: Random,
+    pub(crate) limits: Limits,
+    pub(crate) dag: Dag,
+    pub(crate) chain: Chain,
+    /// Settled headers by height, from 1.
+    pub(crate) proofs: Vec<Proof>,
+    /// Where each entry stands in the order of taking.
+    pub(crate) index: HashMap<EntryId, usize>,
+    /// Entries by that order.
+    pub(crate) order: Vec<EntryId>,
+    /// How many of them are durable.
+    pub(crate) durable: usize,
+    pub(crate) frontier: Frontier,
+    /// Own entries by seq.
+    pub(crate) own: Vec<EntryId>,
+    /// How many own entries another node is known to hold.
+    pub(crate) sent: usize,
+    /// How often each invite admitted a device.
+    pub(crate) invited: HashMap<InviteKey, u32>,
+    pub(crate) invitations: BTreeMap<String, crate::write::Invitation>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) timeline: Timeline,
+    pub(crate) settler: Settler,
+    pub(crate) sessions: BTreeMap<Peer, Session>,
+    /// Questions under way, by number.
+    pub(crate) asked: BTreeMap<u64, Peer>,
+    /// Parcels being brought to a relay: the question's number, and the invitation's record.
+    pub(crate) parcels_asked: BTreeMap<u64, String>,
+    pub(crate) next_ask: u64,
+    /// The relays that this device chose.
+    pub(crate) keepers: Vec<Peer>,
+    /// By what right this device comes, until it has written.
+    pub(crate) admission: Option<Admission>,
+    /// Devices that presented a good admission and have not written yet.
+    pub(crate) guests: BTreeSet<Peer>,
+    /// A settled header that came before its entries did, and from whom.
+    awaited: Option<(Proof, Peer)>,
+    refused: Vec<(u64, Refusal)>,
+    pending: VecDeque<Pending>,
+    next_no: u64,
+    pub(crate) outputs: VecDeque<Output>,
+}
+
+impl Engine {
+    /// Opens an engine over what it stored before: nothing, for a new one. The seed is fresh randomness.
+    ///
+    /// # Errors
+    /// When the log does not replay; then nothing must be written over it.
+    pub fn open(
+        genesis: Genesis,
+        seat: Seat,
+        limits: Limits,
+        log: impl IntoIterator<Item = impl AsRef<[u8]>>,
+        records: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<[u8]>)>,
+        seed: [u8; 32],
+    ) -> Result<Self, OpenError> {
+        let circle = genesis.id();
+        let mut engine = Engine {
+            circle,
+            dag: Dag::new(&genesis, limits.waiting),
+            chain: Chain::new(&genesis),
+            genesis,
+            seat,
+            random: Random::new(seed),
+            limits,
+            proofs: Vec::new(),
+            index: HashMap::new(),
+            order: Vec::new(),
+            durable: 0,
+            frontier: Frontier::default(),
+            own: Vec::new(),
+            sent: 0,
+            invited: HashMap::new(),
+            invitations: BTreeMap::new(),
+            mailbox: Mailbox::default(),
+            timeline: Timeline::default(),
+            settler: Settler::default(),
+            sessions: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            parcels_asked: BTreeMap::new(),
+            next_ask: 0,
+            keepers: Vec::new(),
+            admission: None,
+            guests: BTreeSet::new(),
+            awaited: None,
+            refused: Vec::new(),
+            pending: VecDeque::new(),
+            next_no: 0,
+            outputs: VecDeque::new(),
+        };
+        for (at, bytes) in log.into_iter().enumerate() {
+            let item = Item::from_bytes(bytes.as_ref()).map_err(|error| OpenError::Damaged { at, error })?;
+            engine.replay(item).map_err(|why| OpenError::DoesNotFit { at, why })?;
+        }
+        for (name, bytes) in records {
+            let (name, bytes) = (name.as_ref(), bytes.as_ref());
+            if !engine.restore(name, bytes) {
+                return Err(OpenError::Record { name: name.to_owned() });
+            }
+        }
+        engine.settler.note(engine.settles() && engine.dag.unsettled() > 0, 0);
+        Ok(engine)
+    }
+
+    fn replay(&mut self, item: Item) -> Result<(), String> {
+        match item {
+            Item::Entry(packed) => {
+                let checked = Checked::stored(self.circle, packed);
+                match self.dag.insert(checked) {
+                    Ok(Outcome::Taken(ids)) => {
+                        self.took(&ids);
+                        self.now_durable(&ids);
+                        Ok(())
+                    }
+                    Ok(Outcome::Held) => Err("it is there twice".to_owned()),
+                    Ok(Outcome::Waiting { missing }) => Err(format!("{} of its ancestors are missing", missing.len())),
+                    Err(why) => Err(why.to_string()),
+                }
+            }
+            Item::Proof(proof) => {
+                let block = self.check(&proof, u64::MAX).map_err(|why| why.to_string())?;
+                let taken = self.adopt(block, proof);
+                self.took(&taken);
+                self.now_durable(&taken);
+                Ok(())
+            }
+        }
+    }
+
+    fn restore(&mut self, name: &str, bytes: &[u8]) -> bool {
+        if name.starts_with(mailbox::RECORD) {
+            self.mailbox.restore(name, bytes)
+        } else if name == SENT {
+            codec::decode::<u64>(bytes, 16).map(|sent| self.sent = sent as usize).is_ok()
+        } else {
+            self.restore_invitation(name, bytes)
+        }
+    }
+
+    /// The circle.
+    pub fn circle(&self) -> CircleId {
+        self.circle
+    }
+
+    /// The genesis.
+    pub fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// The device that the engine writes for; a keeper has none.
+    pub fn device(&self) -> Option<DeviceId> {
+        match &self.seat {
+            Seat::Member { device, .. } => Some(device.id()),
+            Seat::Keeper => None,
+        }
+    }
+
+    /// The next thing to carry out.
+    pub fn output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Engine::tick`] is wanted, in milliseconds since 1970.
+    pub fn due(&self) -> Option<u64> {
+        self.settler.due().into_iter().chain(self.sessions.values().filter_map(Session::due)).min()
+    }
+
+    /// The time that [`Engine::due`] named is reached.
+    pub fn tick(&mut self, now: u64) {
+        if self.settler.ring(now) {
+            self.settle(now);
+        }
+        let due: Vec<Peer> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.due().is_some_and(|at| at <= now))
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in due {
+            self.sync(peer, now);
+        }
+    }
+
+    /// A gossip message came.
+    pub fn gossip(&mut self, topic: Topic, from: Peer, bytes: &[u8], now: u64) {
+        match topic {
+            Topic::Entries => {
+                let Ok(packed) = codec::decode::<Packed>(bytes, MAX_GOSSIP) else { return };
+                let intake = self.take(vec![packed], Vec::new(), now);
+                if intake.waiting > 0 {
+                    self.sync(from, now);
+                }
+            }
+            Topic::Votes => {
+                let Ok(proof) = Proof::decode(bytes) else { return };
+                self.take_proof(proof, from, Vec::new(), now);
+            }
+            Topic::Presence => {}
+        }
+    }
+
+    /// A write is durable, and every one before it.
+    pub fn written(&mut self, no: u64, now: u64) {
+        while self.pending.front().is_some_and(|pending| pending.no <= no) {
+            let Some(pending) = self.pending.pop_front() else { break };
+            self.now_durable(&pending.entries);
+            for then in pending.then {
+                self.then(then, now);
+            }
+            self.outputs.push_back(Output::Event(Event::Changed));
+        }
+    }
+
+    fn then(&mut self, then: Then, now: u64) {
+        match then {
+            Then::Say(output) => self.outputs.push_back(output),
+            Then::Frontier { no, peer, digest, height } => self.answer_frontier(no, peer, digest, height, now),
+            Then::Offer => self.sync_all(now),
+        }
+    }
+
+    /// Does something after all that was taken so far is durable: at once, if it is.
+    pub(crate) fn once_durable(&mut self, then: Then, now: u64) {
+        match self.pending.back_mut() {
+            Some(pending) => pending.then.push(then),
+            None => self.then(then, now),
+        }
+    }
+
+    /// Takes entries from outside, in order: each is checked, taken into the DAG and written; `then` is done once all is
+    /// durable.
+    pub(crate) fn take(&mut self, entries: Vec<Packed>, then: Vec<Then>, now: u64) -> Intake {
+        let mut intake = Intake::default();
+        let room = self.pending.iter().map(|pending| pending.bytes).sum::<usize>() < self.limits.in_flight;
+        let mut new = Vec::new();
+        for packed in entries {
+            if self.index.contains_key(&packed.signed.entry.id(self.circle)) {
+                intake.held += 1;
+            } else if room && self.order.len() + new.len() < self.limits.entries {
+                new.push(packed);
+            } else {
+                intake.refused += 1;
+            }
+        }
+        let mut taken = Vec::new();
+        for checked in check::check_batch(self.circle, new) {
+            match checked.and_then(|checked| self.insert(checked)) {
+                Ok(Outcome::Taken(ids)) => taken.extend(ids),
+                Ok(Outcome::Held) => intake.held += 1,
+                Ok(Outcome::Waiting { .. }) => intake.waiting += 1,
+                Err(_) => intake.refused += 1,
+            }
+        }
+        intake.held += taken.len() as u32;
+        self.took(&taken);
+        for id in &taken {
+            self.watch_for_twin(*id);
+        }
+        self.write_entries(taken.clone(), Vec::new(), then, now);
+        intake.taken = taken;
+        if !intake.taken.is_empty() {
+            self.retry_awaited(now);
+        }
+        intake
+    }
+
+    fn insert(&mut self, checked: Checked) -> Result<Outcome, Refused> {
+        let signed = &checked.packed().signed;
+        if let Some(invited) = signed.entry.admission.as_ref().and_then(|admission| admission.invited.as_ref()) {
+            // Uses are counted by the settlement; here is only a bound, so that a leaked link can not flood the circle.
+            let bound = invited.invite.uses.saturating_add(self.genesis.rules.unsettled_joins);
+            if self.used(&invited.invite) >= bound {
+                return Err(Refused::InviteUsedUp);
+            }
+        }
+        self.dag.insert(checked)
+    }
+
+    /// How many devices an invite admitted.
+    pub(crate) fn used(&self, invite: &Invite) -> u32 {
+        self.invited.get(&invite.key).copied().unwrap_or(0)
+    }
+
+    /// Writes entries that are in the DAG already, with records of the same moment; answers the write's number.
+    pub(crate) fn write_entries(
+        &mut self,
+        entries: Vec<EntryId>,
+        records: Vec<(String, Option<Vec<u8>>)>,
+        then: Vec<Then>,
+        now: u64,
+    ) -> u64 {
+        let log = self.log_items(&entries);
+        self.settler.note(self.settles() && self.dag.unsettled() > 0, now);
+        self.write(log, records, entries, then, now)
+    }
+
+    fn write(
+        &mut self,
+        log: Vec<Vec<u8>>,
+        records: Vec<(String, Option<Vec<u8>>)>,
+        entries: Vec<EntryId>,
+        then: Vec<Then>,
+        now: u64,
+    ) -> u64 {
+        if log.is_empty() && records.is_empty() {
+            for one in then {
+                self.once_durable(one, now);
+            }
+            return self.next_no;
+        }
+        self.next_no += 1;
+        let no = self.next_no;
+        let bytes = log.iter().map(Vec::len).sum();
+        self.pending.push_back(Pending { no, entries, bytes, then });
+        self.outputs.push_back(Output::Write { no, log, records });
+        no
+    }
+
+    /// Remembers what the DAG took.
+    pub(crate) fn took(&mut self, ids: &[EntryId]) {
+        for id in ids {
+            let Some(packed) = self.dag.get(id) else { continue };
+            if self.index.contains_key(id) {
+                continue;
+            }
+            let entry = &packed.signed.entry;
+            if let Some(invited) = entry.admission.as_ref().and_then(|admission| admission.invited.as_ref()) {
+                *self.invited.entry(invited.invite.key).or_default() += 1;
+            }
+            if Some(entry.device) == self.device() && entry.seq as usize == self.own.len() {
+                self.own.push(*id);
+            }
+            self.timeline.add(*id, entry);
+            self.index.insert(*id, self.order.len());
+            self.order.push(*id);
+        }
+    }
+
+    fn watch_for_twin(&mut self, id: EntryId) {
+        if self.dag.get(&id).is_some_and(|packed| Some(packed.signed.entry.device) == self.device()) {
+            self.outputs.push_back(Output::Event(Event::Twin { id }));
+        }
+    }
+
+    fn now_durable(&mut self, ids: &[EntryId]) {
+        for id in ids {
+            let Some(packed) = self.dag.get(id) else { continue };
+            let entry = &packed.signed.entry;
+            self.frontier.add(entry.device, entry.seq, entry.prev, *id);
+            self.durable += 1;
+        }
+    }
+
+    /// Whether an entry is durable here.
+    pub(crate) fn is_durable(&self, id: &EntryId) -> bool {
+        self.index.get(id).is_some_and(|at| *at < self.durable)
+    }
+
+    /// Another node is known to hold the first `upto` entries of the order durably.
+    pub(crate) fn acknowledged(&mut self, upto: usize, now: u64) {
+        let sent = self.own.partition_point(|id| self.index.get(id).is_some_and(|at| *at < upto));
+        if sent > self.sent {
+            self.sent = sent;
+            self.write(
+                Vec::new(),
+                vec![(SENT.to_owned(), Some(codec::encode(&(sent as u64))))],
+                Vec::new(),
+                Vec::new(),
+                now,
+            );
+            self.outputs.push_back(Output::Event(Event::Changed));
+        }
+    }
+
+    fn opener(&self) -> Option<&dyn Opener> {
+        match &self.seat {
+            Seat::Member { keyring, .. } => Some(keyring),
+            Seat::Keeper => None,
+        }
+    }
+
+    /// Whether this device is the sole witness.
+    fn settles(&self) -> bool {
+        matches!(&self.seat, Seat::Member { vote: Some(vote), .. } if self.chain.is_sole_witness(vote.key()))
+    }
+
+    /// Settles what is held whole; nobody else has to be asked.
+    fn settle(&mut self, now: u64) {
+        let Seat::Member { device, vote: Some(vote), .. } = &self.seat else { return };
+        if !self.settles() {
+            return;
+        }
+        let next = self.chain.next(&self.dag, self.opener(), device.id(), now);
+        let Ok(Some(block)) = next else { return };
+        let proof = self.chain.certify(&block, vote);
+        let say = Then::Say(Output::Publish { topic: Topic::Votes, bytes: proof.encode() });
+        self.adopt_and_write(block, proof, vec![say, Then::Offer], now);
+        self.settler.note(self.dag.unsettled() > 0, now);
+    }
+
+    fn check(&self, proof: &Proof, now: u64) -> Result<Block, Refusal> {
+        self.chain.check(&self.dag, self.opener(), proof, now)
+    }
+
+    /// Takes a settled header from outside: checked against the own DAG and fold, not believed.
+    pub(crate) fn take_proof(&mut self, proof: Proof, from: Peer, then: Vec<Then>, now: u64) {
+        match self.check(&proof, now) {
+            Ok(block) => {
+                self.adopt_and_write(block, proof, then, now);
+                self.retry_awaited(now);
+                return;
+            }
+            Err(Refusal::Known(_)) => {}
+            Err(Refusal::Missing(_) | Refusal::Ahead(_) | Refusal::NoBody(_)) => {
+                self.awaited = Some((proof, from));
+                self.sync(from, now);
+            }
+            Err(why) => self.refuse(proof.height(), why, from),
+        }
+        for one in then {
+            self.once_durable(one, now);
+        }
+    }
+
+    fn retry_awaited(&mut self, now: u64) {
+        let Some((proof, from)) = self.awaited.take() else { return };
+        match self.check(&proof, now) {
+            Ok(block) => self.adopt_and_write(block, proof, Vec::new(), now),
+            Err(Refusal::Missing(_) | Refusal::Ahead(_) | Refusal::NoBody(_)) => self.awaited = Some((proof, from)),
+            Err(Refusal::Known(_)) => {}
+            Err(why) => self.refuse(proof.height(), why, from),
+        }
+    }
+
+    fn refuse(&mut self, height: u64, why: Refusal, from: Peer) {
+        const REMEMBERED: usize = 8;
+        if self.refused.len() < REMEMBERED && !self.refused.iter().any(|(at, reason)| *at == height && *reason == why) {
+            self.refused.push((height, why.clone()));
+            self.outputs.push_back(Output::Event(Event::Refused { height, why, from }));
+            self.outputs.push_back(Output::Event(Event::Changed));
+        }
+    }
+
+    /// Settled headers that were refused since the start, with the reason.
+    pub fn refusals(&self) -> &[(u64, Refusal)] {
+        &self.refused
+    }
+
+    fn adopt_and_write(&mut self, block: Block, proof: Proof, then: Vec<Then>, now: u64) {
+        let mut log = vec![Item::Proof(proof.clone()).to_bytes()];
+        let taken = self.adopt(block, proof);
+        self.took(&taken);
+        log.extend(self.log_items(&taken));
+        self.write(log, Vec::new(), taken, then, now);
+        self.outputs.push_back(Output::Event(Event::Changed));
+    }
+
+    /// Goes on to a block; returns what was taken because it names it.
+    fn adopt(&mut self, block: Block, proof: Proof) -> Vec<EntryId> {
+        let taken = self.chain.adopt(&mut self.dag, block, proof.clone());
+        self.proofs.push(proof);
+        taken
+    }
+
+    fn log_items(&self, entries: &[EntryId]) -> Vec<Vec<u8>> {
+        entries.iter().filter_map(|id| self.dag.get(id)).map(|packed| Item::Entry(packed.clone()).to_bytes()).collect()
+    }
+}
+
+/// What became of entries that came in.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    /// Taken into the DAG now, in order; some had waited.
+    pub taken: Vec<EntryId>,
+    /// Held now, new or not.
+    pub held: u32,
+    /// Waiting for ancestors.
+    pub waiting: u32,
+    /// Refused: wrong, or no room.
+    pub refused: u32,
+}
+
+const SENT: &str = "sent";

@@ -1,0 +1,450 @@
+//! Sync with one peer, as the asking side. A session goes: compare frontiers; where they differ, compare the devices of
+//! the buckets that differ; fetch what the peer has more, give what it lacks; compare again, until both hold the same;
+//! then the settled headers likewise. It runs when something happened (a link, a write, an entry without its ancestors),
+//! never by the clock, but to try again after a failure.
+
+use crate::engine::{Engine, Event, Output, Peer};
+use crate::wire::{Answer, Ask, BATCH_BYTES, MAX_ASK, No, Place, Range};
+use ledgerno_ledger::bytes::{DeviceId, EntryId};
+use ledgerno_ledger::entry::{Admission, Packed};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Rounds of a session that may pass without anything new before it rests.
+const MAX_IDLE_ROUNDS: u8 = 3;
+/// The first pause after a failure, in milliseconds; it doubles.
+const RETRY_MS: u64 = 1_000;
+/// The longest pause.
+const MAX_RETRY_MS: u64 = 60_000;
+/// The most ids in one question.
+pub(crate) const MAX_IDS: usize = 1_024;
+/// The most ranges in one question.
+pub(crate) const MAX_RANGES: usize = 4_096;
+
+/// A session's memory.
+#[derive(Debug, Default)]
+pub struct Session {
+    /// The question that is out, and what it was about.
+    out: Option<(u64, Step)>,
+    /// What is still to be asked in this round.
+    plan: VecDeque<Step>,
+    /// Something happened meanwhile: another round.
+    again: bool,
+    /// How many entries were durable when the frontiers were compared.
+    upto: usize,
+    nonce: [u8; 16],
+    /// The peer's settled height, as last heard.
+    height: u64,
+    /// Rounds without anything new.
+    idle_rounds: u8,
+    /// The peer said that this device is not admitted, and was given what admits it.
+    introduced: bool,
+    failures: u32,
+    retry_at: Option<u64>,
+}
+
+/// One question of a round.
+#[derive(Clone, Debug)]
+enum Step {
+    Compare,
+    Devices { bits: u8, buckets: Vec<u16> },
+    Fetch { ranges: Vec<Range> },
+    Branches { device: DeviceId },
+    FetchIds { ids: Vec<EntryId> },
+    Give { ranges: Vec<Range> },
+    GiveIds { ids: Vec<EntryId> },
+    Knock { admission: Box<Admission> },
+    Headers,
+    GiveHeaders,
+}
+
+impl Session {
+    /// When it wants to try again.
+    pub fn due(&self) -> Option<u64> {
+        self.retry_at
+    }
+
+    /// Whether nothing is under way.
+    pub fn rests(&self) -> bool {
+        self.out.is_none() && self.retry_at.is_none()
+    }
+
+    fn fail(&mut self, now: u64) {
+        self.out = None;
+        self.plan.clear();
+        let pause = RETRY_MS.saturating_mul(1 << self.failures.min(6)).min(MAX_RETRY_MS);
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = Some(now.saturating_add(pause));
+    }
+}
+
+impl Engine {
+    /// A link to a node of the circle stands. A keeper waits to be asked.
+    pub fn connected(&mut self, peer: Peer, now: u64) {
+        self.sessions.insert(peer, Session::default());
+        if self.device().is_some() {
+            self.sync(peer, now);
+        }
+        self.outputs.push_back(Output::Event(Event::Changed));
+    }
+
+    /// The last link to a node is gone.
+    pub fn disconnected(&mut self, peer: Peer) {
+        self.sessions.remove(&peer);
+        self.guests.remove(&peer);
+        self.outputs.push_back(Output::Event(Event::Changed));
+    }
+
+    /// Whether anything is being exchanged.
+    pub fn is_syncing(&self) -> bool {
+        self.sessions.values().any(|session| !session.rests())
+    }
+
+    pub(crate) fn sync_all(&mut self, now: u64) {
+        let peers: Vec<Peer> = self.sessions.keys().copied().collect();
+        for peer in peers {
+            self.sync(peer, now);
+        }
+    }
+
+    /// Starts a session, or lets the one under way know that there is more.
+    pub fn sync(&mut self, peer: Peer, now: u64) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        if session.out.is_some() {
+            session.again = true;
+            return;
+        }
+        session.retry_at = None;
+        session.idle_rounds = 0;
+        session.plan = VecDeque::from([Step::Compare]);
+        self.step(peer, now);
+    }
+
+    /// Asks the next question of the plan.
+    fn step(&mut self, peer: Peer, now: u64) {
+        loop {
+            let Some(session) = self.sessions.get_mut(&peer) else { return };
+            let Some(step) = session.plan.pop_front() else {
+                if !session.again {
+                    return;
+                }
+                session.again = false;
+                session.plan.push_back(Step::Compare);
+                continue;
+            };
+            if let Some(ask) = self.ask_of(peer, &step) {
+                self.next_ask += 1;
+                let no = self.next_ask;
+                if let Some(session) = self.sessions.get_mut(&peer) {
+                    session.out = Some((no, step));
+                }
+                self.asked.insert(no, peer);
+                self.outputs.push_back(Output::Ask { to: peer, no, ask });
+                return;
+            }
+            if let Step::Compare = step {
+                // Nothing may be compared now; `now` only matters to a retry.
+                let Some(session) = self.sessions.get_mut(&peer) else { return };
+                session.fail(now);
+                return;
+            }
+        }
+    }
+
+    /// The question of a step; none if there is nothing to ask any more.
+    fn ask_of(&mut self, peer: Peer, step: &Step) -> Option<Ask> {
+        let durable = self.durable;
+        match step {
+            Step::Compare => {
+                let nonce = self.random.bytes();
+                let session = self.sessions.get_mut(&peer)?;
+                (session.upto, session.nonce) = (durable, nonce);
+                Some(Ask::Frontier { digest: self.frontier.digest(), height: self.chain.height() })
+            }
+            Step::Devices { bits, buckets } => {
+                Some(Ask::Devices { bits: *bits, buckets: buckets.clone(), nonce: self.sessions.get(&peer)?.nonce })
+            }
+            Step::Fetch { ranges } => {
+                let ranges = self.still_missing(ranges);
+                (!ranges.is_empty()).then_some(Ask::Ranges(ranges))
+            }
+            Step::Branches { device } => Some(Ask::Branches { device: *device }),
+            Step::FetchIds { ids } => (!ids.is_empty()).then(|| Ask::Entries(ids.clone())),
+            Step::Give { ranges } => self.give(peer, self.ids_in(ranges), |ids| Step::GiveIds { ids }),
+            Step::GiveIds { ids } => self.give(peer, ids.clone(), |ids| Step::GiveIds { ids }),
+            Step::Knock { admission } => Some(Ask::Knock(admission.clone())),
+            Step::Headers => (self.sessions.get(&peer)?.height > self.chain.height())
+                .then(|| Ask::Headers { from: self.chain.height() + 1 }),
+            Step::GiveHeaders => {
+                let (proofs, more) = self.proofs_from(self.sessions.get(&peer)?.height + 1);
+                let session = self.sessions.get_mut(&peer)?;
+                session.height += proofs.len() as u64;
+                if more {
+                    session.plan.push_front(Step::GiveHeaders);
+                }
+                (!proofs.is_empty()).then_some(Ask::Give { entries: Vec::new(), proofs })
+            }
+        }
+    }
+
+    /// A batch of entries to give; what does not fit is put back into the plan.
+    fn give(&mut self, peer: Peer, ids: Vec<EntryId>, rest: impl Fn(Vec<EntryId>) -> Step) -> Option<Ask> {
+        let (entries, left) = self.pack(ids);
+        if !left.is_empty() {
+            self.sessions.get_mut(&peer)?.plan.push_front(rest(left));
+        }
+        (!entries.is_empty()).then_some(Ask::Give { entries, proofs: Vec::new() })
+    }
+
+    /// An answer came, or none will (`None`).
+    pub fn answered(&mut self, no: u64, answer: Option<Answer>, now: u64) {
+        if self.parcel_answered(no, answer.as_ref(), now) {
+            return;
+        }
+        let Some(peer) = self.asked.remove(&no) else { return };
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let Some((_, step)) = session.out.take_if(|(out, _)| *out == no) else { return };
+        match answer {
+            Some(Answer::No(no)) => self.refused_by(peer, no, now),
+            Some(answer) => {
+                let fits = self.heard(peer, step, answer, now);
+                let Some(session) = self.sessions.get_mut(&peer) else { return };
+                if fits {
+                    session.failures = 0;
+                    self.step(peer, now);
+                } else {
+                    session.fail(now);
+                }
+            }
+            None => session.fail(now),
+        }
+        self.outputs.push_back(Output::Event(Event::Changed));
+    }
+
+    /// The peer does not answer: introduce ourselves once, or try again later.
+    fn refused_by(&mut self, peer: Peer, no: No, now: u64) {
+        let own = self.own.iter().take(16).copied().collect::<Vec<_>>();
+        let admission = self.admission.clone();
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.plan.clear();
+        match no {
+            No::NotAdmitted if !session.introduced && (admission.is_some() || !own.is_empty()) => {
+                session.introduced = true;
+                let introduce = match admission {
+                    Some(admission) if own.is_empty() => Step::Knock { admission: Box::new(admission) },
+                    _ => Step::GiveIds { ids: own },
+                };
+                session.plan.extend([introduce, Step::Compare]);
+                self.step(peer, now);
+            }
+            No::UnknownCircle => {
+                session.fail(now);
+                self.outputs.push_back(Output::Event(Event::Unkept { by: peer }));
+            }
+            why => {
+                session.fail(now);
+                self.outputs.push_back(Output::Event(Event::NotLetIn { by: peer, why }));
+            }
+        }
+    }
+
+    /// Takes an answer in; false if it does not fit the question.
+    fn heard(&mut self, peer: Peer, step: Step, answer: Answer, now: u64) -> bool {
+        match (step, answer) {
+            (Step::Compare, Answer::Same { height }) => {
+                let Some(session) = self.sessions.get_mut(&peer) else { return true };
+                session.height = height;
+                let upto = session.upto;
+                session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders]);
+                self.acknowledged(upto, now);
+                self.offer_parcels(peer, now);
+                self.outputs.push_back(Output::Event(Event::Synced { with: peer }));
+                true
+            }
+            (Step::Compare, Answer::Differ { height, bits, buckets }) => {
+                self.compare_buckets(peer, height, bits, &buckets)
+            }
+            (Step::Devices { bits, buckets }, Answer::Devices(places)) => {
+                self.compare_devices(peer, bits, &buckets, &places);
+                true
+            }
+            (Step::Branches { .. }, Answer::Branches(ids)) if ids.len() <= MAX_IDS => {
+                let missing = ids.into_iter().filter(|id| !self.index.contains_key(id)).collect();
+                if let Some(session) = self.sessions.get_mut(&peer) {
+                    session.plan.push_front(Step::FetchIds { ids: missing });
+                }
+                true
+            }
+            (Step::Fetch { ranges }, Answer::Entries { entries, more }) => {
+                let intake = self.take(entries, Vec::new(), now);
+                let new = !intake.taken.is_empty();
+                self.progress(peer, new);
+                if let Some(session) = self.sessions.get_mut(&peer)
+                    && more
+                    && new
+                {
+                    session.plan.push_front(Step::Fetch { ranges });
+                }
+                true
+            }
+            (Step::FetchIds { .. }, Answer::Entries { entries, .. }) => {
+                let intake = self.take(entries, Vec::new(), now);
+                self.progress(peer, !intake.taken.is_empty());
+                true
+            }
+            (Step::Give { .. } | Step::GiveIds { .. }, Answer::Held { entries, .. }) => {
+                self.progress(peer, entries > 0);
+                true
+            }
+            (Step::GiveHeaders, Answer::Held { .. }) | (Step::Knock { .. }, Answer::Kept) => true,
+            (Step::Headers, Answer::Headers { proofs, more }) => {
+                let before = self.chain.height();
+                for proof in proofs {
+                    self.take_proof(proof, peer, Vec::new(), now);
+                }
+                if let Some(session) = self.sessions.get_mut(&peer)
+                    && more
+                    && self.chain.height() > before
+                {
+                    session.plan.push_front(Step::Headers);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn progress(&mut self, peer: Peer, new: bool) {
+        if let Some(session) = self.sessions.get_mut(&peer)
+            && new
+        {
+            session.idle_rounds = 0;
+        }
+    }
+
+    fn compare_buckets(&mut self, peer: Peer, height: u64, bits: u8, theirs: &[u64]) -> bool {
+        if bits > crate::frontier::MAX_BITS || theirs.len() != 1 << bits {
+            return false;
+        }
+        let ours = self.frontier.buckets(bits);
+        let buckets: Vec<u16> =
+            (0u16..).zip(ours.iter().zip(theirs)).filter(|(_, (a, b))| a != b).map(|(at, _)| at).collect();
+        let Some(session) = self.sessions.get_mut(&peer) else { return true };
+        session.height = height;
+        session.idle_rounds += 1;
+        if session.idle_rounds > MAX_IDLE_ROUNDS {
+            // Something that one side refuses: leave it until something else happens, and go on with what is settled.
+            session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders]);
+        } else if buckets.is_empty() {
+            session.plan = VecDeque::from([Step::Compare]);
+        } else {
+            session.plan = VecDeque::from([Step::Devices { bits, buckets }]);
+        }
+        true
+    }
+
+    /// Plans what to fetch and what to give, device by device.
+    fn compare_devices(&mut self, peer: Peer, bits: u8, buckets: &[u16], theirs: &[Place]) {
+        let Some(session) = self.sessions.get(&peer) else { return };
+        let ours: BTreeMap<DeviceId, Place> = self
+            .frontier
+            .places(bits, buckets, &session.nonce)
+            .into_iter()
+            .map(|place| (place.device, place))
+            .collect();
+        let (mut fetch, mut give, mut branches) = (Vec::new(), Vec::new(), Vec::new());
+        for place in theirs.iter().take(MAX_RANGES) {
+            let device = place.device;
+            match ours.get(&device) {
+                None => fetch.push(Range { device, from: 0, to: place.seq }),
+                Some(own) if own.tag == place.tag => {}
+                Some(own) => {
+                    if place.seq > own.seq {
+                        fetch.push(Range { device, from: own.seq + 1, to: place.seq });
+                    }
+                    if place.seq < own.seq {
+                        give.push(Range { device, from: place.seq + 1, to: own.seq });
+                    }
+                    if place.seq == own.seq || self.dag.forked(&device) {
+                        branches.push(device);
+                    }
+                }
+            }
+        }
+        let known: std::collections::BTreeSet<DeviceId> = theirs.iter().map(|place| place.device).collect();
+        give.extend(ours.values().filter(|own| !known.contains(&own.device)).map(|own| Range {
+            device: own.device,
+            from: 0,
+            to: own.seq,
+        }));
+        let branch_ids: Vec<EntryId> =
+            branches.iter().flat_map(|device| self.branch_ids(device)).take(MAX_IDS).collect();
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.plan = VecDeque::from([Step::Fetch { ranges: fetch }]);
+        session.plan.extend(branches.into_iter().map(|device| Step::Branches { device }));
+        session.plan.extend([Step::Give { ranges: give }, Step::GiveIds { ids: branch_ids }, Step::Compare]);
+    }
+
+    /// Ranges without what has come since.
+    fn still_missing(&self, ranges: &[Range]) -> Vec<Range> {
+        let next = |device: &DeviceId| self.dag.next_seq(device);
+        ranges
+            .iter()
+            .map(|range| Range { from: range.from.max(next(&range.device)), ..*range })
+            .filter(|range| range.from <= range.to)
+            .take(MAX_RANGES)
+            .collect()
+    }
+
+    /// Durable entries in ranges, in the order in which they were taken.
+    pub(crate) fn ids_in(&self, ranges: &[Range]) -> Vec<EntryId> {
+        let mut places: Vec<usize> = ranges
+            .iter()
+            .flat_map(|range| {
+                let last = self.frontier.seq(&range.device).map_or(0, |seq| seq.min(range.to));
+                (range.from..=last).flat_map(|seq| self.dag.at(&range.device, seq))
+            })
+            .filter_map(|id| self.index.get(id).copied())
+            .filter(|at| *at < self.durable)
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().map(|at| self.order[at]).collect()
+    }
+
+    /// As many entries as fit into one message, and the ids of the rest.
+    pub(crate) fn pack(&self, ids: Vec<EntryId>) -> (Vec<Packed>, Vec<EntryId>) {
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        let mut ids = ids.into_iter();
+        for id in ids.by_ref() {
+            let Some(packed) = self.dag.get(&id) else { continue };
+            bytes += packed.body.as_ref().map_or(0, Vec::len) + 512;
+            entries.push(packed.clone());
+            if bytes >= BATCH_BYTES {
+                break;
+            }
+        }
+        (entries, ids.collect())
+    }
+
+    /// Durable entries of a forked device from where its branches part, newest branches first to be cut.
+    pub(crate) fn branch_ids(&self, device: &DeviceId) -> Vec<EntryId> {
+        let Some(last) = self.frontier.seq(device) else { return Vec::new() };
+        let first = (0..=last).find(|seq| self.dag.at(device, *seq).len() > 1).unwrap_or(last);
+        self.ids_in(&[Range { device: *device, from: first, to: last }]).into_iter().take(MAX_IDS).collect()
+    }
+
+    /// Settled headers from a height on, as many as fit, and whether there are more.
+    pub(crate) fn proofs_from(&self, from: u64) -> (Vec<ledgerno_ledger::settle::Proof>, bool) {
+        let from = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
+        let mut proofs = Vec::new();
+        let mut bytes = 0;
+        for proof in self.proofs.iter().skip(from) {
+            bytes += 1_024 + proof.cut.len() * 80;
+            if bytes > MAX_ASK / 2 && !proofs.is_empty() {
+                return (proofs, true);
+            }
+            proofs.push(proof.clone());
+        }
+        (proofs, false)
+    }
+}

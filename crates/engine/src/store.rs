@@ -1,0 +1,58 @@
+//! What an engine keeps: an append-only log of entries and settled headers in the order in which they were taken, and a
+//! few records by name. Replaying the log gives the engine back.
+
+use ledgerno_ledger::codec::{self, CodecError};
+use ledgerno_ledger::entry::Packed;
+use ledgerno_ledger::settle::Proof;
+use serde::{Deserialize, Serialize};
+
+/// The most bytes of one item of the log.
+pub const MAX_ITEM: usize = 256 * 1024;
+
+/// One item of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Item {
+    /// An entry that the DAG took.
+    Entry(Packed),
+    /// A settled header that was checked and adopted.
+    Proof(Proof),
+}
+
+impl Item {
+    /// Its bytes in the log.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads an item of the log.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(bytes, MAX_ITEM)
+    }
+}
+
+/// The stored log does not replay: it was damaged, or another version wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// An item is no item.
+    #[error("item {at} of the log is damaged: {error}")]
+    Damaged {
+        /// Its place, from 0.
+        at: usize,
+        /// What is wrong.
+        error: CodecError,
+    },
+    /// An item that was taken once is refused now.
+    #[error("item {at} of the log does not fit what is before it: {why}")]
+    DoesNotFit {
+        /// Its place, from 0.
+        at: usize,
+        /// What is wrong.
+        why: String,
+    },
+    /// A record is no such record.
+    #[error("the record {name} is damaged")]
+    Record {
+        /// Its name.
+        name: String,
+    },
+}

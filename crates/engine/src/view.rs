@@ -1,0 +1,326 @@
+//! What a person sees: the timeline, the members, the points. Plain values, made anew each time they are asked for.
+//!
+//! The timeline is ordered by (distance from the genesis, the author's time, id): every node shows one order, replies come
+//! after what they answer, and settling moves nothing.
+
+use crate::engine::{Engine, Seat};
+use crate::status::Status;
+use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, HeaderHash, MemberId};
+use ledgerno_ledger::entry::{Entry, Invite, Lane};
+use ledgerno_ledger::op::{Operation, Talk};
+use ledgerno_ledger::seal;
+use ledgerno_ledger::settle::Opener;
+use ledgerno_ledger::state::Verdict;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Entries in the order in which they are shown.
+#[derive(Debug, Default)]
+pub(crate) struct Timeline {
+    ranks: HashMap<EntryId, u64>,
+    shown: BTreeSet<(u64, u64, EntryId)>,
+}
+
+impl Timeline {
+    pub(crate) fn add(&mut self, id: EntryId, entry: &Entry) {
+        let rank_of = |parent: &EntryId| self.ranks.get(parent).copied().unwrap_or(0);
+        let rank = entry.approves.iter().map(|head| rank_of(&head.id)).fold(rank_of(&entry.prev), u64::max) + 1;
+        self.ranks.insert(id, rank);
+        self.shown.insert((rank, entry.time, id));
+    }
+
+    fn newest_first(&self) -> impl Iterator<Item = EntryId> {
+        self.shown.iter().rev().map(|(_, _, id)| *id)
+    }
+}
+
+/// An entry as it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// The entry.
+    pub id: EntryId,
+    /// Whose it is.
+    pub member: MemberId,
+    /// The member's name, empty if it is not known.
+    pub name: String,
+    /// Written by the own member.
+    pub mine: bool,
+    /// The author's clock.
+    pub time: u64,
+    /// How far it has come.
+    pub status: Status,
+    /// Entries of so many other members have it in their past.
+    pub seen_by: u32,
+    /// The height at which it was settled.
+    pub height: Option<u64>,
+    /// Why it changed nothing.
+    pub void: Option<String>,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What an entry says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// A post.
+    Post(String),
+    /// A member joined.
+    Join(String),
+    /// A member's further device.
+    Enrol,
+    /// An invite was given.
+    Invite(Invite),
+    /// Points for somebody.
+    Thanks {
+        /// Who gets them.
+        to: MemberId,
+        /// Their name.
+        to_name: String,
+        /// How many.
+        amount: u64,
+        /// Why.
+        reason: String,
+    },
+    /// It does not open, or it is of a kind that this version does not know.
+    Sealed,
+}
+
+/// A member as shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShownMember {
+    /// The identity.
+    pub id: MemberId,
+    /// The name.
+    pub name: String,
+    /// Settled points, less the own thanks on their way.
+    pub balance: u64,
+    /// The join is settled.
+    pub settled: bool,
+    /// Why the join is void.
+    pub void: Option<String>,
+    /// The devices.
+    pub devices: Vec<DeviceId>,
+    /// A device wrote two entries at one place.
+    pub forked: bool,
+}
+
+/// Where the settlement stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The height.
+    pub height: u64,
+    /// The header's hash.
+    pub header: HeaderHash,
+    /// The state's root, once a header is settled and this node can read.
+    pub state_root: Option<[u8; 32]>,
+    /// Entries not settled.
+    pub unsettled: usize,
+    /// Entries in all.
+    pub entries: usize,
+}
+
+impl Engine {
+    /// The newest entries that are shown, oldest of them first.
+    pub fn timeline(&self, limit: usize) -> Vec<Shown> {
+        let names = self.names();
+        let mut shown: Vec<Shown> = self
+            .timeline
+            .newest_first()
+            .filter(|id| self.is_durable(id))
+            .filter_map(|id| self.show(id, &names))
+            .filter(|shown| !matches!(shown.content, Content::Invite(_)))
+            .take(limit)
+            .collect();
+        shown.reverse();
+        shown
+    }
+
+    /// The status of an entry, if it is durable here.
+    pub fn status(&self, id: &EntryId) -> Option<Status> {
+        if !self.is_durable(id) {
+            return None;
+        }
+        let device = self.dag.get(id)?.signed.entry.device;
+        let seen_by = self.dag.seen_by(id);
+        let foreign = Some(device) != self.device();
+        let sent = foreign || seen_by > 0 || self.own.iter().take(self.sent).any(|own| own == id);
+        Some(Status::of(sent, seen_by, self.chain.settled(id).is_some()))
+    }
+
+    fn show(&self, id: EntryId, names: &BTreeMap<MemberId, String>) -> Option<Shown> {
+        let packed = self.dag.get(&id)?;
+        let entry = &packed.signed.entry;
+        let member = self.dag.admission(&entry.device)?.member;
+        let settled = self.chain.settled(&id);
+        Some(Shown {
+            id,
+            member,
+            name: names.get(&member).cloned().unwrap_or_default(),
+            mine: Some(member) == self.own_member(),
+            time: entry.time,
+            status: self.status(&id)?,
+            seen_by: self.dag.seen_by(&id),
+            height: settled.map(|settled| settled.height),
+            void: self.void(&id),
+            content: self.content(entry, packed.body.as_deref(), names),
+        })
+    }
+
+    fn content(&self, entry: &Entry, body: Option<&[u8]>, names: &BTreeMap<MemberId, String>) -> Content {
+        let Some(plain) = body.and_then(|body| self.plain(entry, body)) else { return Content::Sealed };
+        if entry.lane == Lane::Talk {
+            return Talk::decode(&plain).map_or(Content::Sealed, |Talk::Post { text }| Content::Post(text));
+        }
+        match Operation::decode(&plain) {
+            Ok(Operation::Join { name }) => Content::Join(name),
+            Ok(Operation::Enrol) => Content::Enrol,
+            Ok(Operation::Invite(invite)) => Content::Invite(invite),
+            Ok(Operation::Transfer { to, amount, reason }) => Content::Thanks {
+                to,
+                to_name: names.get(&to).cloned().unwrap_or_default(),
+                amount,
+                reason: self.reason(entry, &reason).unwrap_or_default(),
+            },
+            Err(_) => Content::Sealed,
+        }
+    }
+
+    fn plain(&self, entry: &Entry, body: &[u8]) -> Option<Vec<u8>> {
+        match &self.seat {
+            Seat::Member { keyring, .. } => keyring.open(entry, body),
+            Seat::Keeper => None,
+        }
+    }
+
+    fn reason(&self, entry: &Entry, sealed: &[u8]) -> Option<String> {
+        let Seat::Member { keyring, .. } = &self.seat else { return None };
+        let talk = keyring.key(entry.epoch, Lane::Talk)?;
+        let plain = seal::open_reason(self.circle, entry.device, entry.seq, talk, sealed).ok()?;
+        String::from_utf8(plain).ok()
+    }
+
+    fn operation(&self, id: &EntryId) -> Option<Operation> {
+        let packed = self.dag.get(id)?;
+        let entry = &packed.signed.entry;
+        let plain = (entry.lane == Lane::State).then(|| self.plain(entry, packed.body.as_deref()?)).flatten()?;
+        Operation::decode(&plain).ok()
+    }
+
+    /// The own member.
+    pub fn own_member(&self) -> Option<MemberId> {
+        match &self.seat {
+            Seat::Member { identity, .. } => Some(identity.member()),
+            Seat::Keeper => None,
+        }
+    }
+
+    /// The own name, once this device is in.
+    pub fn own_name(&self) -> Option<String> {
+        let member = self.own_member()?;
+        (!self.own.is_empty()).then(|| self.names().remove(&member)).flatten()
+    }
+
+    /// Whether this device is in: the DAG holds its first entry.
+    pub fn is_in(&self) -> bool {
+        !self.own.is_empty()
+    }
+
+    /// What can be given now: the settled balance, less own thanks that are not settled.
+    pub fn spendable(&self, _now: u64) -> u64 {
+        let Some(member) = self.own_member() else { return 0 };
+        let settled = self.chain.state().and_then(|state| state.member(&member)).map_or(0, |member| member.balance);
+        settled.saturating_sub(self.on_their_way())
+    }
+
+    fn on_their_way(&self) -> u64 {
+        self.own
+            .iter()
+            .rev()
+            .take_while(|id| self.chain.settled(id).is_none())
+            .filter_map(|id| self.operation(id))
+            .map(|operation| if let Operation::Transfer { amount, .. } = operation { amount } else { 0 })
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Why an entry changed nothing.
+    fn void(&self, id: &EntryId) -> Option<String> {
+        match self.chain.settled(id)?.verdict? {
+            Verdict::Void(why) => Some(why.to_string()),
+            Verdict::Applied | Verdict::Noop => None,
+        }
+    }
+
+    /// Admitted devices with their first entries, by the order of their coming.
+    fn admitted(&self) -> Vec<(DeviceId, EntryId)> {
+        let first = |device: &DeviceId| self.dag.at(device, 0).first().copied();
+        let mut admitted: Vec<_> = self.dag.devices().filter_map(|device| Some((*device, first(device)?))).collect();
+        admitted.sort_by_key(|(_, first)| self.index.get(first).copied());
+        admitted
+    }
+
+    pub(crate) fn is_member(&self, member: &MemberId) -> bool {
+        self.members().iter().any(|one| one.id == *member && one.void.is_none())
+    }
+
+    fn names(&self) -> BTreeMap<MemberId, String> {
+        self.members().into_iter().map(|member| (member.id, member.name)).collect()
+    }
+
+    /// Members: settled ones, and who has come but is not settled yet, by the order of their coming.
+    pub fn members(&self) -> Vec<ShownMember> {
+        let mut members: Vec<ShownMember> = Vec::new();
+        let mut places: HashMap<MemberId, usize> = HashMap::new();
+        for (device, first) in self.admitted() {
+            let Some(admission) = self.dag.admission(&device) else { continue };
+            let id = admission.member;
+            let forked = self.dag.forked(&device);
+            if let Some(member) = places.get(&id).and_then(|at| members.get_mut(*at)) {
+                member.devices.push(device);
+                member.forked |= forked;
+                continue;
+            }
+            let settled = self.chain.state().and_then(|state| state.member(&id));
+            let claimed = match self.operation(&first) {
+                Some(Operation::Join { name }) => name,
+                _ => String::new(),
+            };
+            let void = if settled.is_none() { self.void(&first) } else { None };
+            places.insert(id, members.len());
+            members.push(ShownMember {
+                id,
+                name: settled.map_or(claimed, |member| member.name.clone()),
+                balance: settled.map_or(0, |member| member.balance),
+                settled: settled.is_some(),
+                void,
+                devices: vec![device],
+                forked,
+            });
+        }
+        let own = self.own_member();
+        if let Some(own) = members.iter_mut().find(|member| Some(member.id) == own) {
+            own.balance = own.balance.saturating_sub(self.on_their_way());
+        }
+        members
+    }
+
+    /// How often an invite was used, as far as is known here.
+    pub fn invite_used(&self, invite: &Invite) -> u32 {
+        self.used(invite)
+    }
+
+    /// Where the settlement stands.
+    pub fn settlement(&self) -> Settlement {
+        let head = self.chain.head();
+        Settlement {
+            height: head.height,
+            header: head.hash,
+            state_root: self.chain.header().map(|header| header.state_root.0),
+            unsettled: self.dag.unsettled(),
+            entries: self.order.len(),
+        }
+    }
+
+    /// The circle's id and name.
+    pub fn title(&self) -> (CircleId, &str) {
+        (self.circle, &self.genesis.name)
+    }
+}

@@ -1,0 +1,261 @@
+//! What nodes say to each other, each message bounded before it is read.
+//!
+//! A question travels as request kind ‖ circle ‖ postcard of [`Ask`], its answer as postcard of [`Answer`]. Gossip
+//! carries one [`Packed`] entry on topic 1 and one [`Proof`] on topic 2.
+
+use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash};
+use ledgerno_ledger::codec::{self, CodecError};
+use ledgerno_ledger::entry::{Admission, Invite, Packed};
+use ledgerno_ledger::hash;
+use ledgerno_ledger::settle::Proof;
+use serde::{Deserialize, Serialize};
+
+/// The most bytes of a question: a full batch of entries and its frame.
+pub const MAX_ASK: usize = BATCH_BYTES + 128 * 1024;
+/// The most bytes of an answer.
+pub const MAX_ANSWER: usize = BATCH_BYTES + 128 * 1024;
+/// Entries and proofs travel in batches that stop at the first one past this.
+pub const BATCH_BYTES: usize = 512 * 1024;
+/// The most bytes of a gossip message: an entry with a full body.
+pub const MAX_GOSSIP: usize = 72 * 1024;
+/// The most bytes of a mailbox parcel.
+pub const MAX_PARCEL: usize = 4 * 1024;
+
+/// What a gossip topic carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Topic {
+    /// Entries.
+    Entries = 1,
+    /// Votes and what they settled.
+    Votes = 2,
+    /// Who is there.
+    Presence = 3,
+}
+
+impl Topic {
+    /// The topic's name in the network: only members can tell what it is about.
+    pub fn id(self, circle: CircleId) -> [u8; 32] {
+        hash::hash(hash::context::TOPIC, &[&circle.0, &(self as u16).to_le_bytes()])
+    }
+}
+
+/// A question to another node of the circle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Ask {
+    /// "Do you hold what I hold?" Answered once all that came before is durable, so that *same* means *sent*.
+    Frontier {
+        /// Digest of the asker's durable frontier.
+        digest: Hash,
+        /// The asker's settled height.
+        height: u64,
+    },
+    /// The devices in some buckets, with a tag of their branch heads.
+    Devices {
+        /// How many top bits of the hashed device id make a bucket.
+        bits: u8,
+        /// Which buckets.
+        buckets: Vec<u16>,
+        /// Salt of the tags, so that nobody can prepare two histories with the same ones.
+        nonce: [u8; 16],
+    },
+    /// The branch heads of a forked device and the entries back to where they part.
+    Branches {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Entries of devices, from and up to a seq, inclusive.
+    Ranges(Vec<Range>),
+    /// Entries by id.
+    Entries(Vec<EntryId>),
+    /// Settled headers with their certificates and cuts, from a height on.
+    Headers {
+        /// The first height wanted.
+        from: u64,
+    },
+    /// Entries and proofs that the asked node lacks. Answered once they are durable.
+    Give {
+        /// In an order in which each can be taken.
+        entries: Vec<Packed>,
+        /// By height.
+        proofs: Vec<Proof>,
+    },
+    /// "Let me read before I write": by a newcomer's invite, or as a member's further device.
+    Knock(Box<Admission>),
+    /// Keep a parcel for the holder of an invite.
+    PutParcel {
+        /// Where it is asked for.
+        address: Hash,
+        /// The invite: it says how often and how long.
+        invite: Invite,
+        /// Sealed to the invite's secret.
+        parcel: Vec<u8>,
+    },
+    /// Give out a parcel.
+    GetParcel {
+        /// Where it was left.
+        address: Hash,
+    },
+}
+
+/// A stretch of a device's chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// The device.
+    pub device: DeviceId,
+    /// The first seq.
+    pub from: u64,
+    /// The last seq, inclusive.
+    pub to: u64,
+}
+
+/// A device's place as the other side sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The device.
+    pub device: DeviceId,
+    /// Its greatest durable seq.
+    pub seq: u64,
+    /// Of its sorted branch heads, under the session's nonce.
+    pub tag: u64,
+}
+
+/// The answer to an [`Ask`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// Both hold the same.
+    Same {
+        /// The answerer's settled height.
+        height: u64,
+    },
+    /// They differ; here are the answerer's buckets.
+    Differ {
+        /// The answerer's settled height.
+        height: u64,
+        /// How many top bits of the hashed device id make a bucket.
+        bits: u8,
+        /// 2^bits digests, the first 8 bytes each.
+        buckets: Vec<u64>,
+    },
+    /// The devices of the buckets asked for.
+    Devices(Vec<Place>),
+    /// Ids of a forked device's branches, by seq.
+    Branches(Vec<EntryId>),
+    /// Entries in an order in which each can be taken.
+    Entries {
+        /// As many as fit.
+        entries: Vec<Packed>,
+        /// More was asked for than fitted.
+        more: bool,
+    },
+    /// Settled headers by height.
+    Headers {
+        /// As many as fit.
+        proofs: Vec<Proof>,
+        /// There are more.
+        more: bool,
+    },
+    /// What was given is durable, or was refused.
+    Held {
+        /// How many of the entries are held now.
+        entries: u32,
+        /// How many wait for ancestors or were refused.
+        refused: u32,
+        /// The settled height now.
+        height: u64,
+    },
+    /// The parcel is kept; the guest is let in.
+    Kept,
+    /// The parcel.
+    Parcel(Vec<u8>),
+    /// The question is not answered.
+    No(No),
+}
+
+/// Why a question is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum No {
+    /// This node does not keep the circle.
+    #[error("this node does not keep that circle")]
+    UnknownCircle,
+    /// The asking device bears no admission.
+    #[error("the asking device is not admitted to the circle")]
+    NotAdmitted,
+    /// The bytes are no question.
+    #[error("the question is malformed")]
+    Malformed,
+    /// Not now.
+    #[error("the node is busy")]
+    Busy,
+    /// No parcel lies there.
+    #[error("no parcel is kept at that address")]
+    NoParcel,
+    /// The invite has expired.
+    #[error("the invite expired")]
+    Expired,
+    /// The invite has been used as often as it may.
+    #[error("the invite is used up")]
+    UsedUp,
+    /// The token is not the owner's.
+    #[error("the owner's token is wrong")]
+    WrongToken,
+    /// Nothing more can be kept.
+    #[error("the node is full")]
+    Full,
+}
+
+impl Ask {
+    /// The request kind that carries it (DESIGN section 4).
+    pub fn kind(&self) -> u16 {
+        match self {
+            Ask::Headers { .. } => 2,
+            Ask::Entries(_) => 3,
+            Ask::Frontier { .. } | Ask::Devices { .. } | Ask::Branches { .. } => 4,
+            Ask::Ranges(_) | Ask::Give { .. } => 5,
+            Ask::Knock(_) | Ask::PutParcel { .. } | Ask::GetParcel { .. } => 8,
+        }
+    }
+
+    /// The bytes that travel: circle ‖ postcard.
+    pub fn to_bytes(&self, circle: CircleId) -> Vec<u8> {
+        let mut bytes = circle.0.to_vec();
+        bytes.extend(codec::encode(self));
+        bytes
+    }
+
+    /// Reads a question; the circle was split off by [`circle_of`].
+    pub fn from_bytes(kind: u16, bytes: &[u8]) -> Result<Self, CodecError> {
+        let ask: Ask = codec::decode(bytes, MAX_ASK)?;
+        if ask.kind() == kind { Ok(ask) } else { Err(CodecError::Malformed) }
+    }
+}
+
+impl Answer {
+    /// The bytes that travel.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads an answer.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(bytes, MAX_ANSWER)
+    }
+}
+
+/// The request kind that registers a circle with a relay: postcard of [`Register`], without a circle before it.
+pub const REGISTER: u16 = 9;
+
+/// "Keep this circle": only the relay's owner may say it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Register {
+    /// The owner's token.
+    pub token: String,
+    /// The circle's genesis, encoded.
+    pub genesis: Vec<u8>,
+}
+
+/// Splits the circle off a question's bytes.
+pub fn circle_of(bytes: &[u8]) -> Option<(CircleId, &[u8])> {
+    let (circle, rest) = bytes.split_first_chunk::<32>()?;
+    Some((CircleId(*circle), rest))
+}
