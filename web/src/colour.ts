@@ -20,10 +20,11 @@ export function crestOf(id: string): Crest {
   };
 }
 
-/** FNV-1a, then a final stir; for looks only. */
+/** FNV-1a, then Murmur's last stir; for looks only. */
 function mix(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  return (hash ^ (hash >>> 13)) >>> 0;
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
 }

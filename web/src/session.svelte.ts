@@ -24,17 +24,17 @@ type Opener = (options: OpenOptions) => Promise<NodeLike>;
 type Phase = 'loading' | 'open' | 'other-tab' | 'taken-over' | 'failed';
 
 class Session {
-  phase = $state<Phase>('loading');
+  phase = $state.raw<Phase>('loading');
   progress = $state.raw<Progress>({ step: 'download', loaded: 0 });
   failure = $state.raw<LedgernoError | null>(null);
 
   route = $state.raw<Route>({ at: 'home' });
-  ownerToken = $state(remembered('owner'));
+  ownerToken = $state.raw(remembered('owner'));
 
   circles = $state.raw<CircleInfo[]>([]);
   view = $state.raw<CircleView | null>(null);
   entries = $state.raw<EntryView[]>([]);
-  limit = $state(PAGE);
+  limit = $state.raw(PAGE);
 
   #node: NodeLike | undefined;
   #drawn = 0;

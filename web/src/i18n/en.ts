@@ -38,7 +38,7 @@ export const en = {
     `You are at ${address}. Who you are is bound to this address: at another one you would be a stranger, and your friends cannot reach this one from their machines. To invite them, start the relay on a public address first.`,
 
   // Join
-  joinTitle: (name: string) => `Come into “${name}”`,
+  joinTitle: (name: string) => `Join “${name}”`,
   joinBy: (by: string) => `${by} invites you.`,
   joinLeft: (left: number, expires: number) => `Good for ${count(left, 'more person', 'more people')}, until ${date(expires)}.`,
   joinAsking: 'Looking up the invite …',
@@ -62,7 +62,7 @@ export const en = {
   // Timeline
   timeline: 'Timeline',
   circle: 'Circle',
-  compose: 'Write to everybody in the circle',
+  compose: 'Write to the circle',
   post: 'Post',
   postKeys: (key: string) => `${key} + Enter posts`,
   showOlder: 'Show older',

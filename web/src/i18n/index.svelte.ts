@@ -1,12 +1,15 @@
 import { LedgernoError, type AlertView } from 'ledgerno';
 import { remembered, remember } from '../memory';
-import { en, type Words } from './en';
-import { ja } from './ja';
+import type { Words } from './en';
 
 export const languages = { en: 'English', ja: '日本語' };
 export type Language = keyof typeof languages;
 
-const words: Record<Language, Words> = { en, ja };
+/** Each language is a file of its own, and only the one in use is loaded. */
+const loaders: Record<Language, () => Promise<Words>> = {
+  en: async () => (await import('./en')).en,
+  ja: async () => (await import('./ja')).ja,
+};
 
 function preferred(): Language {
   const chosen = remembered('language') ?? navigator.language;
@@ -14,13 +17,22 @@ function preferred(): Language {
 }
 
 class I18n {
-  language = $state<Language>(preferred());
-  /** The words of the language in use. */
-  t = $derived(words[this.language]);
+  language = $state.raw<Language>('en');
+  /** The words of the language in use. Nothing is drawn before `load` has set them. */
+  t = $state.raw({} as Words);
 
-  choose(language: Language) {
+  async load(language = preferred()) {
+    this.t = await loaders[language]();
     this.language = language;
-    remember('language', language);
+  }
+
+  async choose(language: Language) {
+    try {
+      await this.load(language);
+      remember('language', language);
+    } catch {
+      // The relay is out of reach: the words stay as they are.
+    }
   }
 
   /** A sentence that a person can act on. */

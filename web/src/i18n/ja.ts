@@ -105,7 +105,7 @@ export const ja: Words = {
   thanksAlone: '友だちが参加すると、ここからお礼を贈れます。',
   members: 'メンバー',
   online: 'オンライン',
-  offline: '離席中',
+  offline: 'オフライン',
   founder: '開設者',
   forked: '分岐: このメンバーの端末が、同じ位置に二つの書き込みをしました',
   memberWaiting: '確定待ち',

@@ -91,7 +91,7 @@ function holdLock(options: LockOptions): Promise<HeldLock | null> {
 
 /**
  * Without Web Locks: who holds the profile answers `held`. Of two that ask at once the lower id wins. A holder that is
- * frozen does not answer; when it wakes, the first `held` it hears makes it give up.
+ * frozen does not answer; when it wakes, the `give-up` that waits for it comes first.
  */
 async function claimByAsking({ takeOver, onTakenOver }: ClaimOptions): Promise<Claim | null> {
   const id = randomId();
@@ -121,7 +121,10 @@ async function claimByAsking({ takeOver, onTakenOver }: ClaimOptions): Promise<C
     if (data.ask === 'who' && state === 'asking' && id < data.id) channel.postMessage({ say: 'held', id });
     if (data.ask === 'give-up' && state === 'held') void giveUp();
     if (data.say === 'held' && state === 'asking') refused(data.id);
-    if (data.say === 'held' && state === 'held') void giveUp();
+    if (data.say === 'held' && state === 'held') {
+      if (data.id < id) void giveUp();
+      else channel.postMessage({ say: 'held', id });
+    }
     if (data.say === 'free') {
       freed.add(data.id);
       onFree();

@@ -48,8 +48,11 @@ export class Node {
       takenOver = true;
       // A store half opened is waited for: only a closed node gives the profile up.
       const node = await opening?.catch(() => undefined);
-      await node?.close();
-      options.onTakenOver?.();
+      try {
+        await node?.close();
+      } finally {
+        options.onTakenOver?.();
+      }
     };
 
     const loading = loadWasm(onProgress);
