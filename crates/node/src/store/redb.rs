@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -214,7 +214,6 @@ impl Keeper {
     }
 
     fn open_file(&self) -> Result<Database, Fault> {
-        refuse_rollback(&self.path)?;
         let mut database = (self.opener)(&self.path).map_err(|error| match error {
             DatabaseError::UpgradeRequired(version) => Fault::Damage(format!("redb format {version} is not known")),
             other => Fault::Redb(other.into()),
@@ -506,25 +505,6 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
-}
-
-/// redb's header has two commit slots and a bit that says which counts. In a file that was closed cleanly the newer one
-/// must; a flipped bit would bring back the commit before, unnoticed. (In one that was not, the newer may be a commit
-/// that was never finished.)
-fn refuse_rollback(path: &Path) -> Result<(), Fault> {
-    const FLAGS: usize = 9;
-    const TRANSACTIONS: [usize; 2] = [64 + 104, 192 + 104];
-    let mut header = [0u8; 320];
-    let failed = |error: io::Error| Fault::Redb(::redb::Error::Io(error));
-    File::open(path).map_err(failed)?.read_exact(&mut header).map_err(failed)?;
-    let [first, second] = TRANSACTIONS
-        .map(|at| header[at..at + 8].iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte)));
-    let (counts, other) = if header[FLAGS] & 1 == 0 { (first, second) } else { (second, first) };
-    let closed_cleanly = header[FLAGS] & 2 == 0;
-    if closed_cleanly && other > counts {
-        return Err(Fault::Damage(format!("its header points to commit {counts}, but {other} was the last")));
-    }
-    Ok(())
 }
 
 fn io_fault(path: &Path, error: &io::Error) -> StoreError {

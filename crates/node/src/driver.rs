@@ -1,0 +1,489 @@
+//! The driver: carries what happens to the engines, and carries out what they ask for. One thread, one engine a circle.
+//!
+//! Whatever reaches an engine goes through [`Node::drive`], which takes its outputs until there are none. Writes of a circle
+//! go to the store one after the other, as many as wait in one batch. When a write fails, nothing that was not durable has
+//! been said to anybody: the engine is thrown away and opened anew from the store, as after a crash.
+
+use crate::error::NodeError;
+use crate::links::{Links, Path};
+use crate::profile::{CircleRecord, Profile};
+use crate::rt;
+use crate::store::{Batch, Space, Store};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::channel::oneshot;
+use ledgerno_engine::wire::{self, Answer, Ask, No, Topic};
+use ledgerno_engine::{Engine, Event, Limits, Output, Seat, Written};
+use ledgerno_ledger::bytes::{CircleId, DeviceId, InviteKey};
+use ledgerno_minnet::{self as minnet, Net, Peer, Responder};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The most writes that wait for the store in one circle; past them the circle takes nothing from outside.
+const MAX_QUEUE: usize = 4_096;
+/// The most items of one batch.
+const MAX_BATCH_ITEMS: usize = 1_000;
+/// The most bytes of one batch.
+const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// The first pause after the store failed; it doubles.
+const STALL: Duration = Duration::from_secs(2);
+/// The most questions of one circle that wait for their answers.
+const MAX_REPLIES: usize = 4_096;
+
+/// A node: in a page, or in a relay.
+pub struct Node<S: Store>(pub(crate) Rc<Shared<S>>);
+
+impl<S: Store> Clone for Node<S> {
+    fn clone(&self) -> Self {
+        Node(Rc::clone(&self.0))
+    }
+}
+
+pub(crate) struct Shared<S: Store> {
+    pub(crate) net: Net,
+    pub(crate) store: S,
+    pub(crate) state: RefCell<State<S>>,
+    /// Told when something that a person sees may have changed.
+    listener: Box<dyn Fn()>,
+}
+
+pub(crate) struct State<S: Store> {
+    pub(crate) profile: Profile,
+    pub(crate) profile_space: S::Space,
+    pub(crate) circles: BTreeMap<CircleId, Circle<S::Space>>,
+    topics: HashMap<[u8; 32], (CircleId, Topic)>,
+    pub(crate) links: Links,
+    /// Who may register circles, at a relay: BLAKE3 of the owner's token.
+    pub(crate) owner: Option<[u8; 32]>,
+    pub(crate) closed: bool,
+}
+
+/// One circle: its engine, and what waits for it.
+pub(crate) struct Circle<P> {
+    /// None while it is being opened anew, or when it can not be.
+    pub(crate) engine: Option<Engine>,
+    pub(crate) record: CircleRecord,
+    space: P,
+    queue: VecDeque<(u64, Batch)>,
+    writing: bool,
+    waiters: BTreeMap<u64, oneshot::Sender<Result<(), NodeError>>>,
+    pub(crate) parcels: BTreeMap<InviteKey, Vec<oneshot::Sender<()>>>,
+    replies: BTreeMap<u64, Responder>,
+    next_reply: u64,
+    timer: Option<u64>,
+    /// Why the store takes nothing now.
+    pub(crate) stalled: Option<NodeError>,
+    stalls: u32,
+    /// A relay says that it does not keep the circle.
+    pub(crate) unkept: bool,
+}
+
+impl<S: Store> Node<S> {
+    /// A node over an opened store. Must be called where tasks can be spawned on this thread.
+    pub(crate) fn assemble(
+        net: Net,
+        events: minnet::Events,
+        store: S,
+        profile: Profile,
+        profile_space: S::Space,
+        owner: Option<[u8; 32]>,
+        listener: Box<dyn Fn()>,
+    ) -> Self {
+        let state = State {
+            profile,
+            profile_space,
+            circles: BTreeMap::new(),
+            topics: HashMap::new(),
+            links: Links::default(),
+            owner,
+            closed: false,
+        };
+        let node = Node(Rc::new(Shared { net, store, state: RefCell::new(state), listener }));
+        rt::spawn(node.clone().listen(events));
+        node
+    }
+
+    /// Opens a circle's engine over its space and joins its topics.
+    pub(crate) async fn open_circle(&self, record: CircleRecord) -> Result<CircleId, NodeError> {
+        let genesis = record.genesis()?;
+        let circle = genesis.id();
+        let space = self.0.store.space(&format!("circle-{circle}")).await?;
+        let engine = self.load(&space, &record).await?;
+        let relays = record.relays.clone();
+        {
+            let mut state = self.0.state.borrow_mut();
+            for topic in [Topic::Entries, Topic::Votes, Topic::Presence] {
+                state.topics.insert(topic.id(circle), (circle, topic));
+            }
+            let opened = Circle {
+                engine: Some(engine),
+                record,
+                space,
+                queue: VecDeque::new(),
+                writing: false,
+                waiters: BTreeMap::new(),
+                parcels: BTreeMap::new(),
+                replies: BTreeMap::new(),
+                next_reply: 0,
+                timer: None,
+                stalled: None,
+                stalls: 0,
+                unkept: false,
+            };
+            state.circles.insert(circle, opened);
+        }
+        for topic in [Topic::Entries, Topic::Votes, Topic::Presence] {
+            if let Err(error) = self.0.net.subscribe(minnet::Topic(topic.id(circle))) {
+                tracing::warn!(%error, "the network takes no subscription");
+            }
+        }
+        for relay in relays {
+            self.keep_link(relay);
+        }
+        self.meet(circle);
+        Ok(circle)
+    }
+
+    /// An engine over what the space holds.
+    async fn load(&self, space: &S::Space, record: &CircleRecord) -> Result<Engine, NodeError> {
+        let loaded = space.load().await?;
+        let genesis = record.genesis()?;
+        let profile = self.0.state.borrow().profile.clone();
+        let seat = match record.keyring(genesis.id()) {
+            Some(keyring) => {
+                Seat::Member { device: profile.device(), identity: profile.identity(), keyring, vote: record.vote() }
+            }
+            None => Seat::Keeper,
+        };
+        let mut engine = Engine::open(genesis, seat, Limits::default(), loaded.log, loaded.records, rt::random()?)?;
+        engine.set_keepers(record.relays.iter().map(|relay| relay.peer).collect());
+        Ok(engine)
+    }
+
+    /// Lets an engine do something, and carries out what follows.
+    pub(crate) fn drive<T>(&self, circle: CircleId, act: impl FnOnce(&mut Engine, u64) -> T) -> Option<T> {
+        let done = {
+            let mut state = self.0.state.borrow_mut();
+            let engine = state.circles.get_mut(&circle)?.engine.as_mut()?;
+            act(engine, rt::now())
+        };
+        self.pump(circle);
+        Some(done)
+    }
+
+    fn pump(&self, circle: CircleId) {
+        let mut changed = false;
+        loop {
+            let output = {
+                let mut state = self.0.state.borrow_mut();
+                state.circles.get_mut(&circle).and_then(|circle| circle.engine.as_mut()).and_then(Engine::output)
+            };
+            let Some(output) = output else { break };
+            match output {
+                Output::Write { no, log, records } => self.enqueue(circle, no, log, records),
+                Output::Publish { topic, bytes } => {
+                    if let Err(error) = self.0.net.publish(&minnet::Topic(topic.id(circle)), bytes.into()) {
+                        // Not lost: whoever missed it finds the difference at the next sync.
+                        tracing::debug!(%error, "not gossiped");
+                    }
+                }
+                Output::Ask { to, no, ask } => rt::spawn(self.clone().ask(circle, to, no, ask)),
+                Output::Answer { no, answer } => {
+                    let reply = self.0.state.borrow_mut().circles.get_mut(&circle).and_then(|circle| circle.replies.remove(&no));
+                    if let Some(reply) = reply {
+                        reply.send(answer.to_bytes().into());
+                    }
+                }
+                Output::Event(event) => {
+                    changed = true;
+                    self.event(circle, event);
+                }
+            }
+        }
+        self.arm(circle);
+        if changed {
+            self.changed();
+        }
+    }
+
+    pub(crate) fn changed(&self) {
+        (self.0.listener)();
+    }
+
+    fn event(&self, circle: CircleId, event: Event) {
+        match event {
+            Event::Changed => {}
+            Event::Refused { height, why, from } => tracing::warn!(height, %why, ?from, "a settled header is refused"),
+            Event::Twin { id } => tracing::warn!(?id, "another copy of this device writes"),
+            Event::Unkept { by } => {
+                tracing::warn!(?by, "the relay does not keep the circle");
+                if let Some(circle) = self.0.state.borrow_mut().circles.get_mut(&circle) {
+                    circle.unkept = true;
+                }
+            }
+            Event::ParcelKept(key) => {
+                let waiters = self.0.state.borrow_mut().circles.get_mut(&circle).and_then(|circle| circle.parcels.remove(&key));
+                for waiter in waiters.into_iter().flatten() {
+                    // Nobody may be waiting any more.
+                    waiter.send(()).ok();
+                }
+            }
+        }
+    }
+
+    async fn ask(self, circle: CircleId, to: DeviceId, no: u64, ask: Ask) {
+        let answered = self.0.net.request(Peer(to.0), ask.kind(), ask.to_bytes(circle).into()).await;
+        let answer = match answered {
+            Ok(bytes) => Answer::from_bytes(&bytes).ok(),
+            Err(error) => {
+                tracing::debug!(%error, "no answer");
+                None
+            }
+        };
+        self.drive(circle, |engine, now| engine.answered(no, answer, now));
+    }
+
+    fn arm(&self, circle: CircleId) {
+        let at = {
+            let mut state = self.0.state.borrow_mut();
+            let Some(circle) = state.circles.get_mut(&circle) else { return };
+            let Some(due) = circle.engine.as_ref().and_then(Engine::due) else { return };
+            if circle.timer.is_some_and(|armed| armed <= due) {
+                return;
+            }
+            circle.timer = Some(due);
+            due
+        };
+        let node = self.clone();
+        rt::spawn(async move {
+            rt::sleep(Duration::from_millis(at.saturating_sub(rt::now()))).await;
+            let rings = {
+                let mut state = node.0.state.borrow_mut();
+                state.circles.get_mut(&circle).is_some_and(|circle| circle.timer.take_if(|armed| *armed == at).is_some())
+            };
+            if rings {
+                node.drive(circle, Engine::tick);
+            }
+        });
+    }
+
+    fn enqueue(&self, circle: CircleId, no: u64, log: Vec<Vec<u8>>, records: Vec<(String, Option<Vec<u8>>)>) {
+        let mut state = self.0.state.borrow_mut();
+        let Some(opened) = state.circles.get_mut(&circle) else { return };
+        let log = log.into_iter().map(Bytes::from).collect();
+        let records = records.into_iter().map(|(name, bytes)| (name, bytes.map(Bytes::from))).collect();
+        opened.queue.push_back((no, Batch { log, records }));
+        if !opened.writing {
+            opened.writing = true;
+            drop(state);
+            rt::spawn(self.clone().write(circle));
+        }
+    }
+
+    /// Writes what waits until nothing does.
+    async fn write(self, circle: CircleId) {
+        loop {
+            let (no, batch, space) = {
+                let mut state = self.0.state.borrow_mut();
+                let Some(circle) = state.circles.get_mut(&circle) else { return };
+                match gather(&mut circle.queue) {
+                    Some((no, batch)) => (no, batch, circle.space.clone()),
+                    None => {
+                        circle.writing = false;
+                        return;
+                    }
+                }
+            };
+            match space.write(batch).await {
+                Ok(()) => self.wrote(circle, no),
+                Err(error) => {
+                    self.stalled(circle, error.into()).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn wrote(&self, circle: CircleId, no: u64) {
+        self.drive(circle, |engine, now| engine.written(no, now));
+        let waiters = {
+            let mut state = self.0.state.borrow_mut();
+            let Some(circle) = state.circles.get_mut(&circle) else { return };
+            (circle.stalled, circle.stalls) = (None, 0);
+            let later = circle.waiters.split_off(&(no + 1));
+            std::mem::replace(&mut circle.waiters, later)
+        };
+        for (_, waiter) in waiters {
+            // The one who wrote may have gone.
+            waiter.send(Ok(())).ok();
+        }
+    }
+
+    /// The store failed: start anew from what is durable, and take nothing from outside for a while.
+    async fn stalled(&self, circle: CircleId, error: NodeError) {
+        tracing::warn!(%error, "the store takes nothing");
+        let (space, record, pause) = {
+            let mut state = self.0.state.borrow_mut();
+            let Some(circle) = state.circles.get_mut(&circle) else { return };
+            circle.engine = None;
+            circle.queue.clear();
+            circle.replies.clear();
+            circle.parcels.clear();
+            circle.timer = None;
+            circle.stalled = Some(error.clone());
+            circle.stalls = circle.stalls.saturating_add(1);
+            for (_, waiter) in std::mem::take(&mut circle.waiters) {
+                waiter.send(Err(error.clone())).ok();
+            }
+            (circle.space.clone(), circle.record.clone(), STALL * (1 << circle.stalls.min(5)))
+        };
+        let engine = self.load(&space, &record).await;
+        {
+            let mut state = self.0.state.borrow_mut();
+            let Some(circle) = state.circles.get_mut(&circle) else { return };
+            circle.writing = false;
+            match engine {
+                Ok(engine) => circle.engine = Some(engine),
+                Err(error) => circle.stalled = Some(error),
+            }
+        }
+        self.changed();
+        let node = self.clone();
+        rt::spawn(async move {
+            rt::sleep(pause).await;
+            node.meet(circle);
+        });
+    }
+
+    /// Waits until an own write is durable.
+    pub(crate) async fn here(&self, circle: CircleId, written: Written) -> Result<(), NodeError> {
+        let done = {
+            let mut state = self.0.state.borrow_mut();
+            let circle = state.circles.get_mut(&circle).ok_or(NodeError::NoCircle)?;
+            let (sender, receiver) = oneshot::channel();
+            circle.waiters.insert(written.no, sender);
+            receiver
+        };
+        done.await.map_err(|_| NodeError::Closed)?
+    }
+
+    /// Tells a circle's engine about the links that stand.
+    pub(crate) fn meet(&self, circle: CircleId) {
+        let peers: Vec<DeviceId> = {
+            let state = self.0.state.borrow();
+            let Some(circle) = state.circles.get(&circle) else { return };
+            circle.record.relays.iter().map(|relay| relay.peer).filter(|peer| state.links.is_up(peer)).collect()
+        };
+        for peer in peers {
+            self.drive(circle, |engine, now| engine.connected(peer, now));
+        }
+    }
+
+    async fn listen(self, mut events: minnet::Events) {
+        while let Some(event) = events.next().await {
+            if self.0.state.borrow().closed {
+                return;
+            }
+            match event {
+                minnet::Event::Connected { peer, .. } => self.linked(DeviceId(peer.0), Path::Relay),
+                minnet::Event::Disconnected { peer } => self.unlinked(DeviceId(peer.0)),
+                minnet::Event::DialFailed { peer, reason, .. } => {
+                    self.dial_failed(DeviceId(peer.0), &reason);
+                }
+                minnet::Event::Refused { peer, theirs, ours } => self.version_refused(DeviceId(peer.0), theirs, ours),
+                minnet::Event::Subscribed { peer, topic } => self.subscribed(DeviceId(peer.0), topic),
+                minnet::Event::Message { topic, from, bytes } => self.message(topic, DeviceId(from.0), &bytes),
+                minnet::Event::Request { peer, kind, bytes, reply } => self.request(DeviceId(peer.0), kind, bytes, reply),
+            }
+        }
+    }
+
+    /// A peer hears a circle's gossip only now: what was said before it is found by another sync.
+    fn subscribed(&self, peer: DeviceId, topic: minnet::Topic) {
+        let circle = self.0.state.borrow().topics.get(&topic.0).copied();
+        if let Some((circle, Topic::Entries)) = circle
+            && self.is_member_node()
+        {
+            self.drive(circle, |engine, now| engine.sync(peer, now));
+        }
+    }
+
+    fn message(&self, topic: minnet::Topic, from: DeviceId, bytes: &[u8]) {
+        let known = self.0.state.borrow().topics.get(&topic.0).copied();
+        let Some((circle, topic)) = known else { return };
+        if self.has_room(circle) {
+            self.drive(circle, |engine, now| engine.gossip(topic, from, bytes, now));
+        }
+    }
+
+    fn has_room(&self, circle: CircleId) -> bool {
+        self.0
+            .state
+            .borrow()
+            .circles
+            .get(&circle)
+            .is_some_and(|circle| circle.queue.len() < MAX_QUEUE && circle.stalled.is_none() && circle.replies.len() < MAX_REPLIES)
+    }
+
+    fn request(&self, peer: DeviceId, kind: u16, bytes: Bytes, reply: Responder) {
+        let say = |reply: Responder, no: No| reply.send(Answer::No(no).to_bytes().into());
+        if kind == wire::REGISTER {
+            rt::spawn(self.clone().registered(bytes, reply));
+            return;
+        }
+        let Some((circle, question)) = wire::circle_of(&bytes) else { return say(reply, No::Malformed) };
+        if !self.0.state.borrow().circles.contains_key(&circle) {
+            return say(reply, No::UnknownCircle);
+        }
+        let Ok(ask) = Ask::from_bytes(kind, question) else { return say(reply, No::Malformed) };
+        if !self.has_room(circle) {
+            return say(reply, No::Busy);
+        }
+        let no = {
+            let mut state = self.0.state.borrow_mut();
+            let Some(circle) = state.circles.get_mut(&circle) else { return };
+            circle.next_reply += 1;
+            circle.replies.insert(circle.next_reply, reply);
+            circle.next_reply
+        };
+        self.drive(circle, |engine, now| engine.asked(peer, no, ask, now));
+    }
+
+    /// Whether this is a person's node, not a relay.
+    pub(crate) fn is_member_node(&self) -> bool {
+        self.0.state.borrow().owner.is_none()
+    }
+
+    /// Ends the node once what was taken is durable.
+    pub async fn close(&self) {
+        while self.0.state.borrow().circles.values().any(|circle| circle.writing) {
+            rt::sleep(Duration::from_millis(5)).await;
+        }
+        {
+            let mut state = self.0.state.borrow_mut();
+            state.closed = true;
+            state.circles.clear();
+        }
+        self.0.net.close();
+        self.0.store.close().await;
+    }
+}
+
+/// As many waiting writes as make one batch.
+fn gather(queue: &mut VecDeque<(u64, Batch)>) -> Option<(u64, Batch)> {
+    let (mut last, mut all) = queue.pop_front()?;
+    let mut bytes: usize = all.log.iter().map(Bytes::len).sum();
+    while let Some((_, next)) = queue.front() {
+        bytes += next.log.iter().map(Bytes::len).sum::<usize>();
+        if all.log.len() + next.log.len() > MAX_BATCH_ITEMS || bytes > MAX_BATCH_BYTES {
+            break;
+        }
+        let Some((no, next)) = queue.pop_front() else { break };
+        last = no;
+        all.log.extend(next.log);
+        all.records.extend(next.records);
+    }
+    Some((last, all))
+}

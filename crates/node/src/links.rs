@@ -1,0 +1,235 @@
+//! Links to relays: dialled again when they fail or break, sooner when the page wakes up.
+
+use crate::driver::Node;
+use crate::error::NodeError;
+use crate::rt;
+use crate::store::Store;
+use futures::channel::oneshot;
+use ledgerno_ledger::bytes::DeviceId;
+use ledgerno_ledger::invite::RelayAddress;
+use ledgerno_minnet::{DialError, Peer};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The first pause before dialling again; it doubles.
+const REDIAL: Duration = Duration::from_millis(300);
+/// The longest pause.
+const MAX_REDIAL: Duration = Duration::from_secs(20);
+/// How long a person waits for a link before being told that there is none.
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// How a node is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// It is the relay itself.
+    Relay,
+}
+
+/// Where a link stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// Being dialled.
+    Connecting,
+    /// It stands.
+    Connected,
+    /// Between two attempts.
+    Off,
+}
+
+/// A node that a link stands to.
+#[derive(Clone, Copy, Debug)]
+pub struct Up {
+    /// How it is reached.
+    pub path: Path,
+    /// Since when, in milliseconds since 1970.
+    pub since: u64,
+}
+
+/// A relay to which a link is kept.
+struct Kept {
+    address: RelayAddress,
+    state: LinkState,
+    failures: u32,
+    /// Numbers the attempts, so that an old timer does not dial.
+    attempt: u64,
+    waiters: Vec<oneshot::Sender<Result<(), NodeError>>>,
+    refused: Option<NodeError>,
+}
+
+/// All links, by the other's device key.
+#[derive(Default)]
+pub(crate) struct Links {
+    up: BTreeMap<DeviceId, Up>,
+    kept: BTreeMap<DeviceId, Kept>,
+}
+
+impl Links {
+    pub(crate) fn is_up(&self, peer: &DeviceId) -> bool {
+        self.up.contains_key(peer)
+    }
+
+    pub(crate) fn up(&self) -> impl Iterator<Item = (&DeviceId, &Up)> {
+        self.up.iter()
+    }
+
+    /// Where the link to a relay stands, and why it does not.
+    pub(crate) fn relay(&self, peer: &DeviceId) -> Option<(LinkState, Option<&NodeError>)> {
+        self.kept.get(peer).map(|kept| (kept.state, kept.refused.as_ref()))
+    }
+}
+
+impl<S: Store> Node<S> {
+    /// Keeps a link to a relay from now on.
+    pub(crate) fn keep_link(&self, address: RelayAddress) {
+        let peer = address.peer;
+        {
+            let mut state = self.0.state.borrow_mut();
+            if state.links.kept.contains_key(&peer) {
+                return;
+            }
+            let kept =
+                Kept { address, state: LinkState::Off, failures: 0, attempt: 0, waiters: Vec::new(), refused: None };
+            state.links.kept.insert(peer, kept);
+        }
+        self.dial(peer);
+    }
+
+    /// Waits for a link to a relay.
+    pub(crate) async fn link(&self, address: &RelayAddress) -> Result<(), NodeError> {
+        self.keep_link(address.clone());
+        let unreachable = NodeError::Unreachable { url: address.url.clone() };
+        let linked = {
+            let mut state = self.0.state.borrow_mut();
+            if state.links.is_up(&address.peer) {
+                return Ok(());
+            }
+            let (sender, receiver) = oneshot::channel();
+            let kept = state.links.kept.get_mut(&address.peer).ok_or_else(|| unreachable.clone())?;
+            kept.waiters.push(sender);
+            receiver
+        };
+        self.hurry();
+        let late = Box::pin(rt::sleep(PATIENCE));
+        match futures::future::select(linked, late).await {
+            futures::future::Either::Left((linked, _)) => linked.map_err(|_| NodeError::Closed)?,
+            futures::future::Either::Right(_) => Err(unreachable),
+        }
+    }
+
+    /// Dials at once what is not linked: the page woke up, or is online again.
+    pub fn hurry(&self) {
+        let off: Vec<DeviceId> = {
+            let mut state = self.0.state.borrow_mut();
+            state
+                .links
+                .kept
+                .iter_mut()
+                .filter(|(_, kept)| kept.state == LinkState::Off)
+                .map(|(peer, kept)| {
+                    kept.failures = 0;
+                    *peer
+                })
+                .collect()
+        };
+        for peer in off {
+            self.dial(peer);
+        }
+    }
+
+    fn dial(&self, peer: DeviceId) {
+        let url = {
+            let mut state = self.0.state.borrow_mut();
+            if state.closed || state.links.is_up(&peer) {
+                return;
+            }
+            let Some(kept) = state.links.kept.get_mut(&peer) else { return };
+            if kept.state == LinkState::Connecting {
+                return;
+            }
+            kept.state = LinkState::Connecting;
+            kept.attempt += 1;
+            kept.address.url.clone()
+        };
+        if let Err(error) = self.0.net.dial(&url, Peer(peer.0)) {
+            tracing::debug!(%error, "not dialled");
+            self.link_lost(peer, None);
+        }
+        self.changed();
+    }
+
+    pub(crate) fn linked(&self, peer: DeviceId, path: Path) {
+        let (circles, waiters) = {
+            let mut state = self.0.state.borrow_mut();
+            state.links.up.insert(peer, Up { path, since: rt::now() });
+            let mut waiters = Vec::new();
+            if let Some(kept) = state.links.kept.get_mut(&peer) {
+                (kept.state, kept.failures, kept.refused) = (LinkState::Connected, 0, None);
+                waiters = std::mem::take(&mut kept.waiters);
+            }
+            let relays = state.circles.iter().filter(|(_, circle)| circle.record.relays.iter().any(|relay| relay.peer == peer));
+            (relays.map(|(id, _)| *id).collect::<Vec<_>>(), waiters)
+        };
+        for waiter in waiters {
+            waiter.send(Ok(())).ok();
+        }
+        for circle in circles {
+            self.drive(circle, |engine, now| engine.connected(peer, now));
+        }
+        self.changed();
+    }
+
+    pub(crate) fn unlinked(&self, peer: DeviceId) {
+        let circles: Vec<_> = {
+            let mut state = self.0.state.borrow_mut();
+            state.links.up.remove(&peer);
+            state.circles.keys().copied().collect()
+        };
+        for circle in circles {
+            self.drive(circle, |engine, _| engine.disconnected(peer));
+        }
+        self.link_lost(peer, None);
+        self.changed();
+    }
+
+    pub(crate) fn dial_failed(&self, peer: DeviceId, reason: &DialError) {
+        tracing::debug!(%reason, "dialling failed");
+        self.link_lost(peer, None);
+        self.changed();
+    }
+
+    pub(crate) fn version_refused(&self, peer: DeviceId, theirs: u16, ours: u16) {
+        self.link_lost(peer, Some(NodeError::Version { theirs, ours }));
+        self.changed();
+    }
+
+    /// No link: tell who waits, and dial again after a pause.
+    fn link_lost(&self, peer: DeviceId, why: Option<NodeError>) {
+        let (attempt, pause, waiters, error) = {
+            let mut state = self.0.state.borrow_mut();
+            if state.links.is_up(&peer) {
+                return;
+            }
+            let Some(kept) = state.links.kept.get_mut(&peer) else { return };
+            kept.state = LinkState::Off;
+            let pause = REDIAL.saturating_mul(1 << kept.failures.min(10)).min(MAX_REDIAL);
+            kept.failures = kept.failures.saturating_add(1);
+            let error = why.clone().unwrap_or_else(|| NodeError::Unreachable { url: kept.address.url.clone() });
+            if why.is_some() {
+                kept.refused = why;
+                kept.failures = kept.failures.max(10);
+            }
+            (kept.attempt, pause, std::mem::take(&mut kept.waiters), error)
+        };
+        for waiter in waiters {
+            waiter.send(Err(error.clone())).ok();
+        }
+        let node = self.clone();
+        rt::spawn(async move {
+            rt::sleep(pause).await;
+            let current = node.0.state.borrow().links.kept.get(&peer).is_some_and(|kept| kept.attempt == attempt);
+            if current {
+                node.dial(peer);
+            }
+        });
+    }
+}
