@@ -245,6 +245,11 @@ impl Dag {
         self.members.iter()
     }
 
+    /// The devices that are admitted, each with its first entry, in the order of their coming here.
+    pub fn admitted(&self) -> impl Iterator<Item = (DeviceId, EntryId)> + '_ {
+        self.numbered.iter().filter_map(|device| Some((*device, *self.at(device, 0).first()?)))
+    }
+
     /// The devices that are admitted, sorted.
     pub fn devices(&self) -> impl Iterator<Item = &DeviceId> + '_ {
         self.chains.keys()
@@ -362,14 +367,16 @@ impl Dag {
             .is_some_and(|chain| chain.heads.len() >= BRANCHES && !chain.heads.iter().any(|head| head.id == entry.prev))
     }
 
-    /// Lets an entry wait; returns a branch that was held back and that this one builds on.
+    /// Lets an entry wait; returns a branch that was held back and is named now, this one or what it builds on.
     fn wait(&mut self, waiter: Waiter, is_known: bool) -> Option<(EntryId, Packed)> {
-        let (device, need) = (waiter.device(), waiter.need);
+        let device = waiter.device();
+        let perhaps_named = match waiter.need {
+            Need::Entry(id) => Some(id),
+            Need::Name => Some(waiter.id),
+            Need::Device(_) | Need::Member(_) => None,
+        };
         self.waiting.add(waiter, is_known);
-        match need {
-            Need::Entry(id) => self.waiting.take_named_by(&device, &id),
-            _ => None,
-        }
+        perhaps_named.and_then(|id| self.waiting.take_named_by(&device, &id))
     }
 
     /// Takes what can be taken, and then what had waited for it.
@@ -453,5 +460,7 @@ impl Dag {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
