@@ -87,6 +87,13 @@ impl Engine {
         self.outputs.push_back(Output::Event(Event::Changed));
     }
 
+    /// As [`Engine::connected`], if that was not said before.
+    pub fn met(&mut self, peer: Peer, now: u64) {
+        if !self.sessions.contains_key(&peer) {
+            self.connected(peer, now);
+        }
+    }
+
     /// The last link to a node is gone.
     pub fn disconnected(&mut self, peer: Peer) {
         self.sessions.remove(&peer);

@@ -6,7 +6,7 @@
 use crate::engine::{Engine, Seat};
 use crate::status::Status;
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, HeaderHash, MemberId};
-use ledgerno_ledger::entry::{Entry, Invite, Lane};
+use ledgerno_ledger::entry::{Anchor, Entry, Invite, Lane};
 use ledgerno_ledger::op::{Operation, Talk};
 use ledgerno_ledger::seal;
 use ledgerno_ledger::settle::Opener;
@@ -222,6 +222,18 @@ impl Engine {
     /// Whether this device is in: the DAG holds its first entry.
     pub fn is_in(&self) -> bool {
         !self.own.is_empty()
+    }
+
+    /// Whether this device can be enrolled now: another device of its member is in, and this one has written nothing.
+    pub fn may_enrol(&self) -> bool {
+        let member = self.own_member();
+        let invited = self.admission.as_ref().is_some_and(|admission| admission.invited.is_some());
+        self.own.is_empty() && !invited && member.is_some_and(|own| self.dag.members().any(|member| *member == own))
+    }
+
+    /// Whether the settled history agrees with a header that an invite pinned. True while it has not come that far.
+    pub fn agrees_with(&self, pinned: &Anchor) -> bool {
+        self.chain.hash_at(pinned.height).is_none_or(|hash| hash == pinned.hash)
     }
 
     /// What can be given now: the settled balance, less own thanks that are not settled.

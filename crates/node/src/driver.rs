@@ -14,7 +14,7 @@ use futures::StreamExt;
 use futures::channel::oneshot;
 use ledgerno_engine::wire::{self, Answer, Ask, No, Topic};
 use ledgerno_engine::{Engine, Event, Limits, Output, Seat, Written};
-use ledgerno_ledger::bytes::{CircleId, DeviceId, InviteKey};
+use ledgerno_ledger::bytes::{CircleId, DeviceId};
 use ledgerno_minnet::{self as minnet, Net, Peer, Responder};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -31,6 +31,9 @@ const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 const STALL: Duration = Duration::from_secs(2);
 /// The most questions of one circle that wait for their answers.
 const MAX_REPLIES: usize = 4_096;
+
+/// What a node hears of a circle.
+const TOPICS: [Topic; 2] = [Topic::Entries, Topic::Votes];
 
 /// A node: in a page, or in a relay.
 pub struct Node<S: Store>(pub(crate) Rc<Shared<S>>);
@@ -58,6 +61,7 @@ pub(crate) struct State<S: Store> {
     /// Who may register circles, at a relay: BLAKE3 of the owner's token.
     pub(crate) owner: Option<[u8; 32]>,
     pub(crate) closed: bool,
+    stop: Option<oneshot::Sender<()>>,
 }
 
 /// One circle: its engine, and what waits for it.
@@ -69,7 +73,8 @@ pub(crate) struct Circle<P> {
     queue: VecDeque<(u64, Batch)>,
     writing: bool,
     waiters: BTreeMap<u64, oneshot::Sender<Result<(), NodeError>>>,
-    pub(crate) parcels: BTreeMap<InviteKey, Vec<oneshot::Sender<()>>>,
+    /// Who waits until this node holds what a relay holds.
+    pub(crate) synced: Vec<oneshot::Sender<Result<(), NodeError>>>,
     replies: BTreeMap<u64, Responder>,
     next_reply: u64,
     timer: Option<u64>,
@@ -91,6 +96,7 @@ impl<S: Store> Node<S> {
         owner: Option<[u8; 32]>,
         listener: Box<dyn Fn()>,
     ) -> Self {
+        let (stop, stopped) = oneshot::channel();
         let state = State {
             profile,
             profile_space,
@@ -99,9 +105,13 @@ impl<S: Store> Node<S> {
             links: Links::default(),
             owner,
             closed: false,
+            stop: Some(stop),
         };
         let node = Node(Rc::new(Shared { net, store, state: RefCell::new(state), listener }));
-        rt::spawn(node.clone().listen(events));
+        let listening = node.clone().listen(events);
+        rt::spawn(async move {
+            futures::future::select(Box::pin(listening), stopped).await;
+        });
         node
     }
 
@@ -114,7 +124,7 @@ impl<S: Store> Node<S> {
         let relays = record.relays.clone();
         {
             let mut state = self.0.state.borrow_mut();
-            for topic in [Topic::Entries, Topic::Votes, Topic::Presence] {
+            for topic in TOPICS {
                 state.topics.insert(topic.id(circle), (circle, topic));
             }
             let opened = Circle {
@@ -124,7 +134,7 @@ impl<S: Store> Node<S> {
                 queue: VecDeque::new(),
                 writing: false,
                 waiters: BTreeMap::new(),
-                parcels: BTreeMap::new(),
+                synced: Vec::new(),
                 replies: BTreeMap::new(),
                 next_reply: 0,
                 timer: None,
@@ -134,7 +144,7 @@ impl<S: Store> Node<S> {
             };
             state.circles.insert(circle, opened);
         }
-        for topic in [Topic::Entries, Topic::Votes, Topic::Presence] {
+        for topic in TOPICS {
             if let Err(error) = self.0.net.subscribe(minnet::Topic(topic.id(circle))) {
                 tracing::warn!(%error, "the network takes no subscription");
             }
@@ -223,14 +233,32 @@ impl<S: Store> Node<S> {
                     circle.unkept = true;
                 }
             }
-            Event::ParcelKept(key) => {
-                let waiters = self.0.state.borrow_mut().circles.get_mut(&circle).and_then(|circle| circle.parcels.remove(&key));
-                for waiter in waiters.into_iter().flatten() {
-                    // Nobody may be waiting any more.
-                    waiter.send(()).ok();
-                }
+            Event::ParcelKept(key) => tracing::debug!(?key, "an invite works"),
+            Event::Synced { .. } => {
+                self.tell_synced(circle, &Ok(()));
+                self.enrol(circle);
             }
+            Event::NotLetIn { why, .. } => self.tell_synced(circle, &Err(why.into())),
         }
+    }
+
+    fn tell_synced(&self, circle: CircleId, synced: &Result<(), NodeError>) {
+        let waiters = self.0.state.borrow_mut().circles.get_mut(&circle).map(|circle| std::mem::take(&mut circle.synced));
+        for waiter in waiters.into_iter().flatten() {
+            // Nobody may be waiting any more.
+            waiter.send(synced.clone()).ok();
+        }
+    }
+
+    /// Enrols this device in a circle whose member it is by an imported identity.
+    pub(crate) fn enrol(&self, circle: CircleId) {
+        let node = self.clone();
+        rt::spawn(async move {
+            let enrolled = node.drive(circle, |engine, now| engine.may_enrol().then(|| engine.enter(None, now))).flatten();
+            if let Some(Err(error)) = enrolled {
+                tracing::warn!(%error, "this device could not be enrolled");
+            }
+        });
     }
 
     async fn ask(self, circle: CircleId, to: DeviceId, no: u64, ask: Ask) {
@@ -330,7 +358,7 @@ impl<S: Store> Node<S> {
             circle.engine = None;
             circle.queue.clear();
             circle.replies.clear();
-            circle.parcels.clear();
+            circle.synced.clear();
             circle.timer = None;
             circle.stalled = Some(error.clone());
             circle.stalls = circle.stalls.saturating_add(1);
@@ -383,9 +411,6 @@ impl<S: Store> Node<S> {
 
     async fn listen(self, mut events: minnet::Events) {
         while let Some(event) = events.next().await {
-            if self.0.state.borrow().closed {
-                return;
-            }
             match event {
                 minnet::Event::Connected { peer, .. } => self.linked(DeviceId(peer.0), Path::Relay),
                 minnet::Event::Disconnected { peer } => self.unlinked(DeviceId(peer.0)),
@@ -394,6 +419,7 @@ impl<S: Store> Node<S> {
                 }
                 minnet::Event::Refused { peer, theirs, ours } => self.version_refused(DeviceId(peer.0), theirs, ours),
                 minnet::Event::Subscribed { peer, topic } => self.subscribed(DeviceId(peer.0), topic),
+                minnet::Event::Unsubscribed { .. } => {}
                 minnet::Event::Message { topic, from, bytes } => self.message(topic, DeviceId(from.0), &bytes),
                 minnet::Event::Request { peer, kind, bytes, reply } => self.request(DeviceId(peer.0), kind, bytes, reply),
             }
@@ -441,6 +467,10 @@ impl<S: Store> Node<S> {
         if !self.has_room(circle) {
             return say(reply, No::Busy);
         }
+        if !self.is_member_node() {
+            // A relay meets a device when it first asks.
+            self.drive(circle, |engine, now| engine.met(peer, now));
+        }
         let no = {
             let mut state = self.0.state.borrow_mut();
             let Some(circle) = state.circles.get_mut(&circle) else { return };
@@ -465,8 +495,9 @@ impl<S: Store> Node<S> {
             let mut state = self.0.state.borrow_mut();
             state.closed = true;
             state.circles.clear();
+            // Without its events the network ends.
+            state.stop = None;
         }
-        self.0.net.close();
         self.0.store.close().await;
     }
 }

@@ -1,3 +1,20 @@
-//! The driver of a node: engine, network and store together.
+//! The driver of a node: engine, network and store together, in a page or in a relay.
+//!
+//! [`Node`] is the handle: [`Node::member`] opens a person's node, [`Node::keeper`] a relay's. It lives on one thread and
+//! spawns its tasks there (natively inside a `tokio::task::LocalSet`).
 
+mod driver;
+mod error;
+mod keeper;
+mod links;
+mod member;
+mod portable;
+mod profile;
+pub mod rt;
 pub mod store;
+
+pub use driver::Node;
+pub use error::{NodeError, store_code};
+pub use keeper::KeeperConfig;
+pub use links::{LinkState, Path};
+pub use member::{INVITE_DAYS, INVITE_USES, Preview};

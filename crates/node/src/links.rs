@@ -72,6 +72,10 @@ impl Links {
         self.up.iter()
     }
 
+    pub(crate) fn url(&self, peer: &DeviceId) -> Option<String> {
+        self.kept.get(peer).map(|kept| kept.address.url.clone())
+    }
+
     /// Where the link to a relay stands, and why it does not.
     pub(crate) fn relay(&self, peer: &DeviceId) -> Option<(LinkState, Option<&NodeError>)> {
         self.kept.get(peer).map(|kept| (kept.state, kept.refused.as_ref()))

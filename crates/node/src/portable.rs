@@ -1,0 +1,83 @@
+//! Taking one's identity along: a file with the member's secret, the circles, their relays and lane keys. Never a device's
+//! or a vote's key: whoever reads the file elsewhere enrols a new device.
+
+use crate::driver::Node;
+use crate::error::NodeError;
+use crate::profile::{CircleRecord, Profile};
+use crate::store::{Space, Store};
+use ledgerno_ledger::bytes::CircleId;
+use ledgerno_ledger::codec;
+use serde::{Deserialize, Serialize};
+
+/// What the file's text begins with.
+const MARK: &str = "ledgerno-identity-1:";
+/// The most bytes of a file that is looked at.
+const MAX_FILE: usize = 1024 * 1024;
+/// The most circles of a file.
+const MAX_CIRCLES: usize = 64;
+
+#[derive(Serialize, Deserialize)]
+struct Exported {
+    identity: [u8; 32],
+    circles: Vec<CircleRecord>,
+}
+
+impl<S: Store> Node<S> {
+    /// The file's text. Who has it, is this person.
+    pub fn export_identity(&self) -> String {
+        let state = self.0.state.borrow();
+        let circles = state.profile.circles.values().map(|record| CircleRecord { vote: None, ..record.clone() }).collect();
+        let bytes = codec::encode(&Exported { identity: state.profile.identity, circles });
+        let checksum = blake3::hash(&bytes);
+        format!("{MARK}{}.{}\n", hex(&bytes), hex(&checksum.as_bytes()[..4]))
+    }
+
+    /// Becomes the person of the file, on this device, and enrols it in the person's circles as their relays are reached.
+    ///
+    /// # Errors
+    /// When the file is none, or somebody is in a circle here already.
+    pub async fn import_identity(&self, text: &str) -> Result<Vec<CircleId>, NodeError> {
+        let exported = read(text)?;
+        let (space, profile) = {
+            let state = self.0.state.borrow();
+            if !state.profile.circles.is_empty() {
+                return Err(NodeError::Occupied);
+            }
+            (state.profile_space.clone(), Profile { identity: exported.identity, ..state.profile.clone() })
+        };
+        space.write(profile.batch()).await?;
+        self.0.state.borrow_mut().profile = profile;
+        let mut circles = Vec::new();
+        for record in exported.circles {
+            let circle = self.remember(record).await?;
+            self.drive(circle, |engine, _| engine.present(None)).ok_or(NodeError::NoCircle)??;
+            self.enrol(circle);
+            circles.push(circle);
+        }
+        Ok(circles)
+    }
+}
+
+fn read(text: &str) -> Result<Exported, NodeError> {
+    let wrong = |why: &str| NodeError::Import(why.to_owned());
+    if text.len() > MAX_FILE {
+        return Err(wrong("it is too long"));
+    }
+    let text = text.trim().strip_prefix(MARK).ok_or_else(|| wrong("it does not begin like one"))?;
+    let (body, checksum) = text.split_once('.').ok_or_else(|| wrong("it is cut"))?;
+    let bytes = unhex(body).ok_or_else(|| wrong("it is cut"))?;
+    if unhex(checksum).is_none_or(|checksum| checksum != blake3::hash(&bytes).as_bytes()[..4]) {
+        return Err(wrong("it was changed"));
+    }
+    let exported: Exported = codec::decode(&bytes, MAX_FILE).map_err(|_| wrong("it is of another version"))?;
+    let whole = exported.circles.len() <= MAX_CIRCLES && exported.circles.iter().all(|record| record.genesis().is_ok());
+    if whole { Ok(exported) } else { Err(wrong("a circle in it is damaged")) }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    data_encoding::HEXLOWER.decode(text.as_bytes()).ok()
+}
