@@ -226,3 +226,145 @@ impl request_response::Codec for Codec {
         io.write_all(&frame.encode(self.max_response).map_err(ReadError::from)?).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use futures::{executor::block_on, io::Cursor};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MAX: usize = 4_096;
+
+    fn frame() -> impl Strategy<Value = Frame> {
+        let payload = prop_oneof![prop::collection::vec(any::<u8>(), 0..300), prop::collection::vec(any::<u8>(), MAX)];
+        (any::<u16>(), payload).prop_map(|(code, payload)| Frame { code, payload: payload.into() })
+    }
+
+    /// What a hostile hand does to a frame.
+    #[derive(Clone, Debug)]
+    enum Damage {
+        Cut(prop::sample::Index),
+        Flip(prop::sample::Index, u8),
+        Length(u32),
+        Insert(prop::sample::Index, Vec<u8>),
+        Swap(prop::sample::Index, prop::sample::Index),
+    }
+
+    fn damage() -> impl Strategy<Value = Damage> {
+        let at = any::<prop::sample::Index>;
+        prop_oneof![
+            at().prop_map(Damage::Cut),
+            (at(), 1u8..).prop_map(|(at, bits)| Damage::Flip(at, bits)),
+            prop_oneof![any::<u32>(), 0u32..600, Just(u32::MAX)].prop_map(Damage::Length),
+            (at(), prop::collection::vec(any::<u8>(), 1..20)).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
+            (at(), at()).prop_map(|(one, other)| Damage::Swap(one, other)),
+        ]
+    }
+
+    fn apply(bytes: &mut Vec<u8>, damage: Damage) {
+        match damage {
+            Damage::Cut(at) => bytes.truncate(at.index(bytes.len() + 1)),
+            Damage::Length(length) if bytes.len() >= 4 => bytes[..4].copy_from_slice(&length.to_be_bytes()),
+            Damage::Insert(at, more) => {
+                let at = at.index(bytes.len() + 1);
+                bytes.splice(at..at, more);
+            }
+            Damage::Flip(at, bits) if !bytes.is_empty() => {
+                let at = at.index(bytes.len());
+                bytes[at] ^= bits;
+            }
+            Damage::Swap(one, other) if !bytes.is_empty() => {
+                let (one, other) = (one.index(bytes.len()), other.index(bytes.len()));
+                bytes.swap(one, other);
+            }
+            Damage::Length(_) | Damage::Flip(..) | Damage::Swap(..) => {}
+        }
+    }
+
+    /// Whatever comes: a frame within the bound that encodes to just what was read, or an error that says why.
+    fn read_is_sound(bytes: &[u8]) -> Result<(), TestCaseError> {
+        let mut io = Cursor::new(bytes);
+        match block_on(Frame::read(&mut io, MAX)) {
+            Ok(frame) => {
+                let read = usize::try_from(io.position()).unwrap();
+                prop_assert_eq!(frame.encode(MAX).unwrap(), &bytes[..read]);
+            }
+            Err(ReadError::Io(error)) => {
+                prop_assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+                prop_assert!(bytes.len() < 4);
+            }
+            Err(ReadError::Codec(CodecError::Cut { got, len })) => {
+                prop_assert!(got < len && len <= MAX + HEADER && got == bytes.len() - 4);
+            }
+            Err(ReadError::Codec(CodecError::TooLong { len, max })) => prop_assert!(len > max && max == MAX),
+            Err(ReadError::Codec(error)) => prop_assert_eq!(error, CodecError::Malformed),
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn random_bytes_are_read_soundly(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            read_is_sound(&bytes)?;
+        }
+
+        #[test]
+        fn random_bytes_under_a_true_length_are_read_soundly(mut bytes in prop::collection::vec(any::<u8>(), 4..60)) {
+            let len = u32::try_from(bytes.len() - 4).unwrap();
+            bytes[..4].copy_from_slice(&len.to_be_bytes());
+            read_is_sound(&bytes)?;
+        }
+
+        #[test]
+        fn damaged_frames_are_read_soundly(frame in frame(), damages in prop::collection::vec(damage(), 1..4)) {
+            let mut bytes = frame.encode(MAX).unwrap();
+            for damage in damages {
+                apply(&mut bytes, damage);
+            }
+            read_is_sound(&bytes)?;
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_comes_back(frame in frame()) {
+            let bytes = frame.encode(MAX).unwrap();
+            let read = block_on(Frame::read(&mut Cursor::new(bytes), MAX));
+            prop_assert_eq!(read.unwrap(), frame);
+        }
+    }
+
+    #[test]
+    fn a_length_over_the_bound_is_refused_before_anything_else_is_read() {
+        for len in [(MAX + HEADER + 1) as u32, u32::MAX] {
+            let mut bytes = len.to_be_bytes().to_vec();
+            bytes.extend([0; 64]);
+            let mut io = Cursor::new(bytes);
+            let refused = block_on(Frame::read(&mut io, MAX)).unwrap_err();
+            assert!(matches!(refused, ReadError::Codec(CodecError::TooLong { max: MAX, .. })), "{refused}");
+            assert_eq!(io.position(), 4);
+        }
+    }
+
+    #[test]
+    fn a_varint_longer_than_needed_is_refused() {
+        assert!(Frame::decode(Bytes::from_static(&[0x01, 0x01, 0xff])).is_ok());
+        assert_eq!(Frame::decode(Bytes::from_static(&[0x81, 0x00, 0x01, 0xff])), Err(CodecError::Malformed));
+        assert_eq!(Frame::decode(Bytes::from_static(&[0x01, 0x81, 0x00, 0xff])), Err(CodecError::Malformed));
+    }
+
+    #[test]
+    fn a_status_is_its_number() {
+        for code in 0..=u16::MAX {
+            match Status::try_from(code) {
+                Ok(status) => assert_eq!(status as u16, code),
+                Err(error) => assert_eq!(error, CodecError::UnknownStatus(code)),
+            }
+        }
+    }
+}

@@ -25,7 +25,7 @@ use libp2p::{
 
 use crate::{
     Config, Peer, Topic,
-    limits::{GOSSIP_OVERHEAD, GOSSIP_QUEUE, MAX_TOPICS},
+    limits::{GOSSIP_OVERHEAD, GOSSIP_QUEUE, MAX_TOPICS, MIN_TRANSMIT},
 };
 
 /// Only names that are 32 bytes in hex are topics.
@@ -60,7 +60,7 @@ fn config(config: &Config) -> Result<gossipsub::Config, gossipsub::ConfigBuilder
             hasher.update(&message.data);
             MessageId::new(hasher.finalize().as_bytes())
         })
-        .max_transmit_size(config.max_message + GOSSIP_OVERHEAD)
+        .max_transmit_size(config.max_message.max(MIN_TRANSMIT) + GOSSIP_OVERHEAD)
         .flood_publish(true)
         .mesh_n_low(low)
         .mesh_n(n)

@@ -28,6 +28,8 @@ pub(crate) const MAX_ACCEPTING: u32 = 64;
 pub(crate) const GOSSIP_QUEUE: usize = 128;
 /// Topics of one node, own and announced by a peer alike. So many still fit one announcement.
 pub(crate) const MAX_TOPICS: usize = 900;
+/// What one GossipSub frame may have whatever the bound of messages: an announcement of all topics.
+pub(crate) const MIN_TRANSMIT: usize = 72 * 1024;
 /// Bytes that GossipSub adds around a message at most.
 pub(crate) const GOSSIP_OVERHEAD: usize = 256;
 /// Flooded messages that cost a peer its link.

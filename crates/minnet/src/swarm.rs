@@ -46,6 +46,7 @@ const MAX_AGENT: usize = 64;
 const REQUESTS: StreamProtocol = StreamProtocol::new("/ledgerno/request/1");
 /// An unused link is kept; only this long, for browsers' timers cannot do more than 24 days.
 const IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// libp2p forgives one missed ping, so a dead link costs two of these.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `limits` comes first: what it denies, the others never see.
@@ -139,7 +140,9 @@ fn protocols(config: &Config, key: identity::PublicKey) -> Result<Protocols, Sta
         limits: connection_limits::Behaviour::new(limits),
         gossip: Gossip::new(config).map_err(|reason| StartError::Config { part: "gossip", reason })?,
         identify: identify::Behaviour::new(identify),
-        ping: ping::Behaviour::new(ping::Config::new().with_interval(config.ping).with_timeout(PING_TIMEOUT)),
+        ping: ping::Behaviour::new(
+            ping::Config::new().with_interval(config.ping).with_timeout(config.ping.min(PING_TIMEOUT)),
+        ),
         requests: request_response::Behaviour::with_codec(codec, [(REQUESTS, ProtocolSupport::Full)], requests),
     })
 }

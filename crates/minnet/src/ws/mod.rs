@@ -196,3 +196,60 @@ impl libp2p::core::Transport for Transport {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_url_comes_back_with_its_port_and_path() {
+        for (url, full) in [
+            ("ws://127.0.0.1:8080/", "ws://127.0.0.1:8080/"),
+            ("ws://localhost:8080", "ws://localhost:8080/"),
+            ("wss://circle.example/", "wss://circle.example:443/"),
+            ("ws://circle.example/a/b%20c", "ws://circle.example:80/a/b%20c"),
+            ("ws://[::1]:9/", "ws://[::1]:9/"),
+            ("wss://[2001:db8::1]", "wss://[2001:db8::1]:443/"),
+        ] {
+            assert_eq!(to_url(&to_address(url).unwrap()).as_deref(), Some(full));
+        }
+    }
+
+    #[test]
+    fn what_is_no_websocket_url_is_refused_in_words() {
+        for (url, why) in [
+            ("", UrlError::Scheme),
+            ("http://a/", UrlError::Scheme),
+            ("ws:///", UrlError::Host),
+            ("ws://user@host/", UrlError::Host),
+            ("ws://a b/", UrlError::Host),
+            ("ws://[::1/", UrlError::Host),
+            ("ws://[::1]x/", UrlError::Port),
+            ("ws://a:/", UrlError::Port),
+            ("ws://a:0/", UrlError::Port),
+            ("ws://a:65536/", UrlError::Port),
+            ("ws://a/?q", UrlError::Path),
+            ("ws://a/#f", UrlError::Path),
+        ] {
+            assert_eq!(to_address(url), Err(why), "{url}");
+        }
+        assert_eq!(to_address(&format!("ws://a/{}", "a".repeat(600))), Err(UrlError::TooLong));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+
+        /// No text panics, and what is taken is stable.
+        #[test]
+        fn any_text_is_a_url_or_not(text in "(wss?://)?[a-z0-9.:/\\[\\]%@?# _-]{0,40}|\\PC{0,60}") {
+            if let Ok(address) = to_address(&text) {
+                let url = to_url(&address).unwrap();
+                prop_assert_eq!(to_address(&url).unwrap(), address);
+            }
+        }
+    }
+}
