@@ -125,7 +125,7 @@ pub struct Config {
     pub max_message: usize,
     /// For a dial with its handshakes, and for a request with its answer. 15 s.
     pub timeout: Duration,
-    /// How often a link is tried with a ping. 15 s, with which a dead link is noticed within 40 s.
+    /// How often a link is tried with a ping. 15 s, with which a link that died without a word is noticed in a minute.
     pub ping: Duration,
     /// Links with others, inbound and outbound each. 256.
     pub max_connections: u32,
