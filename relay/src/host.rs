@@ -1,12 +1,13 @@
-//! The seam to the node: here the relay's port meets the driver, and nowhere else. As yet the network runs alone: peers
-//! can connect, and every request is refused because nobody takes it.
+//! The seam to the node: here the relay's port meets the driver, and nowhere else.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use futures::{FutureExt, StreamExt};
-use ledgerno_minnet as minnet;
+use ledgerno_node::store::StoreError;
+use ledgerno_node::store::redb::Redb;
+use ledgerno_node::{KeeperConfig, Node, NodeError};
 use tokio::sync::oneshot;
 use tracing::debug;
 
@@ -40,27 +41,47 @@ pub struct Host {
 /// Why the node does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// The network does not start.
-    #[error("the network does not start: {0}")]
-    Net(#[from] minnet::StartError),
+    /// The store or what it holds can not be read. Nothing was written over it.
+    #[error(
+        "{0}. Nothing was changed: put a backup of the file into its place; or move it away and start again, and friends \
+         who are online will bring the circles' entries back once you have registered the circles anew"
+    )]
+    Damaged(NodeError),
+    /// Another process has the store.
+    #[error("{0}. Stop that relay, or choose another folder with --data DIR")]
+    InUse(NodeError),
+    /// Anything else.
+    #[error("the node does not start: {0}")]
+    Node(NodeError),
     /// The driver ended without being told to.
     #[error("the node stopped by itself: {0}")]
     Ended(&'static str),
 }
 
+impl From<NodeError> for HostError {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::Store(StoreError::InUse { .. }) => HostError::InUse(error),
+            NodeError::Store(StoreError::Damaged { .. }) | NodeError::Open(_) | NodeError::Record(_) => {
+                HostError::Damaged(error)
+            }
+            error => HostError::Node(error),
+        }
+    }
+}
+
 /// Opens the store and starts the driver. Called inside a `LocalSet`: the driver stays on one thread.
-pub fn start(start: Start<'_>) -> Result<Host, HostError> {
-    let agent = concat!("ledgerno-relay/", env!("CARGO_PKG_VERSION"));
-    let config = minnet::Config {
+pub async fn start(start: Start<'_>) -> Result<Host, HostError> {
+    let store = Redb::open(start.data).await.map_err(NodeError::from)?;
+    let config = KeeperConfig {
+        device: start.secrets.device,
+        token: start.secrets.owner.text(),
+        agent: concat!("ledgerno-relay/", env!("CARGO_PKG_VERSION")).to_owned(),
         version: start.version,
-        hub: true,
         max_connections: u32::try_from(start.connections).unwrap_or(u32::MAX),
-        ..minnet::Config::new(start.secrets.device, agent)
     };
-    let (net, mut events, network) = minnet::start(config)?;
+    let (node, net) = Node::keeper(store, config).await?;
     let peer = net.peer().0;
-    // The network ends with its last handle, and the port drops its own before the driver is told to stop.
-    let held = net.clone();
     let accept: Accept = Arc::new(move |stream, from| {
         // The stream is dropped with the error, which closes it: the page tries again later.
         if let Err(error) = net.accept(stream, from) {
@@ -69,18 +90,10 @@ pub fn start(start: Start<'_>) -> Result<Host, HostError> {
     });
     let (stop, stopped) = oneshot::channel::<()>();
     let run = async move {
-        let network = tokio::spawn(network);
-        let drained = async { while events.next().await.is_some() {} };
-        let ended = tokio::select! {
-            // A sender that is gone means stop as well.
-            _ = stopped => {
-                network.abort();
-                Ok(())
-            }
-            () = drained => Err(HostError::Ended("its network is gone")),
-        };
-        drop(held);
-        ended
+        // A sender that is gone means stop as well.
+        stopped.await.ok();
+        node.close().await;
+        Ok(())
     };
     Ok(Host { peer, accept, stop, run: run.boxed_local() })
 }

@@ -39,7 +39,7 @@ use crate::secrets::Secrets;
 use crate::tls::TlsFiles;
 
 /// The version of the protocol between page and relay.
-pub const VERSION: u16 = ledgerno_minnet::VERSION;
+pub const VERSION: u16 = ledgerno_node::PROTOCOL;
 
 /// How long the driver may take to commit its store when it is told to stop.
 const STOP: Duration = Duration::from_secs(10);
@@ -114,7 +114,8 @@ async fn serve_here(config: Config, ready: impl FnOnce(Ready)) -> Result<(), Rel
         secrets: &secrets,
         version: config.version,
         connections: config.limits.connections,
-    })?;
+    })
+    .await?;
 
     let mut page = config.page;
     let public = config.public_url.as_ref().map_or("", PublicUrl::as_str);

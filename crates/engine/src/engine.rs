@@ -426,8 +426,11 @@ impl Engine {
     }
 
     fn insert(&mut self, checked: Checked) -> Result<Outcome, Refused> {
-        let signed = &checked.packed().signed;
-        if let Some(invited) = signed.entry.admission.as_ref().and_then(|admission| admission.invited.as_ref()) {
+        let entry = checked.entry();
+        if entry.body_len > self.genesis.rules.body_limit {
+            return Err(Refused::BodyTooLong(entry.body_len.into()));
+        }
+        if let Some(invited) = entry.admission.as_ref().and_then(|admission| admission.invited.as_ref()) {
             // Uses are counted by the settlement; here is only a bound, so that a leaked link can not flood the circle.
             let bound = invited.invite.uses.saturating_add(self.genesis.rules.unsettled_joins);
             if self.used(&invited.invite) >= bound {

@@ -14,6 +14,8 @@ pub mod rt;
 pub mod store;
 
 pub use driver::Node;
+/// The version of the protocol between nodes.
+pub use ledgerno_minnet::VERSION as PROTOCOL;
 pub use error::{NodeError, store_code};
 pub use keeper::KeeperConfig;
 pub use links::{LinkState, Path};

@@ -160,7 +160,7 @@ async fn a_flipped_bit_loses_nothing_silently() {
     let whole = fs::read(file(folder.path())).unwrap();
     let used = whole.iter().rposition(|byte| *byte != 0).unwrap();
     let slots = (64 * 8..320 * 8).step_by(7);
-    let pages = (320 * 8..used * 8).step_by(used * 8 / 150 | 1);
+    let pages = (320 * 8..used * 8).step_by((used * 8 / 150) | 1);
     let mut damaged = 0;
     for bit in (0..28 * 8).chain(slots).chain(pages) {
         let mut bytes = whole.clone();
