@@ -229,6 +229,8 @@ impl History {
                 }
             };
             draft.approves = approves;
+            // No two entries are one.
+            draft.time = Some(NOW + at as u64);
             let tips = &chains[step.who];
             let written = match tips.last() {
                 None if step.who == 6 => world.enrols(&world.founder.identity, &person.device, Role::Write),

@@ -7,6 +7,7 @@ use crate::dag::{CutError, Dag};
 use crate::entry::{Entry, Packed};
 use crate::genesis::Rules;
 use crate::keys::{DeviceKey, VoteSecret};
+use crate::merkle::{ENTRIES, HISTORY};
 use crate::op::Operation;
 use crate::state::{Verdict, VoidReason};
 use proptest::prelude::*;
@@ -86,6 +87,21 @@ fn the_unchanged_header_is_adopted() {
     assert!(scene.chain.is_sole_witness(scene.world.vote.key()));
     let nothing = scene.chain.next(&scene.dag, Some(&Plain), scene.world.founder.device.id(), NOW);
     assert!(matches!(nothing, Ok(None)));
+}
+
+#[test]
+fn a_header_names_all_that_it_follows() {
+    let scene = Scene::new();
+    let Block { header, cut, order, .. } = scene.next();
+    let first = scene.chain.hash_at(1).unwrap();
+    assert_eq!((header.height, header.prev), (2, first));
+    assert_eq!(header.history_root, HISTORY.root([&scene.world.circle.0, &first.0]));
+    assert_eq!(order, [scene.entries[1].id(), scene.entries[2].id()]);
+    assert_eq!(header.entries_root, ENTRIES.root([&order[0].0, &order[1].0]));
+    assert_eq!(header.cut_hash, cut_hash(&cut));
+    assert_eq!(header.witnesses, Witnesses::of(&scene.world.genesis).hash());
+    assert_eq!(scene.chain.hash_at(0), Some(HeaderHash(scene.world.circle.0)));
+    assert_eq!(scene.chain.header().map(Header::hash), Some(first));
 }
 
 #[test]
