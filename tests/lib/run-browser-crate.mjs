@@ -16,7 +16,7 @@ const [folder = '.', filter] = process.argv.slice(2);
 const script = (await readdir(folder)).find((name) => extname(name) === '.js');
 if (!script) throw new Error(`${folder} holds no module.`);
 
-const HTML = `<!doctype html><meta charset="utf-8"><script type="module">
+const HTML = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="module">
   import init, { run } from './${script}';
   window.outcome = init().then(() => run(${JSON.stringify(filter ?? null)} ?? undefined));
   window.outcome.catch(() => {});

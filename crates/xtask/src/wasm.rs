@@ -55,6 +55,7 @@ pub fn bind(compiled: &Path, out: &Path) -> Result<()> {
         .input_path(compiled)
         .web(true)?
         .typescript(true)
+        .omit_default_module_path(false)
         .remove_name_section(true)
         .remove_producers_section(true)
         .generate(out)
