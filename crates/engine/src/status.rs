@@ -2,11 +2,8 @@
 //! *seen by k* (entries of k other members have it in their past), *settled* (in a checkpoint, and sent). None is shown
 //! without *here* and, but for *here*, without *sent*.
 
-use serde::{Deserialize, Serialize};
-
 /// Which of the four states a write is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// Durable on this device.
     Here,
@@ -19,6 +16,16 @@ pub enum Status {
 }
 
 impl Status {
+    /// Its name, as a page shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Here => "here",
+            Status::Sent => "sent",
+            Status::Seen => "seen",
+            Status::Settled => "settled",
+        }
+    }
+
     /// The furthest state that may be shown.
     pub fn of(sent: bool, seen_by: u32, settled: bool) -> Self {
         match (sent, seen_by, settled) {

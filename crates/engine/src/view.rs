@@ -10,7 +10,7 @@ use ledgerno_ledger::entry::{Anchor, Entry, Invite, Lane};
 use ledgerno_ledger::op::{Operation, Talk};
 use ledgerno_ledger::seal;
 use ledgerno_ledger::settle::Opener;
-use ledgerno_ledger::state::Verdict;
+use ledgerno_ledger::state::{Verdict, VoidReason};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Entries in the order in which they are shown.
@@ -53,7 +53,7 @@ pub struct Shown {
     /// The height at which it was settled.
     pub height: Option<u64>,
     /// Why it changed nothing.
-    pub void: Option<String>,
+    pub void: Option<VoidReason>,
     /// What it says.
     pub content: Content,
 }
@@ -96,7 +96,7 @@ pub struct ShownMember {
     /// The join is settled.
     pub settled: bool,
     /// Why the join is void.
-    pub void: Option<String>,
+    pub void: Option<VoidReason>,
     /// The devices.
     pub devices: Vec<DeviceId>,
     /// A device wrote two entries at one place.
@@ -254,9 +254,9 @@ impl Engine {
     }
 
     /// Why an entry changed nothing.
-    fn void(&self, id: &EntryId) -> Option<String> {
+    fn void(&self, id: &EntryId) -> Option<VoidReason> {
         match self.chain.settled(id)?.verdict? {
-            Verdict::Void(why) => Some(why.to_string()),
+            Verdict::Void(why) => Some(why),
             Verdict::Applied | Verdict::Noop => None,
         }
     }

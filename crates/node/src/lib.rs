@@ -12,11 +12,13 @@ mod portable;
 mod profile;
 pub mod rt;
 pub mod store;
+mod view;
 
 pub use driver::Node;
 /// The version of the protocol between nodes.
 pub use ledgerno_minnet::VERSION as PROTOCOL;
 pub use error::{NodeError, store_code};
 pub use keeper::KeeperConfig;
-pub use links::{LinkState, Path};
+pub use links::{LinkState, Path, Up};
 pub use member::{INVITE_DAYS, INVITE_USES, Preview};
+pub use view::Alert;

@@ -1,1 +1,176 @@
+//! The node for JavaScript: what the npm package `ledgerno` wraps. Every method throws, or rejects with,
+//! `{code, facts}`.
 
+#![cfg(target_arch = "wasm32")]
+#![deny(missing_docs)]
+
+mod view;
+
+use crate::view::{Thrown, circle_of, device_of, member_of};
+use js_sys::{Array, Function, Promise, Reflect};
+use ledgerno_ledger::invite::RelayAddress;
+use ledgerno_node::store::idb::IndexedDb as Idb;
+use ledgerno_node::{Node, NodeError};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+
+/// The browser's database.
+const DATABASE: &str = "ledgerno";
+const AGENT: &str = concat!("ledgerno-web/", env!("CARGO_PKG_VERSION"));
+
+/// A node in a page.
+#[wasm_bindgen]
+pub struct WasmNode {
+    node: Node<Idb>,
+    relay: Option<RelayAddress>,
+    page: Rc<str>,
+}
+
+#[wasm_bindgen]
+impl WasmNode {
+    /// Opens this profile's node. `options`: `{relay?, page, onChange, onProgress}`.
+    ///
+    /// # Errors
+    /// When the browser gives no storage, or what it holds is damaged.
+    pub async fn open(options: JsValue) -> Result<WasmNode, JsValue> {
+        let field = |name: &str| Reflect::get(&options, &name.into()).unwrap_or(JsValue::UNDEFINED);
+        let on_change: Function = field("onChange").unchecked_into();
+        let on_progress: Function = field("onProgress").unchecked_into();
+        let page = field("page").as_string().unwrap_or_default();
+        let relay = relay_of(&field("relay"))?;
+        progress(&on_progress, "store");
+        let store = Idb::open(DATABASE).await.map_err(|error| Thrown::from(NodeError::from(error)))?;
+        let listener = move || {
+            // A listener that throws is the page's mistake; the node goes on.
+            if let Err(error) = on_change.call1(&JsValue::NULL, &"all".into()) {
+                web_sys::console::error_1(&error);
+            }
+        };
+        let node = Node::member(store, AGENT, Box::new(listener)).await.map_err(Thrown::from)?;
+        progress(&on_progress, "connect");
+        if let Some(relay) = &relay {
+            node.greet(relay.clone());
+        }
+        Ok(WasmNode { node, relay, page: page.into() })
+    }
+
+    /// The circles: `{id, name}` each.
+    pub fn circles(&self) -> Array {
+        self.node.circles().into_iter().map(|(id, name)| view::circle_info(id, &name)).collect()
+    }
+
+    /// Founds a circle by the relay's owner's token; resolves with its id.
+    #[wasm_bindgen(js_name = startCircle)]
+    pub fn start_circle(&self, name: String, own_name: String, token: String) -> Promise {
+        let (node, relay) = (self.node.clone(), self.relay.clone());
+        promise(async move {
+            let relay = relay.ok_or(NodeError::Unreachable { url: String::new() })?;
+            let circle = node.found(&name, &own_name, &token, relay).await?;
+            Ok(circle.to_string().into())
+        })
+    }
+
+    /// What an invite leads to.
+    pub fn preview(&self, token: String) -> Promise {
+        let node = self.node.clone();
+        promise(async move { Ok(view::preview(&node.preview(&token).await?)) })
+    }
+
+    /// Joins by an invite; resolves with the circle's id.
+    pub fn join(&self, token: String, own_name: String) -> Promise {
+        let node = self.node.clone();
+        promise(async move { Ok(node.join(&token, &own_name).await?.to_string().into()) })
+    }
+
+    /// A circle as it is shown.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn circle(&self, id: &str) -> Result<JsValue, JsValue> {
+        Ok(circle_of(id).map_err(Thrown::from).and_then(|id| view::circle(&self.node, id, &self.page))?)
+    }
+
+    /// The newest entries, newest last.
+    ///
+    /// # Errors
+    /// When there is no such circle.
+    pub fn timeline(&self, id: &str, limit: usize) -> Result<Array, JsValue> {
+        let shown = circle_of(id).and_then(|id| self.node.look(id, |engine| engine.timeline(limit))).map_err(Thrown::from)?;
+        Ok(shown.iter().map(view::entry).collect())
+    }
+
+    /// Posts; resolves with the entry's id once it is durable here.
+    pub fn post(&self, id: String, text: String) -> Promise {
+        let node = self.node.clone();
+        promise(async move { Ok(node.post(circle_of(&id)?, &text).await?.to_string().into()) })
+    }
+
+    /// Thanks a member with points.
+    pub fn thank(&self, id: String, to: String, amount: f64, reason: String) -> Promise {
+        let node = self.node.clone();
+        promise(async move {
+            // A fraction, a negative or an unsafe number is no amount: 0 is refused as one.
+            let whole = amount.fract() == 0.0 && (1.0..=9_007_199_254_740_991.0).contains(&amount);
+            let amount = if whole { amount as u64 } else { 0 };
+            Ok(node.thank(circle_of(&id)?, member_of(&to)?, amount, &reason).await?.to_string().into())
+        })
+    }
+
+    /// Gives an invite.
+    pub fn invite(&self, id: String, uses: u32, days: u32) -> Promise {
+        let (node, page) = (self.node.clone(), Rc::clone(&self.page));
+        promise(async move { Ok(view::invite(&node.invite(circle_of(&id)?, uses, days).await?, 0, &page)) })
+    }
+
+    /// The identity's file.
+    #[wasm_bindgen(js_name = exportIdentity)]
+    pub fn export_identity(&self) -> Promise {
+        let node = self.node.clone();
+        promise(async move { Ok(node.export_identity().into()) })
+    }
+
+    /// Becomes the person of an identity's file.
+    #[wasm_bindgen(js_name = importIdentity)]
+    pub fn import_identity(&self, text: String) -> Promise {
+        let node = self.node.clone();
+        promise(async move {
+            node.import_identity(&text).await?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// The page woke up or is online again: links are looked after at once.
+    #[wasm_bindgen(js_name = wake)]
+    pub fn wake(&self) {
+        self.node.hurry();
+    }
+
+    /// Ends the node once what was written is durable.
+    pub fn close(&self) -> Promise {
+        let node = self.node.clone();
+        promise(async move {
+            node.close().await;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}
+
+fn promise(work: impl Future<Output = Result<JsValue, NodeError>> + 'static) -> Promise {
+    future_to_promise(async move { work.await.map_err(|error| Thrown::from(error).into()) })
+}
+
+fn progress(listener: &Function, step: &str) {
+    if let Err(error) = listener.call1(&JsValue::NULL, &step.into()) {
+        web_sys::console::error_1(&error);
+    }
+}
+
+/// A relay from `{url, peer}`; none if the page names none.
+fn relay_of(value: &JsValue) -> Result<Option<RelayAddress>, Thrown> {
+    let field = |name: &str| Reflect::get(value, &name.into()).ok().and_then(|value| value.as_string());
+    match (field("url"), field("peer")) {
+        (Some(url), Some(peer)) => Ok(Some(RelayAddress { url, peer: device_of(&peer)? })),
+        _ => Ok(None),
+    }
+}

@@ -242,3 +242,116 @@ fn checksum(space: &str, place: &[u8], content: &[u8]) -> [u8; CHECKSUM] {
     hasher.finalize_xof().fill(&mut sum);
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Records = BTreeMap<u64, Bytes>;
+
+    fn read(records: &Records) -> Result<(Vec<Bytes>, Tail), Damage> {
+        let mut reader = Reader::new("a");
+        for (number, record) in records {
+            reader.push(*number, record.clone())?;
+        }
+        Ok(reader.finish())
+    }
+
+    fn write(records: &mut Records, tail: &Tail, items: &[Bytes]) -> Tail {
+        let (change, tail) = if tail.is_due(items) {
+            let stored = tail.records().map(|number| records[&number].clone()).collect();
+            tail.compact("a", stored, items).unwrap()
+        } else {
+            tail.append("a", items)
+        };
+        for (number, record) in change.put {
+            let replaced = records.insert(number, record.into()).is_some();
+            assert_eq!(replaced, number < change.fresh, "record {number}");
+        }
+        for number in change.delete {
+            records.remove(&number).expect("only what is there is deleted");
+        }
+        tail
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever the sizes of writes: all is read in order, the tail is known, and records are few and bounded.
+        #[test]
+        fn any_writes_are_read_in_order(
+            sizes in prop::collection::vec(prop_oneof![6 => 1usize..4, 2 => 1usize..400, 1 => 900usize..2_500], 1..150),
+            large in prop::bool::weighted(0.1),
+        ) {
+            let length = if large { 20_000 } else { 10 };
+            let (mut records, mut tail, mut written) = (Records::new(), Tail::default(), Vec::new());
+            for size in sizes {
+                let size = if large { size.min(60) } else { size };
+                let next = written.len();
+                written.extend((next..next + size).map(|number| Bytes::from(format!("{number:0>length$}"))));
+                tail = write(&mut records, &tail, &written[next..]);
+                prop_assert!(tail.segments < MAX_SEGMENTS && tail.items < FULL_ITEMS && tail.bytes < FULL_BYTES);
+            }
+            let (read, found) = read(&records).unwrap();
+            prop_assert!(read == written);
+            prop_assert_eq!(found, tail);
+            let full = written.len() / FULL_ITEMS + written.len() * length / FULL_BYTES;
+            prop_assert!(records.len() <= full + MAX_SEGMENTS, "{} records", records.len());
+            for record in records.values() {
+                prop_assert!(record.len() <= FULL_BYTES + super::super::MAX_ITEM + 8 * FULL_ITEMS);
+            }
+        }
+
+        /// One changed byte, a lost record (but the last), two swapped, or one cut: none goes unnoticed.
+        #[test]
+        fn damage_is_found(at in any::<prop::sample::Index>(), byte in any::<prop::sample::Index>(), flip in 1u8..) {
+            let (mut records, mut tail) = (Records::new(), Tail::default());
+            for number in 0..70u64 {
+                tail = write(&mut records, &tail, &[Bytes::from(number.to_string())]);
+            }
+            let number = at.index(records.len()) as u64;
+            let mut changed = records.clone();
+            let mut bytes = records[&number].to_vec();
+            let position = byte.index(bytes.len());
+            bytes[position] ^= flip;
+            changed.insert(number, bytes.into());
+            prop_assert!(read(&changed).is_err());
+
+            let mut cut = records.clone();
+            cut.insert(number, records[&number].slice(..position));
+            prop_assert!(read(&cut).is_err());
+
+            if number + 1 < records.len() as u64 {
+                let mut lost = records.clone();
+                lost.remove(&number);
+                prop_assert!(read(&lost).is_err());
+
+                let mut swapped = records.clone();
+                swapped.insert(number, records[&(number + 1)].clone());
+                swapped.insert(number + 1, records[&number].clone());
+                prop_assert!(read(&swapped).is_err());
+            }
+        }
+
+        /// Bytes from anywhere are refused, not believed, and cost no more memory than they are long.
+        #[test]
+        fn foreign_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(decode("a", 0, bytes.clone().into()).is_err());
+            prop_assert!(decode_value("a", "k", bytes.into()).is_err());
+        }
+
+        #[test]
+        fn values_are_bound_to_their_place(value in prop::collection::vec(any::<u8>(), 0..200)) {
+            let stored = Bytes::from(encode_value("a", "k", &value));
+            prop_assert_eq!(decode_value("a", "k", stored.clone()).unwrap(), value);
+            prop_assert!(decode_value("a", "l", stored.clone()).is_err());
+            prop_assert!(decode_value("b", "k", stored).is_err());
+        }
+    }
+}

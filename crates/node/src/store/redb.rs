@@ -42,7 +42,7 @@ const JOBS: usize = 64;
 const AFTER_NAMES: &str = "~";
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-type Opener = Arc<dyn Fn(&Path) -> Result<Database, DatabaseError> + Send + Sync>;
+pub(super) type Opener = Arc<dyn Fn(&Path) -> Result<Database, DatabaseError> + Send + Sync>;
 
 enum Job {
     Load { space: String, reply: Reply<Loaded> },
@@ -68,7 +68,7 @@ impl Redb {
         Self::open_with(folder.into(), opener).await
     }
 
-    async fn open_with(folder: PathBuf, opener: Opener) -> Result<Self, StoreError> {
+    pub(super) async fn open_with(folder: PathBuf, opener: Opener) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(JOBS);
         let (opened, waited) = oneshot::channel();
         let path = folder.join(FILE);

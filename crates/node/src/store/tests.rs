@@ -1,13 +1,18 @@
 //! The common cases on memory and redb, and what only a file can suffer.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use ::redb::StorageBackend;
+use ::redb::backends::FileBackend;
 use bytes::Bytes;
 
 use super::cases::{NAMES, Place, run};
-use super::redb::Redb;
+use super::redb::{Opener, Redb};
 use super::{Batch, Loaded, Memory, Space, Store, StoreError};
 
 impl Place for Memory {
@@ -173,4 +178,70 @@ async fn a_flipped_bit_loses_nothing_silently() {
         }
     }
     assert!(damaged > 150, "only {damaged} flips were found");
+}
+
+/// A disk with room for so many bytes.
+#[derive(Debug)]
+struct Disk {
+    file: FileBackend,
+    room: Arc<AtomicU64>,
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        if len > self.room.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write(offset, data)
+    }
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_says_so_and_goes_on_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    Redb::open(folder.path()).await.unwrap().close().await;
+    let room = Arc::new(AtomicU64::new(6_000_000));
+    let opener: Opener = Arc::new({
+        let room = room.clone();
+        move |path: &Path| {
+            let file = FileBackend::new(OpenOptions::new().read(true).write(true).open(path)?)?;
+            ::redb::Builder::new().create_with_backend(Disk { file, room: room.clone() })
+        }
+    });
+    let store = Redb::open_with(folder.path().into(), opener).await.unwrap();
+    let space = store.space("a").await.unwrap();
+    let item = |number: usize| Bytes::from(vec![number as u8; super::MAX_ITEM]);
+    let write = |number| space.write(Batch { log: vec![item(number)], records: Vec::new() });
+    let mut written = 0;
+    let full = loop {
+        match write(written).await {
+            Ok(()) => written += 1,
+            Err(error) => break error,
+        }
+        assert!(written < 100, "never full");
+    };
+    assert_eq!(full, StoreError::Full { path: file(folder.path()).display().to_string() });
+    assert!(written > 5, "full after {written}");
+    let all = |count| (0..count).map(item).collect::<Vec<_>>();
+    assert!(space.load().await.unwrap().log == all(written), "what was acknowledged is there");
+
+    room.store(u64::MAX, Ordering::SeqCst);
+    write(written).await.unwrap();
+    store.close().await;
+    assert!(load(folder.path()).await.unwrap().log == all(written + 1));
 }

@@ -1,4 +1,5 @@
 /** The seam to crates/wasm: what `WasmNode` must look like, and how it is loaded. */
+import init, { WasmNode } from '#wasm';
 import type {
   Change,
   CircleInfo,
@@ -12,7 +13,7 @@ import type {
 import { LedgernoError } from './error';
 
 /** Every method throws (or rejects with) `{code: ErrorCode, facts}`. */
-export interface WasmNode {
+export interface WasmNodeLike {
   circles(): CircleInfo[];
   startCircle(name: string, yourName: string, token: string): Promise<string>;
   preview(inviteToken: string): Promise<InvitePreview>;
@@ -29,7 +30,7 @@ export interface WasmNode {
 }
 
 export interface WasmNodeClass {
-  open(options: WasmOpenOptions): Promise<WasmNode>;
+  open(options: WasmOpenOptions): Promise<WasmNodeLike>;
 }
 
 export interface WasmOpenOptions {
@@ -57,8 +58,7 @@ export function loadWasm(onProgress: (progress: Progress) => void): Promise<Wasm
 
 async function load(onProgress: (progress: Progress) => void): Promise<WasmNodeClass> {
   const url = new URL('../pkg/ledgerno_wasm_bg.wasm', import.meta.url);
-  const [{ default: init, WasmNode }, response] = await Promise.all([import('#wasm'), download(url, onProgress)]);
-  await init({ module_or_path: response });
+  await init({ module_or_path: await download(url, onProgress) });
   return WasmNode;
 }
 

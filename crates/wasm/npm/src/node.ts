@@ -1,6 +1,6 @@
 import { claimProfile, type Claim } from './claim';
 import { LedgernoError } from './error';
-import { loadWasm, type WasmNode } from './glue';
+import { loadWasm, type WasmNodeLike } from './glue';
 import type {
   Change,
   CircleInfo,
@@ -30,11 +30,11 @@ export const INVITE_DAYS = 7;
 
 /** A node in this page. Every method throws `LedgernoError`. */
 export class Node {
-  readonly #wasm: WasmNode;
+  readonly #wasm: WasmNodeLike;
   readonly #claim: Claim;
   #closing: Promise<void> | undefined;
 
-  private constructor(wasm: WasmNode, claim: Claim) {
+  private constructor(wasm: WasmNodeLike, claim: Claim) {
     this.#wasm = wasm;
     this.#claim = claim;
   }

@@ -1,0 +1,59 @@
+//! Beside what an engine shows: who is linked, how, and what is wrong.
+
+use crate::driver::Node;
+use crate::error::NodeError;
+use crate::links::{LinkState, Up};
+use crate::store::Store;
+use ledgerno_engine::Engine;
+use ledgerno_ledger::bytes::{CircleId, DeviceId};
+use ledgerno_ledger::settle::Refusal;
+
+/// What a person is warned of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Alert {
+    /// The store takes nothing.
+    Store(NodeError),
+    /// No link to a relay, for a reason that trying again does not mend.
+    Relay(NodeError),
+    /// The relay says that it does not keep the circle.
+    Unkept,
+    /// A settled header does not hold.
+    Settlement {
+        /// Its height.
+        height: u64,
+        /// Why.
+        why: Refusal,
+    },
+}
+
+impl<S: Store> Node<S> {
+    /// The nodes that links stand to.
+    pub fn links(&self) -> Vec<(DeviceId, Up)> {
+        self.0.state.borrow().links.up().map(|(peer, up)| (*peer, *up)).collect()
+    }
+
+    /// Where the links to a circle's relays stand: the best of them.
+    pub fn relay_state(&self, circle: CircleId) -> LinkState {
+        let state = self.0.state.borrow();
+        let relays = state.circles.get(&circle).map(|circle| &circle.record.relays[..]).unwrap_or_default();
+        let states = relays.iter().filter_map(|relay| state.links.relay(&relay.peer)).map(|(state, _)| state);
+        states.min_by_key(|state| match state {
+            LinkState::Connected => 0,
+            LinkState::Connecting => 1,
+            LinkState::Off => 2,
+        })
+        .unwrap_or(LinkState::Off)
+    }
+
+    /// What a person is warned of.
+    pub fn alerts(&self, circle: CircleId) -> Vec<Alert> {
+        let state = self.0.state.borrow();
+        let Some(circle) = state.circles.get(&circle) else { return Vec::new() };
+        let store = circle.stalled.clone().map(Alert::Store);
+        let refused = circle.record.relays.iter().filter_map(|relay| state.links.relay(&relay.peer)?.1.cloned().map(Alert::Relay));
+        let unkept = circle.unkept.then_some(Alert::Unkept);
+        let settlement = circle.engine.as_ref().map(Engine::refusals).unwrap_or_default();
+        let settlement = settlement.iter().map(|(height, why)| Alert::Settlement { height: *height, why: why.clone() });
+        store.into_iter().chain(refused).chain(unkept).chain(settlement).collect()
+    }
+}
