@@ -5,11 +5,9 @@ const date = (time: unknown) =>
 const count = (n: number, one: string, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
 const list = (items: string[]) => new Intl.ListFormat('en').format(items);
 
-const features: Record<Feature, string> = {
+const features: Partial<Record<Feature, string>> = {
   persist: 'the promise to keep your data',
   clipboard: 'direct copying',
-  locks: 'a lock between tabs',
-  'service-worker': 'opening while offline',
 };
 
 export const en = {
@@ -164,7 +162,7 @@ export const en = {
   relayOff: 'The relay is out of reach; trying again. Go on writing: it stays here until the relay is back.',
   syncing: 'Catching up …',
   missing: (missing: Feature[]) =>
-    `Because this address is not secure (no https), the browser leaves out ${list(missing.map((f) => features[f]))}; all else works.`,
+    `Because this address is not secure (no https), the browser leaves out ${list(missing.map((f) => features[f] ?? f))}; all else works.`,
   dismiss: 'Close',
 
   errors: {

@@ -24,6 +24,7 @@ class I18n {
   async load(language = preferred()) {
     this.t = await loaders[language]();
     this.language = language;
+    document.documentElement.lang = language;
   }
 
   async choose(language: Language) {

@@ -4,11 +4,9 @@ import type { Words } from './en';
 const date = (time: unknown) =>
   typeof time === 'number' ? new Intl.DateTimeFormat('ja', { dateStyle: 'long', timeStyle: 'short' }).format(time) : '';
 
-const features: Record<Feature, string> = {
+const features: Partial<Record<Feature, string>> = {
   persist: 'データ保持の約束',
   clipboard: 'ワンタッチのコピー',
-  locks: 'タブ間のロック',
-  'service-worker': 'オフラインでの起動',
 };
 
 export const ja: Words = {
@@ -155,7 +153,7 @@ export const ja: Words = {
   relayOff: '中継サーバーに届かないため、つなぎ直しています。書き込みは続けられます。復旧するまでこの端末に保存されます。',
   syncing: '最新の内容を取り込んでいます…',
   missing: (missing: Feature[]) =>
-    `このアドレスは安全な接続(https)ではないため、${missing.map((f) => features[f]).join('、')}は使えませんが、それ以外は問題なく使えます。`,
+    `このアドレスは安全な接続(https)ではないため、${missing.map((f) => features[f] ?? f).join('、')}は使えませんが、それ以外は問題なく使えます。`,
   dismiss: '閉じる',
 
   errors: {
