@@ -22,7 +22,7 @@ pub struct Tree {
     root: &'static str,
 }
 
-/// The state's tree; its leaves are made by [`state_leaf`].
+/// The state's tree; its leaves are [`StateLeaf`]s.
 pub const STATE: Tree = Tree { leaf: context::STATE_LEAF, node: context::STATE_NODE, root: context::STATE_ROOT };
 /// The tree over the ids of a checkpoint's entries in settled order.
 pub const ENTRIES: Tree =
