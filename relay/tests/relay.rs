@@ -1,12 +1,10 @@
-//! A whole relay, in this process and as the program that people start.
+//! A whole relay in this process. Nothing here starts another program: a fork holds our files' locks until its exec.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use common::get;
 use futures::{FutureExt, StreamExt};
@@ -172,72 +170,4 @@ fn secrets_are_their_owners_alone() {
     }
     drop(Secrets::open(&folder).map_err(|error| error.to_string()).unwrap());
     assert_eq!(files.map(|file| mode(&file)), [0o600; 2]);
-}
-
-/// The program, killed when the test ends whatever happens.
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        if let Err(error) = self.0.kill().and_then(|()| self.0.wait().map(drop)) {
-            eprintln!("{error}");
-        }
-    }
-}
-
-impl Program {
-    fn start(data: &Path, more: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ledgerno-relay"));
-        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(data).args(more);
-        command.env_remove("LC_ALL").env("LANG", "C").stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(command.spawn().unwrap())
-    }
-
-    /// The values of both lines that programs read.
-    fn links(&mut self) -> [String; 2] {
-        let mut lines = BufReader::new(self.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-        ["owner: ", "page: "].map(|name| {
-            let line = lines.by_ref().find(|line| line.starts_with(name)).expect("the line");
-            line[name.len()..].to_owned()
-        })
-    }
-}
-
-#[test]
-fn the_program_prints_links_that_stay() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = ["--public-url", "https://ledger.example"];
-    let links = Program::start(folder.path(), &url).links();
-    assert_eq!(links[1], "https://ledger.example/");
-    assert!(links[0].starts_with("https://ledger.example/#/owner/"));
-    // The first was killed: nothing was left to do at its end.
-    assert_eq!(Program::start(folder.path(), &url).links(), links);
-}
-
-#[cfg(unix)]
-#[test]
-fn a_signal_ends_the_program_in_order() {
-    for signal in ["TERM", "INT"] {
-        let folder = tempfile::tempdir().unwrap();
-        let mut program = Program::start(folder.path(), &[]);
-        program.links();
-        assert!(Command::new("kill").args(["-s", signal, &program.0.id().to_string()]).status().unwrap().success());
-        assert_eq!(program.0.wait().unwrap().code(), Some(0), "{signal}");
-    }
-}
-
-#[test]
-fn the_program_says_in_one_sentence_that_the_port_is_taken() {
-    let folder = tempfile::tempdir().unwrap();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    for (language, word) in [("C", "is in use"), ("ja_JP.UTF-8", "使っています")] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ledgerno-relay"));
-        command.args(["--listen", &address, "--data"]).arg(folder.path());
-        let output = command.env_remove("LC_ALL").env_remove("LC_MESSAGES").env("LANG", language).output().unwrap();
-        assert_eq!(output.status.code(), Some(2));
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(said.lines().count(), 1, "{said}");
-        assert!(said.contains(&address) && said.contains(word), "{said}");
-    }
 }
