@@ -53,7 +53,7 @@ class MockNode implements NodeLike {
 
   #get(id: string): Held {
     const held = this.#held.get(id);
-    if (!held) throw new LedgernoError('internal', { what: 'no such circle' });
+    if (!held) throw new LedgernoError('internal', { detail: 'no such circle' });
     return held;
   }
 
@@ -91,7 +91,7 @@ class MockNode implements NodeLike {
 
   async post(id: string, text: string) {
     await pause(30);
-    if (text.length > 16384) throw new LedgernoError('body-too-large', { length: text.length, limit: 16384 });
+    if (text.length > 16384) throw new LedgernoError('body-too-large', { len: text.length, limit: 16384 });
     return this.#write(id, { kind: 'post', text });
   }
 
@@ -226,12 +226,12 @@ function circle(name: string, people = names): Held {
       peers: words.has('off')
         ? []
         : [
-            { id: hex('relay'), name: location.host, path: 'relay', since: now - 4e6 },
+            { id: hex('relay'), name: '', path: 'relay', since: now - 4e6 },
             { id: b.id, name: b.name, path: 'direct', since: now - 3e6 },
             { id: c.id, name: c.name, path: 'relayed', since: now - 2e5 },
           ],
       invites: [invite(10, 7)],
-      alerts: words.has('refused') ? [{ code: 'settlement-refused', facts: { height: 8, proposer: names[1] ?? '' } }] : [],
+      alerts: words.has('refused') ? [{ code: 'settlement-refused', facts: { height: 8 } }] : [],
       relay: words.has('off') ? 'off' : 'connected',
       syncing: words.has('syncing'),
       joined: true,

@@ -41,7 +41,7 @@ class Session {
   #drawing: number | undefined;
 
   get node(): NodeLike {
-    if (!this.#node) throw new LedgernoError('internal', { what: 'no node' });
+    if (!this.#node) throw new LedgernoError('internal', { detail: 'no node' });
     return this.#node;
   }
 
@@ -95,6 +95,11 @@ class Session {
     this.refresh(circle);
     // So that a browser short of space does not clear this one first. It answers in its own time.
     navigator.storage?.persist?.().catch(() => false);
+  }
+
+  /** Whether this person's join to a circle is here, settled or not. */
+  isIn(circle: string): boolean {
+    return this.circles.some(({ id }) => id === circle) && this.node.circle(circle).members.some(({ me }) => me);
   }
 
   showOlder() {

@@ -87,6 +87,7 @@ export const en = {
     'not-member': 'its author is not a member',
     'already-member': 'already a member',
     'unknown-invite': 'the invite is unknown',
+    'invite-known': 'the invite is known already',
     'invite-used-up': 'the invite was used up',
     'invite-expired': 'the invite had expired',
     'branch-not-counted': 'it contradicts an earlier write of the same device',
@@ -95,6 +96,7 @@ export const en = {
     'amount-zero': 'no points given',
     'unknown-receiver': 'the receiver is not a member',
     'not-allowed': 'it is not allowed',
+    'out-of-range': 'a number is too large',
   } as Record<string, string>,
 
   // Circle
@@ -118,7 +120,7 @@ export const en = {
   peers: 'Connected',
   nobody: 'No one right now.',
   path: (path: PeerView['path']) =>
-    ({ direct: 'directly', relayed: 'through the relay', relay: 'the relay' })[path],
+    ({ direct: 'directly', relayed: 'through the relay', relay: 'Relay' })[path],
   since: (time: string) => `since ${time}`,
 
   invite: 'Invite',
@@ -150,7 +152,6 @@ export const en = {
   identityLead: 'Your key lives in this browser only. Keep a copy, so that a lost phone is not a lost you.',
   identityWarning: 'Whoever has the file is you. Keep it like a house key.',
   exportKey: 'Save key file',
-  importKey: 'Open key file',
   imported: 'Your key is back.',
   kept: 'This browser has agreed to keep your data.',
   notKept: 'This browser may clear your data when it runs out of space. Keep a key file.',
@@ -184,7 +185,7 @@ export const en = {
     'relay-full': () => 'The relay has no room left. Ask whoever runs it to make some.',
     'not-admitted': () => 'This device has not been let into the circle. Ask a member for an invite link.',
     'body-too-large': (f) =>
-      `This is too long${f.length && f.limit ? ` (${f.length} bytes; ${f.limit} fit)` : ''}. Shorten it, or split it in two.`,
+      `This is too long${f.len && f.limit ? ` (${f.len} bytes; ${f.limit} fit)` : ''}. Shorten it, or split it in two.`,
     'store-full': () => 'This device has no space left, so it was not saved. Free some space and try again.',
     'store-blocked': () =>
       'The browser does not let this page save anything. Leave private browsing or allow site data, then reload.',
@@ -195,10 +196,12 @@ export const en = {
     'balance-too-low': (f) => `You have ${f.balance ?? 'fewer'} points${f.balance === undefined ? ' than that' : ''}. Give fewer.`,
     'import-malformed': () => 'This is no ledgerno key file, or only a part of one. Choose the file that you saved.',
     'settlement-refused': (f) =>
-      `A settlement${f.height ? ` for height ${f.height}` : ''} was refused: it does not agree with what this device worked out itself. Your entries are safe. Tell your friends${f.proposer ? `, and ${f.proposer}` : ''}.`,
+      `A settlement${f.height ? ` for height ${f.height}` : ''} was refused: it does not agree with what this device worked out itself. Your entries are safe. Tell your friends.`,
+    'not-kept': () =>
+      'The relay does not keep this circle, so what you write reaches friends only while they are here. Ask whoever runs the relay.',
     'other-tab': () => 'Another tab of this browser is open. Close it, or take over there.',
     busy: () => 'Too much at once. Wait a moment and try again.',
-    internal: (f) => `Something went wrong that should not. Reload the page.${f.what ? ` (${f.what})` : ''}`,
+    internal: (f) => `Something went wrong that should not. Reload the page.${f.detail ? ` (${f.detail})` : ''}`,
   } satisfies Record<ErrorCode, (facts: Facts) => string> as Record<ErrorCode, (facts: Facts) => string>,
 };
 

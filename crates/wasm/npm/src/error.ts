@@ -18,6 +18,6 @@ export class LedgernoError extends Error {
     const { code, facts } = (thrown ?? {}) as { code?: unknown; facts?: unknown };
     const known = ERROR_CODES.find((known) => known === code);
     if (known) return new LedgernoError(known, (facts ?? {}) as Facts);
-    return new LedgernoError('internal', { what: thrown instanceof Error ? thrown.message : String(thrown) });
+    return new LedgernoError('internal', { detail: thrown instanceof Error ? thrown.message : String(thrown) });
   }
 }

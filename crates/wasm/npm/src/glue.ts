@@ -25,6 +25,8 @@ export interface WasmNodeLike {
   invite(id: string, uses: number, days: number): Promise<InviteView>;
   exportIdentity(): Promise<string>;
   importIdentity(text: string): Promise<void>;
+  /** The page woke up, or is online again: links may be dead without saying so. */
+  wake(): void;
   close(): Promise<void>;
   free?(): void;
 }

@@ -32,11 +32,17 @@ export const INVITE_DAYS = 7;
 export class Node {
   readonly #wasm: WasmNodeLike;
   readonly #claim: Claim;
+  readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
 
   private constructor(wasm: WasmNodeLike, claim: Claim) {
     this.#wasm = wasm;
     this.#claim = claim;
+    const { signal } = this.#closed;
+    const wake = () => document.visibilityState === 'visible' && this.#call(() => wasm.wake());
+    document.addEventListener('visibilitychange', wake, { signal });
+    addEventListener('pageshow', wake, { signal });
+    addEventListener('online', wake, { signal });
   }
 
   /** Claims the profile, opens its store and starts to connect. Throws `other-tab` if another tab is the node. */
@@ -132,6 +138,7 @@ export class Node {
 
   /** Ends the node, then gives up the profile. May be called more than once. */
   close(): Promise<void> {
+    this.#closed.abort();
     this.#closing ??= this.#wait(() => this.#wasm.close()).finally(() => this.#claim.release());
     return this.#closing;
   }

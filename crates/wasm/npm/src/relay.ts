@@ -14,7 +14,7 @@ export function relayOfPage(): (RelayInfo & { page: string }) | undefined {
     return {
       url: `${protocol === 'https:' ? 'wss' : 'ws'}://${host}/`,
       peer,
-      page: typeof page === 'string' ? page : `${origin}/`,
+      page: typeof page === 'string' ? page.replace(/\/*$/, '/') : `${origin}/`,
     };
   } catch {
     return undefined;

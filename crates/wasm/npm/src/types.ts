@@ -135,6 +135,7 @@ export const ERROR_CODES = [
   'balance-too-low',
   'import-malformed',
   'settlement-refused',
+  'not-kept',
   'other-tab',
   'busy',
   'internal',
