@@ -12,10 +12,11 @@ pub fn everything(workspace: &Workspace) -> Result<Vec<Size>> {
     wasm::module(workspace)?;
     let built = page::build(workspace)?;
     let sizes = sizes::of_page(workspace)?;
-    if built {
+    let within = sizes::check_budget(&sizes);
+    if built || within.is_err() {
         sizes::print(&sizes);
     }
-    sizes::check_budget(&sizes)?;
+    within?;
     relay(workspace)?;
     Ok(sizes)
 }

@@ -60,7 +60,6 @@ pub fn print(sizes: &[Size]) {
 pub fn check_budget(sizes: &[Size]) -> Result<()> {
     let brotli = total(sizes).brotli;
     if brotli > BUDGET {
-        print(sizes);
         bail!("the page loads {brotli} bytes (brotli), {} over its budget of {BUDGET}", brotli - BUDGET);
     }
     Ok(())

@@ -12,14 +12,15 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Asks cargo, which knows `CARGO_TARGET_DIR` and its configuration files.
+    /// Asks cargo, which knows `CARGO_TARGET_DIR` and its configuration files. The clone is that from which xtask was
+    /// called, not that where it was compiled: clones may share a target folder.
     pub fn find() -> Result<Self> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        let output = Command::new("cargo")
-            .args(["metadata", "--no-deps", "--offline", "--format-version=1", "--manifest-path"])
-            .arg(&manifest)
-            .output()
-            .context("cargo metadata does not start")?;
+        let mut cargo = Command::new("cargo");
+        cargo.args(["metadata", "--no-deps", "--offline", "--format-version=1"]);
+        if let Some(folder) = std::env::var_os("CARGO_MANIFEST_DIR") {
+            cargo.current_dir(folder);
+        }
+        let output = cargo.output().context("cargo metadata does not start")?;
         if !output.status.success() {
             bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
