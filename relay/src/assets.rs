@@ -115,7 +115,11 @@ impl Page {
 /// The tag that names the relay. The JSON stands in single quotes, so these and what HTML reads as its own are escaped.
 fn meta(about: About<'_>) -> String {
     let peer = data_encoding::HEXLOWER.encode(about.peer);
-    let json = serde_json::json!({ "peer": peer, "version": about.version, "url": about.url }).to_string();
+    let mut json = serde_json::json!({ "peer": peer, "version": about.version });
+        if !about.url.is_empty() {
+            json["page"] = about.url.into();
+        }
+        let json = json.to_string();
     let json = json.replace('&', "&amp;").replace('\'', "&#39;").replace('<', "&lt;").replace('>', "&gt;");
     format!("<meta name=\"ledgerno-relay\" content='{json}'>")
 }

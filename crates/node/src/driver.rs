@@ -14,7 +14,7 @@ use futures::StreamExt;
 use futures::channel::oneshot;
 use ledgerno_engine::wire::{self, Answer, Ask, No, Topic};
 use ledgerno_engine::{Engine, Event, Limits, Output, Seat, Written};
-use ledgerno_ledger::bytes::{CircleId, DeviceId};
+use ledgerno_ledger::bytes::{CircleId, DeviceId, InviteKey};
 use ledgerno_minnet::{self as minnet, Net, Peer, Responder};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -73,6 +73,8 @@ pub(crate) struct Circle<P> {
     queue: VecDeque<(u64, Batch)>,
     writing: bool,
     waiters: BTreeMap<u64, oneshot::Sender<Result<(), NodeError>>>,
+    /// Who waits until a relay keeps an invite's parcel.
+    pub(crate) parcels: BTreeMap<InviteKey, oneshot::Sender<()>>,
     /// Who waits until this node holds what a relay holds.
     pub(crate) synced: Vec<oneshot::Sender<Result<(), NodeError>>>,
     replies: BTreeMap<u64, Responder>,
@@ -134,6 +136,7 @@ impl<S: Store> Node<S> {
                 queue: VecDeque::new(),
                 writing: false,
                 waiters: BTreeMap::new(),
+                parcels: BTreeMap::new(),
                 synced: Vec::new(),
                 replies: BTreeMap::new(),
                 next_reply: 0,
@@ -233,7 +236,13 @@ impl<S: Store> Node<S> {
                     circle.unkept = true;
                 }
             }
-            Event::ParcelKept(key) => tracing::debug!(?key, "an invite works"),
+            Event::ParcelKept(key) => {
+                let waiter = self.0.state.borrow_mut().circles.get_mut(&circle).and_then(|circle| circle.parcels.remove(&key));
+                if let Some(waiter) = waiter {
+                    // Who waited may have given up.
+                    waiter.send(()).ok();
+                }
+            }
             Event::Synced { .. } => {
                 self.tell_synced(circle, &Ok(()));
                 self.enrol(circle);
@@ -358,6 +367,7 @@ impl<S: Store> Node<S> {
             circle.engine = None;
             circle.queue.clear();
             circle.replies.clear();
+            circle.parcels.clear();
             circle.synced.clear();
             circle.timer = None;
             circle.stalled = Some(error.clone());

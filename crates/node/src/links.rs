@@ -98,11 +98,6 @@ impl<S: Store> Node<S> {
         self.dial(peer);
     }
 
-    /// Links to a relay before there is a circle with it: the page that starts or joins one is quicker.
-    pub fn greet(&self, address: RelayAddress) {
-        self.keep_link(address);
-    }
-
     /// Waits for a link to a relay.
     pub(crate) async fn link(&self, address: &RelayAddress) -> Result<(), NodeError> {
         self.keep_link(address.clone());

@@ -40,11 +40,16 @@ pub struct Preview {
 }
 
 impl<S: Store> Node<S> {
-    /// Opens a person's node over a store: who was here before, or a new person.
+    /// Opens a person's node over a store: who was here before, or a new person. A relay that is named is linked at once.
     ///
     /// # Errors
     /// When the store does not open or what it holds is damaged.
-    pub async fn member(store: S, agent: &str, listener: Box<dyn Fn()>) -> Result<Self, NodeError> {
+    pub async fn member(
+        store: S,
+        agent: &str,
+        relay: Option<RelayAddress>,
+        listener: Box<dyn Fn()>,
+    ) -> Result<Self, NodeError> {
         let space = store.space(profile::SPACE).await?;
         let profile = match Profile::restore(&space.load().await?)? {
             Some(profile) => profile,
@@ -59,6 +64,10 @@ impl<S: Store> Node<S> {
         rt::spawn(network);
         let circles: Vec<CircleRecord> = profile.circles.values().cloned().collect();
         let node = Node::assemble(net, events, store, profile, space, None, listener);
+        // The page's own relay first: it is reached by the address that the page came from.
+        if let Some(relay) = relay {
+            node.keep_link(relay);
+        }
         for record in circles {
             node.open_circle(record).await?;
         }
@@ -122,7 +131,10 @@ impl<S: Store> Node<S> {
             engine.enter(Some(own_name), now)
         })
         .await?;
-        self.invite(circle, INVITE_USES, INVITE_DAYS).await?;
+        // The circle stands even if its first invite has to wait for the relay.
+        if let Err(error) = self.invite(circle, INVITE_USES, INVITE_DAYS).await {
+            tracing::warn!(%error, "the first invite waits");
+        }
         Ok(circle)
     }
 
@@ -199,10 +211,11 @@ impl<S: Store> Node<S> {
         self.act(circle, |engine, now| engine.thank(to, amount, reason, now)).await
     }
 
-    /// Gives an invite. Resolves when it is durable here; its link works once a relay keeps its parcel.
+    /// Gives an invite. Resolves once its link works: a relay keeps its parcel.
     ///
     /// # Errors
-    /// As [`Node::act`].
+    /// As [`Node::act`]; and when no relay answers for a while. Then the invite is among the circle's all the same, and
+    /// works as soon as a relay is back.
     pub async fn invite(&self, circle: CircleId, uses: u32, days: u32) -> Result<Invitation, NodeError> {
         let relays = {
             let state = self.0.state.borrow();
@@ -210,9 +223,29 @@ impl<S: Store> Node<S> {
         };
         let expiry = rt::now().saturating_add(u64::from(days).saturating_mul(DAY_MS));
         let given = self.drive(circle, |engine, now| engine.invite(uses.max(1), expiry, relays, now));
-        let (invitation, written) = given.ok_or(NodeError::NoCircle)??;
+        let (mut invitation, written) = given.ok_or(NodeError::NoCircle)??;
+        let kept = {
+            let mut state = self.0.state.borrow_mut();
+            let (sender, receiver) = oneshot::channel();
+            let circle = state.circles.get_mut(&circle).ok_or(NodeError::NoCircle)?;
+            circle.parcels.insert(invitation.invite.key, sender);
+            receiver
+        };
         self.here(circle, written).await?;
+        match futures::future::select(kept, Box::pin(rt::sleep(PATIENCE))).await {
+            futures::future::Either::Left((kept, _)) => kept.map_err(|_| NodeError::Closed)?,
+            futures::future::Either::Right(_) => {
+                let url = self.relay_url(circle).unwrap_or_default();
+                return Err(NodeError::Unreachable { url });
+            }
+        }
+        invitation.kept = true;
         Ok(invitation)
+    }
+
+    fn relay_url(&self, circle: CircleId) -> Option<String> {
+        let state = self.0.state.borrow();
+        Some(state.circles.get(&circle)?.record.relays.first()?.url.clone())
     }
 
     /// Makes a circle durable in the profile, and opens it.

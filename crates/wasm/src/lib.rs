@@ -23,7 +23,7 @@ const AGENT: &str = concat!("ledgerno-web/", env!("CARGO_PKG_VERSION"));
 #[wasm_bindgen]
 pub struct WasmNode {
     node: Node<Idb>,
-    relay: Option<RelayAddress>,
+    home: Option<RelayAddress>,
     page: Rc<str>,
 }
 
@@ -39,6 +39,7 @@ impl WasmNode {
         let on_progress: Function = field("onProgress").unchecked_into();
         let page = field("page").as_string().unwrap_or_default();
         let relay = relay_of(&field("relay"))?;
+        let public = Reflect::get(&field("relay"), &"publicUrl".into()).ok().and_then(|url| url.as_string());
         progress(&on_progress, "store");
         let store = Idb::open(DATABASE).await.map_err(|error| Thrown::from(NodeError::from(error)))?;
         let listener = move || {
@@ -47,12 +48,11 @@ impl WasmNode {
                 web_sys::console::error_1(&error);
             }
         };
-        let node = Node::member(store, AGENT, Box::new(listener)).await.map_err(Thrown::from)?;
+        let node = Node::member(store, AGENT, relay.clone(), Box::new(listener)).await.map_err(Thrown::from)?;
         progress(&on_progress, "connect");
-        if let Some(relay) = &relay {
-            node.greet(relay.clone());
-        }
-        Ok(WasmNode { node, relay, page: page.into() })
+        // Invites carry the public address, which need not be the one that this page came by.
+        let home = relay.map(|relay| RelayAddress { url: public.unwrap_or(relay.url), peer: relay.peer });
+        Ok(WasmNode { node, home, page: page.into() })
     }
 
     /// The circles: `{id, name}` each.
@@ -63,10 +63,10 @@ impl WasmNode {
     /// Founds a circle by the relay's owner's token; resolves with its id.
     #[wasm_bindgen(js_name = startCircle)]
     pub fn start_circle(&self, name: String, own_name: String, token: String) -> Promise {
-        let (node, relay) = (self.node.clone(), self.relay.clone());
+        let (node, home) = (self.node.clone(), self.home.clone());
         promise(async move {
-            let relay = relay.ok_or(NodeError::Unreachable { url: String::new() })?;
-            let circle = node.found(&name, &own_name, &token, relay).await?;
+            let home = home.ok_or(NodeError::Unreachable { url: String::new() })?;
+            let circle = node.found(&name, &own_name, &token, home).await?;
             Ok(circle.to_string().into())
         })
     }

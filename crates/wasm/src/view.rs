@@ -82,7 +82,6 @@ pub fn invite(invitation: &Invitation, used: u32, page: &str) -> JsValue {
         ("uses", invitation.invite.uses.into()),
         ("left", invitation.invite.uses.saturating_sub(used).into()),
         ("expires", (invitation.invite.expiry as f64).into()),
-        ("kept", invitation.kept.into()),
     ])
 }
 
@@ -168,6 +167,7 @@ fn circle_fields(engine: &Engine, id: CircleId, page: &str) -> Vec<(&'static str
     let own = members.iter().find(|member| Some(member.id) == me);
     let invites: Array = engine
         .invitations()
+        .filter(|invitation| invitation.kept)
         .map(|invitation| invite(invitation, engine.invite_used(&invitation.invite), page))
         .collect();
     let state_root = settlement.state_root.map(|root| ledgerno_ledger::bytes::Hash(root).to_string()).unwrap_or_default();

@@ -14,7 +14,9 @@ export function relayOfPage(): (RelayInfo & { page: string }) | undefined {
     return {
       url: `${protocol === 'https:' ? 'wss' : 'ws'}://${host}/`,
       peer,
-      page: typeof page === 'string' ? page.replace(/\/*$/, '/') : `${origin}/`,
+      ...(typeof page === 'string'
+        ? { page: page.replace(/\/*$/, '/'), publicUrl: page.replace(/^http/, 'ws').replace(/\/*$/, '/') }
+        : { page: `${origin}/` }),
     };
   } catch {
     return undefined;

@@ -103,6 +103,8 @@ export interface RelayInfo {
   url: string;
   /** The relay's public key, hex. */
   peer: string;
+  /** The address that invites carry; by default `url`. */
+  publicUrl?: string;
 }
 
 /** What happens between `Node.open` and a node that answers. */
