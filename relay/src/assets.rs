@@ -116,10 +116,10 @@ impl Page {
 fn meta(about: About<'_>) -> String {
     let peer = data_encoding::HEXLOWER.encode(about.peer);
     let mut json = serde_json::json!({ "peer": peer, "version": about.version });
-        if !about.url.is_empty() {
-            json["page"] = about.url.into();
-        }
-        let json = json.to_string();
+    if !about.url.is_empty() {
+        json["page"] = about.url.into();
+    }
+    let json = json.to_string();
     let json = json.replace('&', "&amp;").replace('\'', "&#39;").replace('<', "&lt;").replace('>', "&gt;");
     format!("<meta name=\"ledgerno-relay\" content='{json}'>")
 }

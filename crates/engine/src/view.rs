@@ -213,6 +213,11 @@ impl Engine {
         }
     }
 
+    /// Whether a device is admitted.
+    pub fn is_admitted(&self, device: &DeviceId) -> bool {
+        self.dag.admission(device).is_some()
+    }
+
     /// The own name, once this device is in.
     pub fn own_name(&self) -> Option<String> {
         let member = self.own_member()?;

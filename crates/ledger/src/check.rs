@@ -214,7 +214,9 @@ fn admission_signatures(circle: CircleId, device: DeviceId, admission: &Admissio
 /// [`Refused::Key`], [`Refused::InviteForNobody`] and [`Refused::Signature`].
 pub fn check_admission(circle: CircleId, device: DeviceId, admission: &Admission) -> Result<(), Refused> {
     check_admission_keys(device, admission)?;
-    match admission_signatures(circle, device, admission).find(|signed| !verify(&signed.key, &signed.message, &signed.signature)) {
+    match admission_signatures(circle, device, admission)
+        .find(|signed| !verify(&signed.key, &signed.message, &signed.signature))
+    {
         Some(signed) => Err(Refused::Signature(signed.by)),
         None => Ok(()),
     }

@@ -90,6 +90,8 @@ pub mod context {
         DIGEST_DEVICE = "frontier device";
         /// Which bucket a device is in.
         BUCKET = "device bucket";
+        /// What a device signs to say that it is there: circle ‖ device ‖ time.
+        PRESENCE = "presence";
         /// A mailbox's address for a device or a member.
         MAILBOX = "mailbox";
         /// A node's random numbers, from its seed.

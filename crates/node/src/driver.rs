@@ -6,6 +6,7 @@
 
 use crate::error::NodeError;
 use crate::links::{Links, Path};
+use crate::presence::Presence;
 use crate::profile::{CircleRecord, Profile};
 use crate::rt;
 use crate::store::{Batch, Space, Store};
@@ -33,7 +34,7 @@ const STALL: Duration = Duration::from_secs(2);
 const MAX_REPLIES: usize = 4_096;
 
 /// What a node hears of a circle.
-const TOPICS: [Topic; 2] = [Topic::Entries, Topic::Votes];
+const TOPICS: [Topic; 3] = [Topic::Entries, Topic::Votes, Topic::Presence];
 
 /// A node: in a page, or in a relay.
 pub struct Node<S: Store>(pub(crate) Rc<Shared<S>>);
@@ -85,6 +86,7 @@ pub(crate) struct Circle<P> {
     stalls: u32,
     /// A relay says that it does not keep the circle.
     pub(crate) unkept: bool,
+    pub(crate) presence: Presence,
 }
 
 impl<S: Store> Node<S> {
@@ -144,6 +146,7 @@ impl<S: Store> Node<S> {
                 stalled: None,
                 stalls: 0,
                 unkept: false,
+                presence: Presence::default(),
             };
             state.circles.insert(circle, opened);
         }
@@ -156,6 +159,9 @@ impl<S: Store> Node<S> {
             self.keep_link(relay);
         }
         self.meet(circle);
+        if self.is_member_node() {
+            self.keep_present(circle);
+        }
         Ok(circle)
     }
 
@@ -204,7 +210,13 @@ impl<S: Store> Node<S> {
                 }
                 Output::Ask { to, no, ask } => rt::spawn(self.clone().ask(circle, to, no, ask)),
                 Output::Answer { no, answer } => {
-                    let reply = self.0.state.borrow_mut().circles.get_mut(&circle).and_then(|circle| circle.replies.remove(&no));
+                    let reply = self
+                        .0
+                        .state
+                        .borrow_mut()
+                        .circles
+                        .get_mut(&circle)
+                        .and_then(|circle| circle.replies.remove(&no));
                     if let Some(reply) = reply {
                         reply.send(answer.to_bytes().into());
                     }
@@ -237,7 +249,8 @@ impl<S: Store> Node<S> {
                 }
             }
             Event::ParcelKept(key) => {
-                let waiter = self.0.state.borrow_mut().circles.get_mut(&circle).and_then(|circle| circle.parcels.remove(&key));
+                let waiter =
+                    self.0.state.borrow_mut().circles.get_mut(&circle).and_then(|circle| circle.parcels.remove(&key));
                 if let Some(waiter) = waiter {
                     // Who waited may have given up.
                     waiter.send(()).ok();
@@ -252,7 +265,8 @@ impl<S: Store> Node<S> {
     }
 
     fn tell_synced(&self, circle: CircleId, synced: &Result<(), NodeError>) {
-        let waiters = self.0.state.borrow_mut().circles.get_mut(&circle).map(|circle| std::mem::take(&mut circle.synced));
+        let waiters =
+            self.0.state.borrow_mut().circles.get_mut(&circle).map(|circle| std::mem::take(&mut circle.synced));
         for waiter in waiters.into_iter().flatten() {
             // Nobody may be waiting any more.
             waiter.send(synced.clone()).ok();
@@ -263,7 +277,8 @@ impl<S: Store> Node<S> {
     pub(crate) fn enrol(&self, circle: CircleId) {
         let node = self.clone();
         rt::spawn(async move {
-            let enrolled = node.drive(circle, |engine, now| engine.may_enrol().then(|| engine.enter(None, now))).flatten();
+            let enrolled =
+                node.drive(circle, |engine, now| engine.may_enrol().then(|| engine.enter(None, now))).flatten();
             if let Some(Err(error)) = enrolled {
                 tracing::warn!(%error, "this device could not be enrolled");
             }
@@ -298,7 +313,10 @@ impl<S: Store> Node<S> {
             rt::sleep(Duration::from_millis(at.saturating_sub(rt::now()))).await;
             let rings = {
                 let mut state = node.0.state.borrow_mut();
-                state.circles.get_mut(&circle).is_some_and(|circle| circle.timer.take_if(|armed| *armed == at).is_some())
+                state
+                    .circles
+                    .get_mut(&circle)
+                    .is_some_and(|circle| circle.timer.take_if(|armed| *armed == at).is_some())
             };
             if rings {
                 node.drive(circle, Engine::tick);
@@ -431,7 +449,9 @@ impl<S: Store> Node<S> {
                 minnet::Event::Subscribed { peer, topic } => self.subscribed(DeviceId(peer.0), topic),
                 minnet::Event::Unsubscribed { .. } => {}
                 minnet::Event::Message { topic, from, bytes } => self.message(topic, DeviceId(from.0), &bytes),
-                minnet::Event::Request { peer, kind, bytes, reply } => self.request(DeviceId(peer.0), kind, bytes, reply),
+                minnet::Event::Request { peer, kind, bytes, reply } => {
+                    self.request(DeviceId(peer.0), kind, bytes, reply)
+                }
             }
         }
     }
@@ -439,28 +459,33 @@ impl<S: Store> Node<S> {
     /// A peer hears a circle's gossip only now: what was said before it is found by another sync.
     fn subscribed(&self, peer: DeviceId, topic: minnet::Topic) {
         let circle = self.0.state.borrow().topics.get(&topic.0).copied();
-        if let Some((circle, Topic::Entries)) = circle
-            && self.is_member_node()
-        {
-            self.drive(circle, |engine, now| engine.sync(peer, now));
+        match circle {
+            Some((circle, Topic::Entries)) if self.is_member_node() => {
+                self.drive(circle, |engine, now| engine.sync(peer, now));
+            }
+            Some((circle, Topic::Presence)) if self.is_member_node() => self.say_there(circle),
+            _ => {}
         }
     }
 
     fn message(&self, topic: minnet::Topic, from: DeviceId, bytes: &[u8]) {
         let known = self.0.state.borrow().topics.get(&topic.0).copied();
         let Some((circle, topic)) = known else { return };
+        if topic == Topic::Presence {
+            if self.is_member_node() {
+                self.hear_there(circle, bytes);
+            }
+            return;
+        }
         if self.has_room(circle) {
             self.drive(circle, |engine, now| engine.gossip(topic, from, bytes, now));
         }
     }
 
     fn has_room(&self, circle: CircleId) -> bool {
-        self.0
-            .state
-            .borrow()
-            .circles
-            .get(&circle)
-            .is_some_and(|circle| circle.queue.len() < MAX_QUEUE && circle.stalled.is_none() && circle.replies.len() < MAX_REPLIES)
+        self.0.state.borrow().circles.get(&circle).is_some_and(|circle| {
+            circle.queue.len() < MAX_QUEUE && circle.stalled.is_none() && circle.replies.len() < MAX_REPLIES
+        })
     }
 
     fn request(&self, peer: DeviceId, kind: u16, bytes: Bytes, reply: Responder) {
@@ -489,6 +514,11 @@ impl<S: Store> Node<S> {
             circle.next_reply
         };
         self.drive(circle, |engine, now| engine.asked(peer, no, ask, now));
+    }
+
+    /// Whether the node goes on and is in the circle.
+    pub(crate) fn is_open(&self, circle: CircleId) -> bool {
+        self.0.state.borrow().circles.contains_key(&circle)
     }
 
     /// Whether this is a person's node, not a relay.

@@ -115,7 +115,9 @@ impl NodeError {
             NodeError::Write(WriteError::Balance { balance, amount }) => {
                 vec![("balance", balance.to_string()), ("amount", amount.to_string())]
             }
-            NodeError::Write(WriteError::TooLong { len, limit }) => vec![("len", len.to_string()), ("limit", limit.to_string())],
+            NodeError::Write(WriteError::TooLong { len, limit }) => {
+                vec![("len", len.to_string()), ("limit", limit.to_string())]
+            }
             NodeError::Write(WriteError::Content(OpError::Text { len })) => {
                 vec![("len", len.to_string()), ("limit", ledgerno_ledger::op::MAX_TEXT.to_string())]
             }
@@ -126,10 +128,12 @@ impl NodeError {
 
 fn write_code(error: &WriteError) -> &'static str {
     match error {
-        WriteError::Content(OpError::Name(NameError::Empty | NameError::TooLong { .. } | NameError::Character(_))) => "name-invalid",
-        WriteError::Content(OpError::Text { .. } | OpError::Reason { .. }) | WriteError::TooLong { .. } | WriteError::Seal(_) => {
-            "body-too-large"
+        WriteError::Content(OpError::Name(NameError::Empty | NameError::TooLong { .. } | NameError::Character(_))) => {
+            "name-invalid"
         }
+        WriteError::Content(OpError::Text { .. } | OpError::Reason { .. })
+        | WriteError::TooLong { .. }
+        | WriteError::Seal(_) => "body-too-large",
         WriteError::Amount | WriteError::NoMember(_) => "amount-invalid",
         WriteError::Balance { .. } => "balance-too-low",
         WriteError::NotInYet => "not-admitted",

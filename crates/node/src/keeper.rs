@@ -11,8 +11,8 @@ use ledgerno_ledger::codec;
 use ledgerno_ledger::genesis::{Genesis, MAX_GENESIS};
 use ledgerno_minnet::{self as minnet, Net, Responder};
 
-/// The most circles of a relay: two topics each, below the network's bound.
-const MAX_CIRCLES: usize = 400;
+/// The most circles of a relay: three topics each, below the network's bound.
+const MAX_CIRCLES: usize = 300;
 /// The most bytes of a registration.
 const MAX_REGISTER: usize = MAX_GENESIS + 256;
 /// What a token is hashed under, so that comparing takes the same time for every wrong one.

@@ -9,16 +9,17 @@ mod keeper;
 mod links;
 mod member;
 mod portable;
+mod presence;
 mod profile;
 pub mod rt;
 pub mod store;
 mod view;
 
 pub use driver::Node;
-/// The version of the protocol between nodes.
-pub use ledgerno_minnet::VERSION as PROTOCOL;
 pub use error::{NodeError, store_code};
 pub use keeper::KeeperConfig;
+/// The version of the protocol between nodes.
+pub use ledgerno_minnet::VERSION as PROTOCOL;
 pub use links::{LinkState, Path, Up};
 pub use member::{INVITE_DAYS, INVITE_USES, Preview};
 pub use view::Alert;

@@ -170,7 +170,8 @@ impl<S: Store> Node<S> {
                 (kept.state, kept.failures, kept.refused) = (LinkState::Connected, 0, None);
                 waiters = std::mem::take(&mut kept.waiters);
             }
-            let relays = state.circles.iter().filter(|(_, circle)| circle.record.relays.iter().any(|relay| relay.peer == peer));
+            let relays =
+                state.circles.iter().filter(|(_, circle)| circle.record.relays.iter().any(|relay| relay.peer == peer));
             (relays.map(|(id, _)| *id).collect::<Vec<_>>(), waiters)
         };
         for waiter in waiters {

@@ -102,7 +102,13 @@ impl<S: Store> Node<S> {
     ///
     /// # Errors
     /// When a name is none, the relay does not answer or refuses, or the store fails.
-    pub async fn found(&self, name: &str, own_name: &str, token: &str, relay: RelayAddress) -> Result<CircleId, NodeError> {
+    pub async fn found(
+        &self,
+        name: &str,
+        own_name: &str,
+        token: &str,
+        relay: RelayAddress,
+    ) -> Result<CircleId, NodeError> {
         let (name, own_name) = (name.trim(), own_name.trim());
         for name in [name, own_name] {
             check_name(name).map_err(|error| WriteError::from(OpError::from(error)))?;

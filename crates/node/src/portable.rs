@@ -26,7 +26,8 @@ impl<S: Store> Node<S> {
     /// The file's text. Who has it, is this person.
     pub fn export_identity(&self) -> String {
         let state = self.0.state.borrow();
-        let circles = state.profile.circles.values().map(|record| CircleRecord { vote: None, ..record.clone() }).collect();
+        let circles =
+            state.profile.circles.values().map(|record| CircleRecord { vote: None, ..record.clone() }).collect();
         let bytes = codec::encode(&Exported { identity: state.profile.identity, circles });
         let checksum = blake3::hash(&bytes);
         format!("{MARK}{}.{}\n", hex(&bytes), hex(&checksum.as_bytes()[..4]))

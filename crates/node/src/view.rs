@@ -37,12 +37,22 @@ impl<S: Store> Node<S> {
         let state = self.0.state.borrow();
         let relays = state.circles.get(&circle).map(|circle| &circle.record.relays[..]).unwrap_or_default();
         let states = relays.iter().filter_map(|relay| state.links.relay(&relay.peer)).map(|(state, _)| state);
-        states.min_by_key(|state| match state {
-            LinkState::Connected => 0,
-            LinkState::Connecting => 1,
-            LinkState::Off => 2,
-        })
-        .unwrap_or(LinkState::Off)
+        states
+            .min_by_key(|state| match state {
+                LinkState::Connected => 0,
+                LinkState::Connecting => 1,
+                LinkState::Off => 2,
+            })
+            .unwrap_or(LinkState::Off)
+    }
+
+    /// The friends' devices that are there, and since when.
+    pub fn present(&self, circle: CircleId) -> Vec<(DeviceId, u64)> {
+        let state = self.0.state.borrow();
+        if state.links.up().next().is_none() {
+            return Vec::new();
+        }
+        state.circles.get(&circle).map(|circle| circle.presence.there(crate::rt::now()).collect()).unwrap_or_default()
     }
 
     /// What a person is warned of.
@@ -50,7 +60,11 @@ impl<S: Store> Node<S> {
         let state = self.0.state.borrow();
         let Some(circle) = state.circles.get(&circle) else { return Vec::new() };
         let store = circle.stalled.clone().map(Alert::Store);
-        let refused = circle.record.relays.iter().filter_map(|relay| state.links.relay(&relay.peer)?.1.cloned().map(Alert::Relay));
+        let refused = circle
+            .record
+            .relays
+            .iter()
+            .filter_map(|relay| state.links.relay(&relay.peer)?.1.cloned().map(Alert::Relay));
         let unkept = circle.unkept.then_some(Alert::Unkept);
         let settlement = circle.engine.as_ref().map(Engine::refusals).unwrap_or_default();
         let settlement = settlement.iter().map(|(height, why)| Alert::Settlement { height: *height, why: why.clone() });

@@ -96,7 +96,8 @@ impl WasmNode {
     /// # Errors
     /// When there is no such circle.
     pub fn timeline(&self, id: &str, limit: usize) -> Result<Array, JsValue> {
-        let shown = circle_of(id).and_then(|id| self.node.look(id, |engine| engine.timeline(limit))).map_err(Thrown::from)?;
+        let shown =
+            circle_of(id).and_then(|id| self.node.look(id, |engine| engine.timeline(limit))).map_err(Thrown::from)?;
         Ok(shown.iter().map(view::entry).collect())
     }
 

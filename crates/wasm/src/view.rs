@@ -35,7 +35,8 @@ fn object(fields: impl IntoIterator<Item = (&'static str, JsValue)>) -> JsValue 
 }
 
 fn failure(code: &str, facts: Vec<(&'static str, String)>) -> JsValue {
-    let facts = object(facts.into_iter().map(|(name, value)| (name, value.parse::<f64>().map_or(value.into(), JsValue::from))));
+    let facts =
+        object(facts.into_iter().map(|(name, value)| (name, value.parse::<f64>().map_or(value.into(), JsValue::from))));
     object([("code", code.into()), ("facts", facts)])
 }
 
@@ -139,17 +140,20 @@ fn void(reason: Option<VoidReason>) -> JsValue {
 /// `CircleView`.
 pub fn circle<S: Store>(node: &Node<S>, id: CircleId, page: &str) -> Result<JsValue, Thrown> {
     let relay = node.relay_state(id);
-    let view = node.look(id, |engine| circle_fields(engine, id, page))?;
-    let peers: Array = node
-        .links()
-        .into_iter()
-        .map(|(peer, up)| {
-            let path = match up.path {
-                Path::Relay => "relay",
-            };
-            object([("id", peer.to_string().into()), ("name", "".into()), ("path", path.into()), ("since", (up.since as f64).into())])
-        })
-        .collect();
+    let present = node.present(id);
+    let (view, members) = node.look(id, |engine| (circle_fields(engine, id, page, &present), engine.members()))?;
+    let relays = node.links().into_iter().map(|(peer, up)| {
+        let path = match up.path {
+            Path::Relay => "relay",
+        };
+        peer_view(peer, "", path, up.since)
+    });
+    // Who is not linked directly is there by way of the relay.
+    let friends = present.iter().map(|(device, since)| {
+        let member = members.iter().find(|member| member.devices.contains(device));
+        peer_view(*device, member.map_or("", |member| &member.name), "relayed", *since)
+    });
+    let peers: Array = relays.chain(friends).collect();
     let alerts: Array = node.alerts(id).into_iter().map(alert).collect();
     let relay = match relay {
         LinkState::Connected => "connected",
@@ -159,7 +163,21 @@ pub fn circle<S: Store>(node: &Node<S>, id: CircleId, page: &str) -> Result<JsVa
     Ok(object(view.into_iter().chain([("peers", peers.into()), ("alerts", alerts.into()), ("relay", relay.into())])))
 }
 
-fn circle_fields(engine: &Engine, id: CircleId, page: &str) -> Vec<(&'static str, JsValue)> {
+fn peer_view(peer: DeviceId, name: &str, path: &str, since: u64) -> JsValue {
+    object([
+        ("id", peer.to_string().into()),
+        ("name", name.into()),
+        ("path", path.into()),
+        ("since", (since as f64).into()),
+    ])
+}
+
+fn circle_fields(
+    engine: &Engine,
+    id: CircleId,
+    page: &str,
+    present: &[(DeviceId, u64)],
+) -> Vec<(&'static str, JsValue)> {
     let settlement = engine.settlement();
     let me = engine.own_member();
     let members = engine.members();
@@ -170,7 +188,8 @@ fn circle_fields(engine: &Engine, id: CircleId, page: &str) -> Vec<(&'static str
         .filter(|invitation| invitation.kept)
         .map(|invitation| invite(invitation, engine.invite_used(&invitation.invite), page))
         .collect();
-    let state_root = settlement.state_root.map(|root| ledgerno_ledger::bytes::Hash(root).to_string()).unwrap_or_default();
+    let state_root =
+        settlement.state_root.map(|root| ledgerno_ledger::bytes::Hash(root).to_string()).unwrap_or_default();
     vec![
         ("id", id.to_string().into()),
         ("name", engine.title().1.into()),
@@ -183,19 +202,20 @@ fn circle_fields(engine: &Engine, id: CircleId, page: &str) -> Vec<(&'static str
         ("unsettled", settlement.unsettled.into()),
         ("joined", own.is_some_and(|own| own.settled).into()),
         ("syncing", engine.is_syncing().into()),
-        ("members", members.iter().map(|one| member(one, me, founder)).collect::<Array>().into()),
+        ("members", members.iter().map(|one| member(one, me, founder, present)).collect::<Array>().into()),
         ("invites", invites.into()),
     ]
 }
 
-fn member(member: &ShownMember, me: Option<MemberId>, founder: MemberId) -> JsValue {
+fn member(member: &ShownMember, me: Option<MemberId>, founder: MemberId, present: &[(DeviceId, u64)]) -> JsValue {
+    let online = Some(member.id) == me || present.iter().any(|(device, _)| member.devices.contains(device));
     object([
         ("id", member.id.to_string().into()),
         ("name", member.name.as_str().into()),
         ("balance", (member.balance as f64).into()),
         ("settled", member.settled.into()),
         ("me", (Some(member.id) == me).into()),
-        ("online", (Some(member.id) == me).into()),
+        ("online", online.into()),
         ("void", void(member.void)),
         ("founder", (member.id == founder).into()),
         ("forked", member.forked.into()),
