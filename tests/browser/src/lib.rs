@@ -1,8 +1,9 @@
-//! Tests that need a real browser. A page loads this module and awaits [`run`].
+//! Tests that need a real browser. A page loads this module and awaits [`run`]; the benchmark makes an [`ingest::Ingest`].
 //!
 //! A test is an async function that gives `Err` with what is wrong; one that panics ends the page, and so the run.
 #![cfg(target_arch = "wasm32")]
 
+mod ingest;
 mod store;
 
 use js_sys::{Array, Object, Reflect};

@@ -66,7 +66,7 @@ impl Place for Named {
     }
 }
 
-fn shown(error: impl std::fmt::Debug) -> String {
+pub fn shown(error: impl std::fmt::Debug) -> String {
     format!("{error:?}")
 }
 
