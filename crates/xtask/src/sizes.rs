@@ -9,7 +9,7 @@ use crate::stamp;
 use crate::workspace::Workspace;
 
 /// All that the page loads, compressed by brotli: at most this many bytes (520 KB).
-const BUDGET: u64 = 520 * 1024;
+pub const BUDGET: u64 = 520 * 1024;
 
 /// One file of the page in its three forms, in bytes; a form that is not smaller counts as the file itself.
 pub struct Size {

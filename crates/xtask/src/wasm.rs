@@ -70,7 +70,8 @@ pub fn bind(compiled: &Path, out: &Path) -> Result<()> {
         .context("wasm-bindgen failed")
 }
 
-fn optimize(workspace: &Workspace, module: &Path) -> Result<()> {
+/// Makes a bound module as small as the page's.
+pub fn optimize(workspace: &Workspace, module: &Path) -> Result<()> {
     let mut command = tools::node(workspace);
     command.arg("node_modules/binaryen/bin/wasm-opt").args(FEATURES).args(OPTIMIZE);
     tools::run(command.arg(module).arg("-o").arg(module)).context("wasm-opt failed")

@@ -1,0 +1,87 @@
+// How many entries a second a page takes in, beside @noble/ed25519 checking the same signatures in the same page.
+
+import { join } from 'node:path';
+
+import { median, ms, report } from '../lib/measure.mjs';
+import { openProfile } from '../lib/profile.mjs';
+import { serve } from '../lib/serve.mjs';
+
+const ENTRIES = 10_000;
+const AUTHORS = 100;
+const RUNS = 5;
+/** How many times noble's rate. */
+const AIM = 20;
+
+const modules = process.env.LEDGERNO_BROWSER_TESTS;
+if (!modules) throw new Error('LEDGERNO_BROWSER_TESTS names the module: run this by `cargo xtask bench`.');
+
+const HTML = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="module">
+  import init, { Ingest } from './module/ledgerno_browser_tests.js';
+  import { hashes, verify } from './ed25519/index.js';
+  import { sha512 } from './hashes/sha2.js';
+  hashes.sha512 = sha512;
+  await init();
+  let ingest;
+  window.bench = {
+    prepare(entries, authors) {
+      ingest = new Ingest(entries, authors);
+    },
+    ingest: () => ingest.run(),
+    noble() {
+      const all = ingest.claims();
+      const claims = [];
+      for (let at = 0; at < all.length; at += 128) {
+        claims.push([all.slice(at + 64, at + 128), all.slice(at + 32, at + 64), all.slice(at, at + 32)]);
+      }
+      // Both sides have run before, so noble has too: its tables are made and its code is compiled.
+      for (const claim of claims.slice(0, 200)) verify(...claim);
+      const begin = performance.now();
+      const good = claims.filter((claim) => verify(...claim)).length;
+      const time = performance.now() - begin;
+      if (good !== claims.length) throw new Error(good + ' signatures hold of ' + claims.length);
+      return { time, count: claims.length };
+    },
+  };
+</script>`;
+
+const server = await serve(HTML, {
+  module: modules,
+  ed25519: join(import.meta.dirname, '../../node_modules/@noble/ed25519'),
+  hashes: join(import.meta.dirname, '../../node_modules/@noble/hashes'),
+});
+const profile = await openProfile();
+try {
+  const { page } = profile;
+  page.on('pageerror', (error) => console.error(`thrown: ${error.message}`));
+  await page.goto(server.url);
+  await page.waitForFunction(() => 'bench' in window);
+  await page.evaluate(([entries, authors]) => /** @type {any} */ (window).bench.prepare(entries, authors), [ENTRIES, AUTHORS]);
+  const times = [];
+  for (let run = 0; run < RUNS; run += 1) times.push(await page.evaluate(() => /** @type {any} */ (window).bench.ingest()));
+  const noble = await page.evaluate(() => /** @type {any} */ (window).bench.noble());
+
+  const time = median(times);
+  const rate = (1_000 * ENTRIES) / time;
+  const nobles = (1_000 * noble.count) / noble.time;
+  const spread = `${ms(Math.min(...times))} to ${ms(Math.max(...times))}`;
+  console.error(`ingest: ${times.map(ms).join(', ')}; noble: ${ms(noble.time)}`);
+  report([
+    {
+      what: `ingest of ${ENTRIES.toLocaleString('en')} entries by ${AUTHORS} authors in wasm (decode, hash, check, index, IndexedDB), median of ${RUNS}`,
+      value: `${Math.round(rate).toLocaleString('en')} a second (${spread} in all)`,
+    },
+    {
+      what: '@noble/ed25519, the same signatures in the same page (`verify`, plain JavaScript, SHA-512 of @noble/hashes)',
+      value: `${Math.round(nobles).toLocaleString('en')} a second`,
+    },
+    {
+      what: "ingest beside noble's rate",
+      value: `${(rate / nobles).toFixed(1)} times`,
+      aim: `at least ${AIM} times`,
+      met: rate / nobles >= AIM,
+    },
+  ]);
+} finally {
+  await profile.close();
+  server.close();
+}
