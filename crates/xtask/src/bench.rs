@@ -24,8 +24,8 @@ struct Row {
     met: Option<bool>,
 }
 
-/// Builds, measures, prints and writes.
-pub fn run(workspace: &Workspace) -> Result<()> {
+/// Builds, measures, prints, and writes if all was measured.
+pub fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     let page = build::everything(workspace)?;
     let module = browser_module(workspace)?;
     let relay = std::fs::metadata(workspace.relay()).context("the relay")?.len();
@@ -35,13 +35,13 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         aim: format!("at most {} MB", RELAY_BUDGET / 1_000_000),
         met: Some(relay <= RELAY_BUDGET),
     }];
-    for script in scripts(workspace)? {
+    for script in scripts(workspace, filter)? {
         rows.extend(measure(workspace, &module, &script)?);
     }
     let machine = machine(workspace)?;
     let table = format!("{machine}\n\n{}\n{}", sizes_table(&page), rows_table(&rows));
     println!("\n{table}");
-    write(workspace, &table)
+    if filter.is_none() { write(workspace, &table) } else { Ok(()) }
 }
 
 /// The browser's tests, which hold the ingest, made as the page's own module is.
@@ -59,9 +59,12 @@ fn browser_module(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// `tests/bench/*.mjs`: each prints a JSON array of `{ what, value, aim?, met? }` on its last line.
-fn scripts(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+fn scripts(workspace: &Workspace, filter: Option<&str>) -> Result<Vec<PathBuf>> {
     let mut scripts = stamp::files(&workspace.path("tests/bench"))?;
-    scripts.retain(|script| script.extension().is_some_and(|extension| extension == "mjs"));
+    scripts.retain(|script| {
+        let name = script.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".mjs") && filter.is_none_or(|part| name.contains(part))
+    });
     Ok(scripts)
 }
 

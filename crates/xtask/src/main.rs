@@ -49,7 +49,10 @@ enum Command {
         filter: Option<String>,
     },
     /// Measure: a table on the screen and in docs/benchmarks.md.
-    Bench,
+    Bench {
+        /// Only by the scripts whose name contains this; then only on the screen.
+        filter: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -68,6 +71,6 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Build => build::everything(&workspace).map(|_| ExitCode::SUCCESS),
         Command::Start { relay } => start::start(&workspace, &relay),
         Command::Test { long, only, filter } => test::run(&workspace, &test::Options { long, only, filter }),
-        Command::Bench => bench::run(&workspace).map(|()| ExitCode::SUCCESS),
+        Command::Bench { filter } => bench::run(&workspace, filter.as_deref()).map(|()| ExitCode::SUCCESS),
     }
 }
