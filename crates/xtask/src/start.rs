@@ -5,12 +5,14 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::build;
 use crate::workspace::Workspace;
+use crate::{build, sizes};
 
 /// Runs the relay in the clone's root with the given arguments.
 pub fn start(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
-    build::everything(workspace)?;
+    if let Err(over) = sizes::check_budget(&build::everything(workspace)?) {
+        eprintln!("warning: {over}");
+    }
     let mut relay = Command::new(workspace.relay());
     relay.current_dir(workspace.root()).args(arguments);
     become_it(&mut relay).context("the relay does not start")

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Options, Report};
 use crate::workspace::Workspace;
-use crate::{build, stamp, tools};
+use crate::{build, sizes, stamp, tools};
 
 /// One test's longest time, in milliseconds: far above what any needs, below what a builder waits.
 const TIMEOUT: u32 = 300_000;
@@ -23,7 +23,13 @@ fn build_and_run(workspace: &Workspace, options: &Options, report: &mut Report) 
     if files.is_empty() {
         return Ok(());
     }
-    build::everything(workspace)?;
+    let page = build::everything(workspace)?;
+    if options.filter.is_none() {
+        let name = "the page is within its budget";
+        if report.step(name, sizes::check_budget(&page)) {
+            report.add(name, true);
+        }
+    }
     let results = workspace.target("xtask/e2e.jsonl");
     stamp::write(&results, b"")?;
     let timeout = if options.long { LONG_TIMEOUT } else { TIMEOUT };
