@@ -43,8 +43,8 @@ pub struct Host {
 pub enum HostError {
     /// The store or what it holds can not be read. Nothing was written over it.
     #[error(
-        "{0}. Nothing was changed: put a backup of the file into its place; or move it away and start again, and friends \
-         who are online will bring the circles' entries back once you have registered the circles anew"
+        "{0}. Nothing was changed. Put a backup of the file into its place; or move it away and start again with an empty \
+         relay: friends keep what they hold, but circles that this relay kept have to be started anew"
     )]
     Damaged(NodeError),
     /// Another process has the store.

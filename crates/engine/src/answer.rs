@@ -3,6 +3,7 @@
 
 use crate::engine::{Engine, Output, Peer, Then};
 use crate::session::{MAX_IDS, MAX_RANGES};
+use crate::settler::Heard;
 use crate::wire::{Answer, Ask, No, Topic};
 use ledgerno_ledger::bytes::Hash;
 use ledgerno_ledger::check;
@@ -36,7 +37,10 @@ impl Engine {
                 let ids = self.branch_ids(&device);
                 self.answer(no, Answer::Branches(ids));
             }
-            Ask::Ranges(ranges) if ranges.len() <= MAX_RANGES => {
+            // Each device once: what is gathered for an answer is never more than what is held.
+            Ask::Ranges(ranges)
+                if ranges.len() <= MAX_RANGES && ranges.is_sorted_by(|one, next| one.device < next.device) =>
+            {
                 let (entries, left) = self.pack(self.ids_in(&ranges));
                 self.answer(no, Answer::Entries { entries, more: !left.is_empty() });
             }
@@ -93,13 +97,19 @@ impl Engine {
             let Some(bytes) = self.dag.get(id).map(codec::encode) else { continue };
             self.once_durable(Then::Say(Output::Publish { topic: Topic::Entries, bytes }), now);
         }
+        let mut waits = false;
         for proof in proofs {
             let before = self.chain.height();
             let bytes = proof.encode();
-            self.take_proof(proof, peer, Vec::new(), now);
-            if self.chain.height() > before {
-                self.once_durable(Then::Say(Output::Publish { topic: Topic::Votes, bytes }), now);
+            waits |= self.take_proof(proof, peer, now) == Heard::Waits;
+            if self.chain.height() > before
+                && let Some(say) = self.say_proof(bytes)
+            {
+                self.once_durable(say, now);
             }
+        }
+        if waits {
+            self.sync(peer, now);
         }
         let refused = intake.refused + intake.waiting;
         let answer = if intake.held == 0 && refused > 0 && self.dag.admission(&peer).is_none() {
@@ -136,7 +146,7 @@ impl Engine {
     }
 
     fn put_parcel(&mut self, peer: Peer, no: u64, address: Hash, invite: Invite, parcel: Vec<u8>, now: u64) {
-        let kept = if invite.issuer == peer && invite.check(self.circle) {
+        let kept = if invite.issuer == peer && self.dag.admission(&peer).is_some() && invite.check(self.circle) {
             self.mailbox.put(address, invite, parcel, now)
         } else {
             Err(No::NotAdmitted)

@@ -2,11 +2,12 @@
 //! anything that rests on them is said to others.
 
 use crate::frontier::Frontier;
+use crate::guard::Guard;
 use crate::keyring::Keyring;
 use crate::mailbox::{self, Mailbox};
 use crate::random::Random;
 use crate::session::Session;
-use crate::settler::Settler;
+use crate::settler::{Awaited, Heard, Settler};
 use crate::store::{Item, OpenError};
 use crate::view::Timeline;
 use crate::wire::{Answer, Ask, MAX_GOSSIP, No, Topic};
@@ -17,7 +18,7 @@ use ledgerno_ledger::dag::{self, Dag, Outcome};
 use ledgerno_ledger::entry::{Admission, Invite, Packed};
 use ledgerno_ledger::genesis::Genesis;
 use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
-use ledgerno_ledger::settle::{Block, Chain, Opener, Proof, Refusal};
+use ledgerno_ledger::settle::{Chain, Proof, Refusal};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// Another node, by its device key: its address in the network.
@@ -152,6 +153,8 @@ pub(crate) enum Then {
     Frontier { no: u64, peer: Peer, digest: ledgerno_ledger::bytes::Hash, height: u64 },
     /// Own entries are offered to the peers.
     Offer,
+    /// A session goes on.
+    Resume(Peer),
 }
 
 /// One node of one circle.
@@ -185,8 +188,8 @@ pub struct Engine {
     pub(crate) sessions: BTreeMap<Peer, Session>,
     /// Questions under way, by number.
     pub(crate) asked: BTreeMap<u64, Peer>,
-    /// Parcels being brought to a relay: the question's number, and the invitation's record.
-    pub(crate) parcels_asked: BTreeMap<u64, String>,
+    /// Parcels being brought to a relay: the question's number, the relay, and the invitation's record.
+    pub(crate) parcels_asked: BTreeMap<u64, (Peer, String)>,
     pub(crate) next_ask: u64,
     /// The relays that this device chose.
     pub(crate) keepers: Vec<Peer>,
@@ -194,9 +197,10 @@ pub struct Engine {
     pub(crate) admission: Option<Admission>,
     /// Devices that presented a good admission and have not written yet.
     pub(crate) guests: BTreeSet<Peer>,
-    /// A settled header that came before its entries did, and from whom.
-    awaited: Option<(Proof, Peer)>,
-    refused: Vec<(u64, Refusal)>,
+    /// A settled header that came before its entries did.
+    pub(crate) awaited: Option<Awaited>,
+    pub(crate) guard: Guard,
+    pub(crate) refused: Vec<(u64, Refusal)>,
     pending: VecDeque<Pending>,
     next_no: u64,
     pub(crate) outputs: VecDeque<Output>,
@@ -216,13 +220,16 @@ impl Engine {
         seed: [u8; 32],
     ) -> Result<Self, OpenError> {
         let circle = genesis.id();
+        let mut random = Random::new(seed);
+        // An answer to the engine before this one must not pass for an answer to this one.
+        let next_ask = u64::from_le_bytes(random.bytes()) >> 1;
         let mut engine = Engine {
             circle,
             dag: Dag::new(&genesis, limits.waiting),
             chain: Chain::new(&genesis),
             genesis,
             seat,
-            random: Random::new(seed),
+            random,
             limits,
             proofs: Vec::new(),
             index: HashMap::new(),
@@ -239,11 +246,12 @@ impl Engine {
             sessions: BTreeMap::new(),
             asked: BTreeMap::new(),
             parcels_asked: BTreeMap::new(),
-            next_ask: 0,
+            next_ask,
             keepers: Vec::new(),
             admission: None,
             guests: BTreeSet::new(),
             awaited: None,
+            guard: Guard::default(),
             refused: Vec::new(),
             pending: VecDeque::new(),
             next_no: 0,
@@ -265,26 +273,17 @@ impl Engine {
 
     fn replay(&mut self, item: Item) -> Result<(), String> {
         match item {
-            Item::Entry(packed) => {
-                let checked = Checked::stored(self.circle, packed);
-                match self.dag.insert(checked) {
-                    Ok(Outcome::Taken(ids)) => {
-                        self.took(&ids);
-                        self.now_durable(&ids);
-                        Ok(())
-                    }
-                    Ok(Outcome::Held) => Err("it is there twice".to_owned()),
-                    Ok(Outcome::Waiting { missing }) => Err(format!("{} of its ancestors are missing", missing.len())),
-                    Err(why) => Err(why.to_string()),
+            Item::Entry(packed) => match self.dag.restore(Checked::stored(self.circle, packed)) {
+                Ok(Outcome::Taken(ids)) => {
+                    let ids = self.took(&ids);
+                    self.now_durable(&ids);
+                    Ok(())
                 }
-            }
-            Item::Proof(proof) => {
-                let block = self.check(&proof, u64::MAX).map_err(|why| why.to_string())?;
-                let taken = self.adopt(block, proof);
-                self.took(&taken);
-                self.now_durable(&taken);
-                Ok(())
-            }
+                Ok(Outcome::Held) => Err("it is there twice".to_owned()),
+                Ok(Outcome::Waiting { missing }) => Err(format!("{} of its ancestors are missing", missing.len())),
+                Err(why) => Err(why.to_string()),
+            },
+            Item::Proof(proof) => self.replay_proof(proof),
         }
     }
 
@@ -338,7 +337,7 @@ impl Engine {
             .map(|(peer, _)| *peer)
             .collect();
         for peer in due {
-            self.sync(peer, now);
+            self.retry(peer, now);
         }
     }
 
@@ -354,7 +353,9 @@ impl Engine {
             }
             Topic::Votes => {
                 let Ok(proof) = Proof::decode(bytes) else { return };
-                self.take_proof(proof, from, Vec::new(), now);
+                if self.take_proof(proof, from, now) == Heard::Waits {
+                    self.sync(from, now);
+                }
             }
             Topic::Presence => {}
         }
@@ -377,7 +378,13 @@ impl Engine {
             Then::Say(output) => self.outputs.push_back(output),
             Then::Frontier { no, peer, digest, height } => self.answer_frontier(no, peer, digest, height, now),
             Then::Offer => self.sync_all(now),
+            Then::Resume(peer) => self.resume(peer, now),
         }
+    }
+
+    /// Whether anything is on its way to the disk.
+    pub(crate) fn is_writing(&self) -> bool {
+        !self.pending.is_empty()
     }
 
     /// Does something after all that was taken so far is durable: at once, if it is.
@@ -404,6 +411,7 @@ impl Engine {
             }
         }
         let mut taken = Vec::new();
+        let waited = self.dag.waiting();
         for checked in check::check_batch(self.circle, new) {
             match checked.and_then(|checked| self.insert(checked)) {
                 Ok(Outcome::Taken(ids)) => taken.extend(ids),
@@ -412,14 +420,15 @@ impl Engine {
                 Err(_) => intake.refused += 1,
             }
         }
+        let taken = self.took(&taken);
         intake.held += taken.len() as u32;
-        self.took(&taken);
         for id in &taken {
             self.watch_for_twin(*id);
         }
         self.write_entries(taken.clone(), Vec::new(), then, now);
         intake.taken = taken;
-        if !intake.taken.is_empty() {
+        // A branch that is held back comes to wait, and the header that names it lets it in.
+        if !intake.taken.is_empty() || self.dag.waiting() > waited {
             self.retry_awaited(now);
         }
         intake
@@ -427,13 +436,18 @@ impl Engine {
 
     fn insert(&mut self, checked: Checked) -> Result<Outcome, Refused> {
         let entry = checked.entry();
+        // Nothing is erased yet, so whoever leaves a body out hides it from us.
+        if checked.packed().body.is_none() {
+            return Err(Refused::BodyMissing);
+        }
         if entry.body_len > self.genesis.rules.body_limit {
             return Err(Refused::BodyTooLong(entry.body_len.into()));
         }
         if let Some(invited) = entry.admission.as_ref().and_then(|admission| admission.invited.as_ref()) {
             // Uses are counted by the settlement; here is only a bound, so that a leaked link can not flood the circle.
+            // Who came first is seen differently by each node, so what the witnesses settled goes over it.
             let bound = invited.invite.uses.saturating_add(self.genesis.rules.unsettled_joins);
-            if self.used(&invited.invite) >= bound {
+            if self.used(&invited.invite) >= bound && !self.awaits_certified() {
                 return Err(Refused::InviteUsedUp);
             }
         }
@@ -458,7 +472,7 @@ impl Engine {
         self.write(log, records, entries, then, now)
     }
 
-    fn write(
+    pub(crate) fn write(
         &mut self,
         log: Vec<Vec<u8>>,
         records: Vec<(String, Option<Vec<u8>>)>,
@@ -474,19 +488,22 @@ impl Engine {
         }
         self.next_no += 1;
         let no = self.next_no;
-        let bytes = log.iter().map(Vec::len).sum();
+        let bytes = log.iter().chain(records.iter().filter_map(|(_, bytes)| bytes.as_ref())).map(Vec::len).sum();
         self.pending.push_back(Pending { no, entries, bytes, then });
         self.outputs.push_back(Output::Write { no, log, records });
         no
     }
 
-    /// Remembers what the DAG took.
-    pub(crate) fn took(&mut self, ids: &[EntryId]) {
+    /// Remembers what the DAG took; returns what is new of it, each once, as the log must have it.
+    pub(crate) fn took(&mut self, ids: &[EntryId]) -> Vec<EntryId> {
+        let mut new = Vec::with_capacity(ids.len());
         for id in ids {
             let Some(packed) = self.dag.get(id) else { continue };
             if self.index.contains_key(id) {
                 continue;
             }
+            new.push(*id);
+            self.guests.remove(&packed.signed.entry.device);
             let entry = &packed.signed.entry;
             if let Some(invited) = entry.admission.as_ref().and_then(|admission| admission.invited.as_ref()) {
                 *self.invited.entry(invited.invite.key).or_default() += 1;
@@ -498,6 +515,8 @@ impl Engine {
             self.index.insert(*id, self.order.len());
             self.order.push(*id);
         }
+        self.compare_anchors(&new);
+        new
     }
 
     fn watch_for_twin(&mut self, id: EntryId) {
@@ -536,97 +555,7 @@ impl Engine {
         }
     }
 
-    fn opener(&self) -> Option<&dyn Opener> {
-        match &self.seat {
-            Seat::Member { keyring, .. } => Some(keyring),
-            Seat::Keeper => None,
-        }
-    }
-
-    /// Whether this device is the sole witness.
-    fn settles(&self) -> bool {
-        matches!(&self.seat, Seat::Member { vote: Some(vote), .. } if self.chain.is_sole_witness(vote.key()))
-    }
-
-    /// Settles what is held whole; nobody else has to be asked.
-    fn settle(&mut self, now: u64) {
-        let Seat::Member { device, vote: Some(vote), .. } = &self.seat else { return };
-        if !self.settles() {
-            return;
-        }
-        let next = self.chain.next(&self.dag, self.opener(), device.id(), now);
-        let Ok(Some(block)) = next else { return };
-        let proof = self.chain.certify(&block, vote);
-        let say = Then::Say(Output::Publish { topic: Topic::Votes, bytes: proof.encode() });
-        self.adopt_and_write(block, proof, vec![say, Then::Offer], now);
-        self.settler.note(self.dag.unsettled() > 0, now);
-    }
-
-    fn check(&self, proof: &Proof, now: u64) -> Result<Block, Refusal> {
-        self.chain.check(&self.dag, self.opener(), proof, now)
-    }
-
-    /// Takes a settled header from outside: checked against the own DAG and fold, not believed.
-    pub(crate) fn take_proof(&mut self, proof: Proof, from: Peer, then: Vec<Then>, now: u64) {
-        match self.check(&proof, now) {
-            Ok(block) => {
-                self.adopt_and_write(block, proof, then, now);
-                self.retry_awaited(now);
-                return;
-            }
-            Err(Refusal::Known(_)) => {}
-            Err(Refusal::Missing(_) | Refusal::Ahead(_) | Refusal::NoBody(_)) => {
-                self.awaited = Some((proof, from));
-                self.sync(from, now);
-            }
-            Err(why) => self.refuse(proof.height(), why, from),
-        }
-        for one in then {
-            self.once_durable(one, now);
-        }
-    }
-
-    fn retry_awaited(&mut self, now: u64) {
-        let Some((proof, from)) = self.awaited.take() else { return };
-        match self.check(&proof, now) {
-            Ok(block) => self.adopt_and_write(block, proof, Vec::new(), now),
-            Err(Refusal::Missing(_) | Refusal::Ahead(_) | Refusal::NoBody(_)) => self.awaited = Some((proof, from)),
-            Err(Refusal::Known(_)) => {}
-            Err(why) => self.refuse(proof.height(), why, from),
-        }
-    }
-
-    fn refuse(&mut self, height: u64, why: Refusal, from: Peer) {
-        const REMEMBERED: usize = 8;
-        if self.refused.len() < REMEMBERED && !self.refused.iter().any(|(at, reason)| *at == height && *reason == why) {
-            self.refused.push((height, why.clone()));
-            self.outputs.push_back(Output::Event(Event::Refused { height, why, from }));
-            self.outputs.push_back(Output::Event(Event::Changed));
-        }
-    }
-
-    /// Settled headers that were refused since the start, with the reason.
-    pub fn refusals(&self) -> &[(u64, Refusal)] {
-        &self.refused
-    }
-
-    fn adopt_and_write(&mut self, block: Block, proof: Proof, then: Vec<Then>, now: u64) {
-        let mut log = vec![Item::Proof(proof.clone()).to_bytes()];
-        let taken = self.adopt(block, proof);
-        self.took(&taken);
-        log.extend(self.log_items(&taken));
-        self.write(log, Vec::new(), taken, then, now);
-        self.outputs.push_back(Output::Event(Event::Changed));
-    }
-
-    /// Goes on to a block; returns what was taken because it names it.
-    fn adopt(&mut self, block: Block, proof: Proof) -> Vec<EntryId> {
-        let taken = self.chain.adopt(&mut self.dag, block, proof.clone());
-        self.proofs.push(proof);
-        taken
-    }
-
-    fn log_items(&self, entries: &[EntryId]) -> Vec<Vec<u8>> {
+    pub(crate) fn log_items(&self, entries: &[EntryId]) -> Vec<Vec<u8>> {
         entries.iter().filter_map(|id| self.dag.get(id)).map(|packed| Item::Entry(packed.clone()).to_bytes()).collect()
     }
 }

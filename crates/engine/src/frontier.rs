@@ -14,6 +14,9 @@ const BUCKET: usize = 32;
 /// The most top bits that number a bucket.
 pub const MAX_BITS: u8 = 12;
 
+/// The most devices that one answer names: an answer has a bound, and a circle may have more devices.
+pub const MAX_PLACES: usize = 4_096;
+
 /// The branch heads of each device: one, but for a device that forked.
 #[derive(Clone, Debug, Default)]
 pub struct Frontier(BTreeMap<DeviceId, Branches>);
@@ -70,11 +73,18 @@ impl Frontier {
             .collect()
     }
 
-    /// The devices of some buckets.
+    /// The devices of some buckets, sorted; at most [`MAX_PLACES`], for the next round finds the others.
     pub fn places(&self, bits: u8, buckets: &[u16], nonce: &[u8; 16]) -> Vec<Place> {
+        let mut wanted = vec![false; 1 << bits];
+        for at in buckets {
+            if let Some(wants) = wanted.get_mut(usize::from(*at)) {
+                *wants = true;
+            }
+        }
         self.0
             .iter()
-            .filter(|(device, _)| buckets.contains(&(bucket_of(device, bits) as u16)))
+            .filter(|(device, _)| wanted.get(bucket_of(device, bits)) == Some(&true))
+            .take(MAX_PLACES)
             .map(|(device, branches)| Place { device: *device, seq: branches.seq, tag: branches.tag(nonce) })
             .collect()
     }
@@ -96,8 +106,10 @@ impl Branches {
     }
 }
 
-fn bucket_of(device: &DeviceId, bits: u8) -> usize {
-    let top = u16::from_be_bytes([device_hash(device)[0], device_hash(device)[1]]);
+/// The bucket of a device.
+pub fn bucket_of(device: &DeviceId, bits: u8) -> usize {
+    let hash = device_hash(device);
+    let top = u16::from_be_bytes([hash[0], hash[1]]);
     if bits == 0 { 0 } else { usize::from(top >> (16 - bits)) }
 }
 

@@ -14,6 +14,7 @@
 mod answer;
 mod engine;
 mod frontier;
+mod guard;
 pub mod join;
 mod keyring;
 mod mailbox;
@@ -27,6 +28,7 @@ pub mod wire;
 mod write;
 
 pub use engine::{Engine, Event, Limits, Output, Peer, Seat};
+pub use guard::Divided;
 pub use keyring::Keyring;
 pub use random::Random;
 pub use store::{Item, OpenError};

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 /// The most parcels of a circle.
 const MAX_PARCELS: usize = 1_000;
+/// The most parcels of one device, so that one can not fill the mailbox for all.
+const MAX_PARCELS_OF_ONE: usize = 100;
 /// How long an expired invite is remembered.
 const REMEMBER_MS: u64 = 30 * 24 * 3_600_000;
 /// What the names of a mailbox's records begin with.
@@ -59,7 +61,8 @@ impl Mailbox {
             return Err(No::NotAdmitted);
         }
         let mut changes = self.forget(now);
-        if self.0.len() >= MAX_PARCELS && !self.0.contains_key(&address) {
+        let of_issuer = self.0.values().filter(|kept| kept.invite.issuer == invite.issuer).count();
+        if !self.0.contains_key(&address) && (self.0.len() >= MAX_PARCELS || of_issuer >= MAX_PARCELS_OF_ONE) {
             return Err(No::Full);
         }
         let kept = Kept { invite, parcel: Some(parcel) };

@@ -2,8 +2,14 @@
 //! the buckets that differ; fetch what the peer has more, give what it lacks; compare again, until both hold the same;
 //! then the settled headers likewise. It runs when something happened (a link, a write, an entry without its ancestors),
 //! never by the clock, but to try again after a failure.
+//!
+//! The two need not end up the same: one may refuse what the other holds, or lie. So only what is new here counts as
+//! progress, a session without any rests after a few rounds, and tries again a few times, each later. What the other holds
+//! of the own device is told by that device's place alone; entries that somebody refuses never hide that ours arrived.
 
-use crate::engine::{Engine, Event, Output, Peer};
+use crate::engine::{Engine, Event, Output, Peer, Then};
+use crate::frontier::{MAX_PLACES, bucket_of};
+use crate::settler::Heard;
 use crate::wire::{Answer, Ask, BATCH_BYTES, MAX_ASK, No, Place, Range};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
 use ledgerno_ledger::entry::{Admission, Packed};
@@ -11,6 +17,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Rounds of a session that may pass without anything new before it rests.
 const MAX_IDLE_ROUNDS: u8 = 3;
+/// How often a session that ended with a difference tries again by itself, unless own entries are among it.
+const MAX_STALEMATES: u32 = 6;
 /// The first pause after a failure, in milliseconds; it doubles.
 const RETRY_MS: u64 = 1_000;
 /// The longest pause.
@@ -36,8 +44,14 @@ pub struct Session {
     height: u64,
     /// Rounds without anything new.
     idle_rounds: u8,
+    /// A difference is left that asking further now does not lessen.
+    unfinished: bool,
+    /// How often in a row it ended so.
+    stalemates: u32,
     /// The peer said that this device is not admitted, and was given what admits it.
     introduced: bool,
+    /// Frontiers are compared once all that was taken is durable: less would look like a difference.
+    waits: bool,
     failures: u32,
     retry_at: Option<u64>,
 }
@@ -65,16 +79,30 @@ impl Session {
 
     /// Whether nothing is under way.
     pub fn rests(&self) -> bool {
-        self.out.is_none() && self.retry_at.is_none()
+        self.out.is_none() && !self.waits && self.retry_at.is_none()
     }
 
     fn fail(&mut self, now: u64) {
         self.out = None;
+        self.waits = false;
         self.plan.clear();
-        let pause = RETRY_MS.saturating_mul(1 << self.failures.min(6)).min(MAX_RETRY_MS);
+        self.retry_at = Some(now.saturating_add(pause_after(self.failures)));
         self.failures = self.failures.saturating_add(1);
-        self.retry_at = Some(now.saturating_add(pause));
     }
+
+    /// The plan is done: rests, or tries again later what is left.
+    fn end(&mut self, all_sent: bool, now: u64) {
+        if !std::mem::take(&mut self.unfinished) {
+            self.stalemates = 0;
+        } else if self.stalemates < MAX_STALEMATES || !all_sent {
+            self.retry_at = Some(now.saturating_add(pause_after(self.stalemates)));
+            self.stalemates = self.stalemates.saturating_add(1);
+        }
+    }
+}
+
+fn pause_after(failures: u32) -> u64 {
+    RETRY_MS.saturating_mul(1 << failures.min(6)).min(MAX_RETRY_MS)
 }
 
 impl Engine {
@@ -116,28 +144,49 @@ impl Engine {
     /// Starts a session, or lets the one under way know that there is more.
     pub fn sync(&mut self, peer: Peer, now: u64) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
-        if session.out.is_some() {
+        if session.out.is_some() || session.waits {
             session.again = true;
             return;
         }
-        session.retry_at = None;
-        session.idle_rounds = 0;
+        session.stalemates = 0;
+        self.begin(peer, now);
+    }
+
+    /// A session's pause is over.
+    pub(crate) fn retry(&mut self, peer: Peer, now: u64) {
+        if self.sessions.get(&peer).is_some_and(|session| session.out.is_none() && !session.waits) {
+            self.begin(peer, now);
+        }
+    }
+
+    fn begin(&mut self, peer: Peer, now: u64) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        (session.retry_at, session.idle_rounds, session.unfinished) = (None, 0, false);
         session.plan = VecDeque::from([Step::Compare]);
         self.step(peer, now);
     }
 
     /// Asks the next question of the plan.
     fn step(&mut self, peer: Peer, now: u64) {
+        let all_sent = self.sent >= self.own.len();
         loop {
             let Some(session) = self.sessions.get_mut(&peer) else { return };
             let Some(step) = session.plan.pop_front() else {
-                if !session.again {
-                    return;
+                if !std::mem::take(&mut session.again) {
+                    return session.end(all_sent, now);
                 }
-                session.again = false;
+                (session.idle_rounds, session.stalemates, session.unfinished) = (0, 0, false);
                 session.plan.push_back(Step::Compare);
                 continue;
             };
+            if matches!(step, Step::Compare) && self.is_writing() {
+                if let Some(session) = self.sessions.get_mut(&peer) {
+                    session.plan.push_front(step);
+                    session.waits = true;
+                }
+                self.once_durable(Then::Resume(peer), now);
+                return;
+            }
             if let Some(ask) = self.ask_of(peer, &step) {
                 self.next_ask += 1;
                 let no = self.next_ask;
@@ -154,6 +203,13 @@ impl Engine {
                 session.fail(now);
                 return;
             }
+        }
+    }
+
+    /// All that was taken is durable.
+    pub(crate) fn resume(&mut self, peer: Peer, now: u64) {
+        if self.sessions.get_mut(&peer).is_some_and(|session| std::mem::take(&mut session.waits)) {
+            self.step(peer, now);
         }
     }
 
@@ -182,9 +238,9 @@ impl Engine {
             Step::Headers => (self.sessions.get(&peer)?.height > self.chain.height())
                 .then(|| Ask::Headers { from: self.chain.height() + 1 }),
             Step::GiveHeaders => {
-                let (proofs, more) = self.proofs_from(self.sessions.get(&peer)?.height + 1);
+                let (proofs, more) = self.proofs_from(self.sessions.get(&peer)?.height.saturating_add(1));
                 let session = self.sessions.get_mut(&peer)?;
-                session.height += proofs.len() as u64;
+                session.height = session.height.saturating_add(proofs.len() as u64);
                 if more {
                     session.plan.push_front(Step::GiveHeaders);
                 }
@@ -259,7 +315,7 @@ impl Engine {
         match (step, answer) {
             (Step::Compare, Answer::Same { height }) => {
                 let Some(session) = self.sessions.get_mut(&peer) else { return true };
-                session.height = height;
+                (session.height, session.introduced) = (height, false);
                 let upto = session.upto;
                 session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders]);
                 self.acknowledged(upto, now);
@@ -268,10 +324,10 @@ impl Engine {
                 true
             }
             (Step::Compare, Answer::Differ { height, bits, buckets }) => {
-                self.compare_buckets(peer, height, bits, &buckets)
+                self.compare_buckets(peer, height, bits, &buckets, now)
             }
             (Step::Devices { bits, buckets }, Answer::Devices(places)) => {
-                self.compare_devices(peer, bits, &buckets, &places);
+                self.compare_devices(peer, bits, &buckets, &places, now);
                 true
             }
             (Step::Branches { .. }, Answer::Branches(ids)) if ids.len() <= MAX_IDS => {
@@ -298,21 +354,21 @@ impl Engine {
                 self.progress(peer, !intake.taken.is_empty());
                 true
             }
-            (Step::Give { .. } | Step::GiveIds { .. }, Answer::Held { entries, .. }) => {
-                self.progress(peer, entries > 0);
-                true
-            }
-            (Step::GiveHeaders, Answer::Held { .. }) | (Step::Knock { .. }, Answer::Kept) => true,
+            (Step::Give { .. } | Step::GiveIds { .. } | Step::GiveHeaders, Answer::Held { .. })
+            | (Step::Knock { .. }, Answer::Kept) => true,
             (Step::Headers, Answer::Headers { proofs, more }) => {
                 let before = self.chain.height();
+                let mut waits = false;
                 for proof in proofs {
-                    self.take_proof(proof, peer, Vec::new(), now);
+                    waits |= self.take_proof(proof, peer, now) == Heard::Waits;
                 }
-                if let Some(session) = self.sessions.get_mut(&peer)
-                    && more
-                    && self.chain.height() > before
-                {
-                    session.plan.push_front(Step::Headers);
+                let new = self.chain.height() > before;
+                self.progress(peer, new);
+                if let Some(session) = self.sessions.get_mut(&peer) {
+                    session.unfinished |= waits;
+                    if more && new {
+                        session.plan.push_front(Step::Headers);
+                    }
                 }
                 true
             }
@@ -324,34 +380,44 @@ impl Engine {
         if let Some(session) = self.sessions.get_mut(&peer)
             && new
         {
-            session.idle_rounds = 0;
+            (session.idle_rounds, session.stalemates) = (0, 0);
         }
     }
 
-    fn compare_buckets(&mut self, peer: Peer, height: u64, bits: u8, theirs: &[u64]) -> bool {
+    fn compare_buckets(&mut self, peer: Peer, height: u64, bits: u8, theirs: &[u64], now: u64) -> bool {
         if bits > crate::frontier::MAX_BITS || theirs.len() != 1 << bits {
             return false;
         }
         let ours = self.frontier.buckets(bits);
         let buckets: Vec<u16> =
             (0u16..).zip(ours.iter().zip(theirs)).filter(|(_, (a, b))| a != b).map(|(at, _)| at).collect();
+        let own_is_there = self.device().is_some_and(|own| !buckets.contains(&(bucket_of(&own, bits) as u16)));
         let Some(session) = self.sessions.get_mut(&peer) else { return true };
-        session.height = height;
-        session.idle_rounds += 1;
+        (session.height, session.introduced) = (height, false);
+        session.idle_rounds = session.idle_rounds.saturating_add(1);
+        let upto = session.upto;
         if session.idle_rounds > MAX_IDLE_ROUNDS {
-            // Something that one side refuses: leave it until something else happens, and go on with what is settled.
+            // Something that one side refuses: leave it for now, and go on with what is settled.
+            session.unfinished = true;
             session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders]);
         } else if buckets.is_empty() {
             session.plan = VecDeque::from([Step::Compare]);
         } else {
             session.plan = VecDeque::from([Step::Devices { bits, buckets }]);
         }
+        if own_is_there {
+            self.acknowledged(upto, now);
+        }
         true
     }
 
     /// Plans what to fetch and what to give, device by device.
-    fn compare_devices(&mut self, peer: Peer, bits: u8, buckets: &[u16], theirs: &[Place]) {
+    fn compare_devices(&mut self, peer: Peer, bits: u8, buckets: &[u16], theirs: &[Place], now: u64) {
         let Some(session) = self.sessions.get(&peer) else { return };
+        let upto = session.upto;
+        let is_all = theirs.len() < MAX_PLACES;
+        let theirs: BTreeMap<DeviceId, Place> =
+            theirs.iter().take(MAX_PLACES).map(|place| (place.device, *place)).collect();
         let ours: BTreeMap<DeviceId, Place> = self
             .frontier
             .places(bits, buckets, &session.nonce)
@@ -359,8 +425,7 @@ impl Engine {
             .map(|place| (place.device, place))
             .collect();
         let (mut fetch, mut give, mut branches) = (Vec::new(), Vec::new(), Vec::new());
-        for place in theirs.iter().take(MAX_RANGES) {
-            let device = place.device;
+        for (&device, place) in &theirs {
             match ours.get(&device) {
                 None => fetch.push(Range { device, from: 0, to: place.seq }),
                 Some(own) if own.tag == place.tag => {}
@@ -377,18 +442,24 @@ impl Engine {
                 }
             }
         }
-        let known: std::collections::BTreeSet<DeviceId> = theirs.iter().map(|place| place.device).collect();
-        give.extend(ours.values().filter(|own| !known.contains(&own.device)).map(|own| Range {
-            device: own.device,
-            from: 0,
-            to: own.seq,
-        }));
+        let lacks = |own: &&Place| is_all && !theirs.contains_key(&own.device);
+        give.extend(ours.values().filter(lacks).map(|own| Range { device: own.device, from: 0, to: own.seq }));
+        let own_is_there = self.device().is_some_and(|own| match (ours.get(&own), theirs.get(&own)) {
+            (Some(ours), Some(theirs)) => ours.tag == theirs.tag,
+            _ => false,
+        });
+        // What waiting entries name, whatever branch it is on.
+        let wanted: Vec<EntryId> = self.dag.wanted().into_iter().take(MAX_IDS).collect();
         let branch_ids: Vec<EntryId> =
             branches.iter().flat_map(|device| self.branch_ids(device)).take(MAX_IDS).collect();
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.plan = VecDeque::from([Step::Fetch { ranges: fetch }]);
         session.plan.extend(branches.into_iter().map(|device| Step::Branches { device }));
+        session.plan.push_back(Step::FetchIds { ids: wanted });
         session.plan.extend([Step::Give { ranges: give }, Step::GiveIds { ids: branch_ids }, Step::Compare]);
+        if own_is_there {
+            self.acknowledged(upto, now);
+        }
     }
 
     /// Ranges without what has come since.
@@ -424,7 +495,7 @@ impl Engine {
         let mut ids = ids.into_iter();
         for id in ids.by_ref() {
             let Some(packed) = self.dag.get(&id) else { continue };
-            bytes += packed.body.as_ref().map_or(0, Vec::len) + 512;
+            bytes += packed.body.as_ref().map_or(0, Vec::len) + packed.signed.encode().len() + 8;
             entries.push(packed.clone());
             if bytes >= BATCH_BYTES {
                 break;

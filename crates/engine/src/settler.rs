@@ -1,5 +1,12 @@
 //! When to settle. This is the smallest case: one witness, who settles alone what it holds whole, a moment after the
 //! first unsettled entry, so that a burst of writes makes one header. The general settlement takes this module's place.
+//! What others settled is checked against the own DAG and fold; what does not hold is refused, and said.
+
+use crate::engine::{Engine, Event, Output, Peer, Seat, Then};
+use crate::store::Item;
+use crate::wire::{MAX_GOSSIP, Topic};
+use ledgerno_ledger::bytes::EntryId;
+use ledgerno_ledger::settle::{Block, Opener, Proof, Refusal};
 
 /// How long the first unsettled entry waits for company, in milliseconds.
 const GATHER_MS: u64 = 150;
@@ -32,5 +39,163 @@ impl Settler {
             self.due = None;
         }
         rings
+    }
+}
+
+/// What became of a settled header from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It is settled here now, or was.
+    Settled,
+    /// Entries or headers are missing; it is looked at again when some came.
+    Waits,
+    /// It does not hold, and a person was told.
+    Refused,
+}
+
+/// A settled header that waits for entries or for headers before it.
+pub(crate) struct Awaited {
+    proof: Proof,
+    from: Peer,
+    /// Its votes hold, and only entries are missing: those are taken whatever else bounds them.
+    certified: bool,
+}
+
+impl Engine {
+    fn opener(&self) -> Option<&dyn Opener> {
+        match &self.seat {
+            Seat::Member { keyring, .. } => Some(keyring),
+            Seat::Keeper => None,
+        }
+    }
+
+    /// Whether this device is the sole witness.
+    pub(crate) fn settles(&self) -> bool {
+        matches!(&self.seat, Seat::Member { vote: Some(vote), .. } if self.chain.is_sole_witness(vote.key()))
+    }
+
+    /// Settles what is held whole; nobody else has to be asked. The timer goes on only if more can be settled: a fork's
+    /// other branch may stay unsettled until somebody builds on it.
+    pub(crate) fn settle(&mut self, now: u64) {
+        let Seat::Member { device, vote: Some(vote), .. } = &self.seat else { return };
+        if !self.settles() {
+            return;
+        }
+        let next = self.chain.next(&self.dag, self.opener(), device.id(), now);
+        let Ok(Some(block)) = next else { return };
+        let proof = self.chain.certify(&block, vote);
+        let say = self.say_proof(proof.encode());
+        self.adopt_and_write(block, proof, say.into_iter().chain([Then::Offer]).collect(), now);
+        self.settler.note(!self.dag.cut().is_empty(), now);
+    }
+
+    /// Gossip of a settled header; one over the bound is found by sync.
+    pub(crate) fn say_proof(&self, bytes: Vec<u8>) -> Option<Then> {
+        (bytes.len() <= MAX_GOSSIP).then_some(Then::Say(Output::Publish { topic: Topic::Votes, bytes }))
+    }
+
+    /// Checks a settled header. Branches of a forked device that were held back are let in once a certified cut names
+    /// them; they are written before the header.
+    fn check(&mut self, proof: &Proof, now: u64) -> Result<Block, Refusal> {
+        let checked = self.chain.check(&self.dag, self.opener(), proof, now);
+        let Err(Refusal::Missing(heads)) = &checked else { return checked };
+        let ids: Vec<EntryId> = heads.iter().map(|head| head.id).collect();
+        let named = self.dag.name(&ids);
+        if named.is_empty() {
+            return checked;
+        }
+        let named = self.took(&named);
+        self.write_entries(named, Vec::new(), Vec::new(), now);
+        self.chain.check(&self.dag, self.opener(), proof, now)
+    }
+
+    /// Takes back a settled header from the log.
+    pub(crate) fn replay_proof(&mut self, proof: Proof) -> Result<(), String> {
+        let block = self.chain.check(&self.dag, self.opener(), &proof, u64::MAX).map_err(|why| why.to_string())?;
+        // What waited for it follows in the log, but nothing waits in a replay.
+        self.adopt(block, proof);
+        Ok(())
+    }
+
+    /// Takes a settled header from outside: checked against the own DAG and fold, not believed.
+    pub(crate) fn take_proof(&mut self, proof: Proof, from: Peer, now: u64) -> Heard {
+        let heard = self.hear_proof(proof, from, now);
+        if heard == Heard::Settled {
+            self.retry_awaited(now);
+        }
+        heard
+    }
+
+    /// Looks again at the header that waits, for entries came or headers before it.
+    pub(crate) fn retry_awaited(&mut self, now: u64) {
+        if let Some(Awaited { proof, from, .. }) = self.awaited.take() {
+            self.hear_proof(proof, from, now);
+        }
+    }
+
+    fn hear_proof(&mut self, proof: Proof, from: Peer, now: u64) -> Heard {
+        match self.check(&proof, now) {
+            Ok(block) => {
+                self.adopt_and_write(block, proof, Vec::new(), now);
+                Heard::Settled
+            }
+            Err(Refusal::Known(_)) => Heard::Settled,
+            Err(Refusal::Missing(_) | Refusal::NoBody(_)) => {
+                self.awaited = Some(Awaited { proof, from, certified: true });
+                Heard::Waits
+            }
+            Err(Refusal::Ahead(_)) => {
+                // Nothing of it was checked, so it takes no certified one's place.
+                if !self.awaits_certified() {
+                    self.awaited = Some(Awaited { proof, from, certified: false });
+                }
+                Heard::Waits
+            }
+            Err(why) => {
+                self.refuse(proof.height(), why, from);
+                Heard::Refused
+            }
+        }
+    }
+
+    /// Whether a header that the witnesses settled waits for entries.
+    pub(crate) fn awaits_certified(&self) -> bool {
+        self.awaited.as_ref().is_some_and(|awaited| awaited.certified)
+    }
+
+    fn refuse(&mut self, height: u64, why: Refusal, from: Peer) {
+        const REMEMBERED: usize = 8;
+        // Of one height two times say nothing new: their bound is the clock.
+        let is_said = |(at, said): &(u64, Refusal)| {
+            *at == height && (*said == why || matches!((said, &why), (Refusal::Time { .. }, Refusal::Time { .. })))
+        };
+        if self.refused.len() < REMEMBERED && !self.refused.iter().any(is_said) {
+            self.refused.push((height, why.clone()));
+            self.outputs.push_back(Output::Event(Event::Refused { height, why, from }));
+            self.outputs.push_back(Output::Event(Event::Changed));
+        }
+    }
+
+    /// Settled headers that were refused since the start, with the reason.
+    pub fn refusals(&self) -> &[(u64, Refusal)] {
+        &self.refused
+    }
+
+    fn adopt_and_write(&mut self, block: Block, proof: Proof, then: Vec<Then>, now: u64) {
+        let mut log = vec![Item::Proof(proof.clone()).to_bytes()];
+        let taken = self.adopt(block, proof);
+        let taken = self.took(&taken);
+        log.extend(self.log_items(&taken));
+        self.write(log, Vec::new(), taken, then, now);
+        self.outputs.push_back(Output::Event(Event::Changed));
+    }
+
+    /// Goes on to a block; returns what was taken because it settled what that waited for.
+    fn adopt(&mut self, block: Block, proof: Proof) -> Vec<EntryId> {
+        let (height, hash) = (block.header.height, block.header.hash());
+        let taken = self.chain.adopt(&mut self.dag, block, proof.clone());
+        self.proofs.push(proof);
+        self.compare_settled(height, hash);
+        taken
     }
 }

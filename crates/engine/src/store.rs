@@ -2,12 +2,13 @@
 //! few records by name. Replaying the log gives the engine back.
 
 use ledgerno_ledger::codec::{self, CodecError};
-use ledgerno_ledger::entry::Packed;
-use ledgerno_ledger::settle::Proof;
+use ledgerno_ledger::entry::{MAX_PACKED, Packed};
+use ledgerno_ledger::settle::{MAX_PROOF, Proof};
 use serde::{Deserialize, Serialize};
 
-/// The most bytes of one item of the log.
-pub const MAX_ITEM: usize = 256 * 1024;
+/// The most bytes of one item of the log: the longest entry, or a settled header with the longest cut. A store must take
+/// it; one that refused a header would stop the settlement for good.
+pub const MAX_ITEM: usize = 1 + if MAX_PROOF > MAX_PACKED { MAX_PROOF } else { MAX_PACKED };
 
 /// One item of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@
 use crate::engine::{Engine, Seat};
 use crate::status::Status;
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, HeaderHash, MemberId};
-use ledgerno_ledger::entry::{Anchor, Entry, Invite, Lane};
+use ledgerno_ledger::entry::{Entry, Invite, Lane};
 use ledgerno_ledger::op::{Operation, Talk};
 use ledgerno_ledger::seal;
 use ledgerno_ledger::settle::Opener;
@@ -139,10 +139,9 @@ impl Engine {
         if !self.is_durable(id) {
             return None;
         }
-        let device = self.dag.get(id)?.signed.entry.device;
+        let entry = &self.dag.get(id)?.signed.entry;
         let seen_by = self.dag.seen_by(id);
-        let foreign = Some(device) != self.device();
-        let sent = foreign || seen_by > 0 || self.own.iter().take(self.sent).any(|own| own == id);
+        let sent = Some(entry.device) != self.device() || seen_by > 0 || entry.seq < self.sent as u64;
         Some(Status::of(sent, seen_by, self.chain.settled(id).is_some()))
     }
 
@@ -234,11 +233,6 @@ impl Engine {
         let member = self.own_member();
         let invited = self.admission.as_ref().is_some_and(|admission| admission.invited.is_some());
         self.own.is_empty() && !invited && member.is_some_and(|own| self.dag.members().any(|member| *member == own))
-    }
-
-    /// Whether the settled history agrees with a header that an invite pinned. True while it has not come that far.
-    pub fn agrees_with(&self, pinned: &Anchor) -> bool {
-        self.chain.hash_at(pinned.height).is_none_or(|hash| hash == pinned.hash)
     }
 
     /// What can be given now: the settled balance, less own thanks that are not settled.

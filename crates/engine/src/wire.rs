@@ -36,7 +36,7 @@ pub enum Topic {
 impl Topic {
     /// The topic's name in the network: only members can tell what it is about.
     pub fn id(self, circle: CircleId) -> [u8; 32] {
-        hash::hash(hash::context::TOPIC, &[&circle.0, &(self as u16).to_le_bytes()])
+        hash::hash(hash::context::TOPIC, &[&circle.0, &(self as u16).to_be_bytes()])
     }
 }
 

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 /// What the names of own invites' records begin with.
 const INVITATION: &str = "invite-";
+/// The most parcels that are being brought at once; the others follow.
+const MAX_PARCELS_ASKED: usize = 4;
 
 /// Why nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -208,11 +210,14 @@ impl Engine {
         if !self.keepers.contains(&peer) {
             return;
         }
+        let is_asked = |name: &String| self.parcels_asked.values().any(|(_, asked)| asked == name);
         let homeless =
-            self.invitations.values().filter(|one| !one.kept && one.invite.expiry > now).cloned().collect::<Vec<_>>();
+            self.invitations.iter().filter(|(name, one)| !one.kept && one.invite.expiry > now && !is_asked(name));
+        let room = MAX_PARCELS_ASKED.saturating_sub(self.parcels_asked.len());
+        let homeless = homeless.take(room).map(|(_, one)| one.clone()).collect::<Vec<_>>();
         for Invitation { address, invite, parcel, .. } in homeless {
             self.next_ask += 1;
-            self.parcels_asked.insert(self.next_ask, name_of(&invite.key));
+            self.parcels_asked.insert(self.next_ask, (peer, name_of(&invite.key)));
             self.outputs.push_back(Output::Ask {
                 to: peer,
                 no: self.next_ask,
@@ -223,12 +228,13 @@ impl Engine {
 
     /// Whether an answer was about a parcel.
     pub(crate) fn parcel_answered(&mut self, no: u64, answer: Option<&Answer>, now: u64) -> bool {
-        let Some(name) = self.parcels_asked.remove(&no) else { return false };
+        let Some((peer, name)) = self.parcels_asked.remove(&no) else { return false };
         if let (Some(Answer::Kept), Some(invitation)) = (answer, self.invitations.get_mut(&name)) {
             invitation.kept = true;
             let record = (name, Some(codec::encode(&*invitation)));
             self.outputs.push_back(Output::Event(Event::ParcelKept(invitation.invite.key)));
             self.write_entries(Vec::new(), vec![record], Vec::new(), now);
+            self.offer_parcels(peer, now);
         }
         true
     }
@@ -294,7 +300,7 @@ impl Engine {
                 return Err(WriteError::Refused("it does not follow".to_owned()));
             }
         };
-        self.took(&taken);
+        let taken = self.took(&taken);
         let say = Then::Say(Output::Publish { topic: Topic::Entries, bytes });
         let no = self.write_entries(taken, records, vec![say, Then::Offer], now);
         Ok(Written { id, no })

@@ -205,3 +205,40 @@ fn a_used_up_invite_admits_nobody_more() {
     assert_eq!(settled.iter().filter(|member| member.settled).count(), 1, "one use, one member");
     assert_eq!(settled.iter().filter(|member| member.void.is_some()).count(), 1, "the other is told why");
 }
+
+#[test]
+fn a_slow_disk_does_not_look_like_a_difference() {
+    let (mut world, anna, ben) = two();
+    world.unlink(ben, RELAY);
+    for n in 0..5 {
+        world.post(anna, &format!("{n}"));
+    }
+    world.pass(10_000);
+    world.hosts.get_mut(&ben).unwrap().disk.holds = true;
+    world.hosts.get_mut(&ben).unwrap().events.clear();
+    world.link(ben, RELAY);
+    world.flush(ben);
+    for _ in 0..10 {
+        world.flush(ben);
+    }
+    let synced = |event: &ledgerno_engine::Event| matches!(event, ledgerno_engine::Event::Synced { .. });
+    assert!(world.hosts[&ben].events.iter().any(synced), "the session ended with both the same");
+    assert_eq!(world.texts(ben).len(), 5);
+}
+
+#[test]
+fn a_second_history_is_seen() {
+    let (mut world, anna, ben) = two();
+    let head = world.engine(ben).settlement();
+    let other =
+        ledgerno_ledger::entry::Anchor { height: head.height, hash: ledgerno_ledger::bytes::HeaderHash([3; 32]) };
+    world.act(ben, |engine, _| engine.pin(Some(other)));
+    assert_eq!(world.engine(ben).divisions().len(), 1, "another header of that height was pinned");
+    let ahead = ledgerno_ledger::entry::Anchor { height: head.height + 1, ..other };
+    world.act(ben, |engine, _| engine.pin(Some(ahead)));
+    assert_eq!(world.engine(ben).divisions().len(), 1, "that height is to come");
+    world.post(anna, "settles it");
+    world.pass(10_000);
+    assert_eq!(world.engine(ben).divisions().len(), 2, "and it is another one");
+    assert!(world.engine(anna).divisions().is_empty());
+}

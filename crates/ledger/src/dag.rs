@@ -149,6 +149,19 @@ impl Dag {
     /// [`Refused::Parent`], [`Refused::NotAdmitted`] and [`Refused::Admission`] for ever; [`Refused::WaitingFull`] when
     /// it would have to wait and there is no room.
     pub fn insert(&mut self, checked: Checked) -> Result<Outcome, Refused> {
+        self.insert_as(checked, false)
+    }
+
+    /// Takes back an entry that was taken before and stored, in the order taken. A branch that was let in because another
+    /// device builds on it comes before its namer then, and is let in all the same.
+    ///
+    /// # Errors
+    /// As [`Dag::insert`].
+    pub fn restore(&mut self, checked: Checked) -> Result<Outcome, Refused> {
+        self.insert_as(checked, true)
+    }
+
+    fn insert_as(&mut self, checked: Checked, is_named: bool) -> Result<Outcome, Refused> {
         let (id, packed) = (checked.id(), checked.into_packed());
         if let Some(&at) = self.index.get(&id) {
             let held = &mut self.nodes[at].packed;
@@ -162,7 +175,7 @@ impl Dag {
         if self.waiting.contains(&id) {
             return Ok(Outcome::Waiting { missing });
         }
-        let taken = match self.need(&packed.signed.entry, false)? {
+        let taken = match self.need(&packed.signed.entry, is_named)? {
             None => self.take_all(VecDeque::from([(id, packed)])),
             Some(need) => {
                 let is_known = self.chains.contains_key(&packed.signed.entry.device);

@@ -177,6 +177,7 @@ impl<S: Store> Node<S> {
             None => Seat::Keeper,
         };
         let mut engine = Engine::open(genesis, seat, Limits::default(), loaded.log, loaded.records, rt::random()?)?;
+        engine.pin(record.pinned);
         engine.set_keepers(record.relays.iter().map(|relay| relay.peer).collect());
         Ok(engine)
     }

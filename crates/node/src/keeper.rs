@@ -91,7 +91,8 @@ impl<S: Store> Node<S> {
                 return Err(No::Full.into());
             }
         }
-        let record = CircleRecord { genesis: genesis.encode(), keys: None, vote: None, relays: Vec::new() };
+        let record =
+            CircleRecord { genesis: genesis.encode(), keys: None, vote: None, relays: Vec::new(), pinned: None };
         self.remember(record).await?;
         tracing::info!(circle = %genesis.id(), "a circle is kept from now on");
         Ok(())

@@ -130,6 +130,7 @@ impl<S: Store> Node<S> {
             keys: Some(founding.keys),
             vote: Some(*founding.vote.secret()),
             relays: vec![relay],
+            pinned: None,
         };
         let circle = self.remember(record).await?;
         self.act(circle, |engine, now| {
@@ -170,17 +171,20 @@ impl<S: Store> Node<S> {
             let mut relays = link.relays.clone();
             relays.retain(|other| other.peer != relay.peer);
             relays.insert(0, relay.clone());
-            let record = CircleRecord { genesis: genesis.encode(), keys: Some(parcel.keys), vote: None, relays };
+            let record = CircleRecord {
+                genesis: genesis.encode(),
+                keys: Some(parcel.keys),
+                vote: None,
+                relays,
+                pinned: Some(link.pinned),
+            };
             self.remember(record).await?;
         }
         let (secret, invite) = (link.invite_secret(), parcel.invite);
         self.drive(circle, |engine, _| engine.present(Some((&secret, invite)))).ok_or(NodeError::NoCircle)??;
         self.synced(circle, relay.peer).await?;
-        let pinned = self.look(circle, |engine| engine.agrees_with(&link.pinned))?;
-        if !pinned {
-            return Err(NodeError::Parcel(join::ParcelError::Foreign));
-        }
         self.act(circle, |engine, now| engine.enter(Some(own_name), now)).await?;
+        self.say_there(circle);
         Ok(circle)
     }
 

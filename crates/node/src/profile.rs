@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ledgerno_engine::Keyring;
 use ledgerno_ledger::bytes::CircleId;
 use ledgerno_ledger::codec;
+use ledgerno_ledger::entry::Anchor;
 use ledgerno_ledger::genesis::Genesis;
 use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
@@ -32,6 +33,8 @@ pub struct CircleRecord {
     pub vote: Option<[u8; 32]>,
     /// The relays that keep the circle.
     pub relays: Vec<RelayAddress>,
+    /// A settled header that the invite pinned: a history without it is not this circle's.
+    pub pinned: Option<Anchor>,
 }
 
 /// Who this node is.

@@ -17,6 +17,13 @@ pub enum Alert {
     Relay(NodeError),
     /// The relay says that it does not keep the circle.
     Unkept,
+    /// A friend's entry names another settled header than ours.
+    Divided {
+        /// The height.
+        height: u64,
+        /// The friend's name.
+        name: String,
+    },
     /// A settled header does not hold.
     Settlement {
         /// Its height.
@@ -66,8 +73,23 @@ impl<S: Store> Node<S> {
             .iter()
             .filter_map(|relay| state.links.relay(&relay.peer)?.1.cloned().map(Alert::Relay));
         let unkept = circle.unkept.then_some(Alert::Unkept);
+        let divided = circle.engine.iter().flat_map(divided);
         let settlement = circle.engine.as_ref().map(Engine::refusals).unwrap_or_default();
         let settlement = settlement.iter().map(|(height, why)| Alert::Settlement { height: *height, why: why.clone() });
-        store.into_iter().chain(refused).chain(unkept).chain(settlement).collect()
+        store.into_iter().chain(refused).chain(unkept).chain(settlement).chain(divided).collect()
     }
+}
+
+/// Friends who name another settled header than ours.
+fn divided(engine: &Engine) -> Vec<Alert> {
+    let divisions = engine.divisions();
+    if divisions.is_empty() {
+        return Vec::new();
+    }
+    let members = engine.members();
+    let name = |device| members.iter().find(|member| member.devices.contains(device)).map(|member| member.name.clone());
+    divisions
+        .iter()
+        .map(|divided| Alert::Divided { height: divided.height, name: name(&divided.by).unwrap_or_default() })
+        .collect()
 }

@@ -226,6 +226,9 @@ fn alert(alert: Alert) -> JsValue {
     match alert {
         Alert::Store(error) | Alert::Relay(error) => failure(error.code(), error.facts()),
         Alert::Unkept => failure("not-kept", Vec::new()),
+        Alert::Divided { height, name } => {
+            failure("settlement-divided", vec![("height", height.to_string()), ("name", name)])
+        }
         Alert::Settlement { height, why } => {
             failure("settlement-refused", vec![("height", height.to_string()), ("detail", why.to_string())])
         }

@@ -197,6 +197,8 @@ export const en = {
     'import-malformed': () => 'This is no ledgerno key file, or only a part of one. Choose the file that you saved.',
     'settlement-refused': (f) =>
       `A settlement${f.height ? ` for height ${f.height}` : ''} was refused: it does not agree with what this device worked out itself. Your entries are safe. Tell your friends.`,
+    'settlement-divided': (f) =>
+      `${f.name || 'A friend'} was shown another settlement for height ${f.height} than you. One of the two is false. Compare with your friends before you rely on balances.`,
     'not-kept': () =>
       'The relay does not keep this circle, so what you write reaches friends only while they are here. Ask whoever runs the relay.',
     'other-tab': () => 'Another tab of this browser is open. Close it, or take over there.',

@@ -137,6 +137,7 @@ export const ERROR_CODES = [
   'balance-too-low',
   'import-malformed',
   'settlement-refused',
+  'settlement-divided',
   'not-kept',
   'other-tab',
   'busy',
