@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 pub type Peer = DeviceId;
 
 /// Who the engine writes for.
+#[expect(clippy::large_enum_variant, reason = "there is one of it in an engine")]
 pub enum Seat {
     /// A member's device: writes, reads, and settles if it holds a vote.
     Member {

@@ -92,7 +92,7 @@ fn questions_of_every_kind() {
                 Err(CodecError::Malformed | CodecError::NotCanonical) => {}
             }
         };
-        besiege(&[valid.clone()], ROUNDS, read);
+        besiege(std::slice::from_ref(&valid), ROUNDS, read);
         assert_eq!(Ask::from_bytes(kind, &valid[32..]), Ok(ask));
         assert_eq!(Ask::from_bytes(kind + 1, &valid[32..]), Err(CodecError::Malformed), "of another kind");
     }
@@ -105,7 +105,7 @@ fn answers_of_every_kind() {
     let (friends, proof) = history();
     for answer in answers(&friends, &proof) {
         let valid = answer.to_bytes();
-        besiege(&[valid.clone()], ROUNDS, |bytes| {
+        besiege(std::slice::from_ref(&valid), ROUNDS, |bytes| {
             if let Ok(answer) = bounded(bytes, Answer::from_bytes) {
                 assert_eq!(answer.to_bytes(), bytes);
             }
@@ -159,9 +159,11 @@ fn parcels() {
     let sealed = secret.seal([1; 24], &plain).unwrap();
     assert!(Parcel::open(&link, &sealed).is_ok());
     // Sealed bytes that were touched do not open; plain ones that the issuer made wrong are told from right ones.
-    besiege(&[sealed.clone()], ROUNDS, |bytes| assert!(bytes == sealed || Parcel::open(&link, bytes).is_err()));
+    besiege(std::slice::from_ref(&sealed), ROUNDS, |bytes| {
+        assert!(bytes == sealed || Parcel::open(&link, bytes).is_err())
+    });
     let seal = |plain: &[u8]| secret.seal([1; 24], plain).unwrap();
-    besiege(&[plain.clone()], ROUNDS, |bytes| {
+    besiege(std::slice::from_ref(&plain), ROUNDS, |bytes| {
         if bytes.len() > 4_096 {
             return;
         }
@@ -193,7 +195,7 @@ fn records_of_mailbox_and_invitations() {
         };
         assert_eq!(open(name, valid), Ok(()));
         // Some bytes of the record are data of no form (a parcel, a signature); what is refused is refused by name.
-        besiege(&[valid.clone()], ROUNDS, |bytes| match open(name, bytes) {
+        besiege(std::slice::from_ref(valid), ROUNDS, |bytes| match open(name, bytes) {
             Ok(()) => {}
             Err(error) => assert_eq!(error, OpenError::Record { name: name.clone() }),
         });
