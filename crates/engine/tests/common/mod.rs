@@ -1,7 +1,7 @@
 //! A handful of engines in one process: a clock that only moves when told, links that carry every message by hand and
 //! count its bytes, disks that write when told.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::type_complexity)]
 
 use ledgerno_engine::wire::{Answer, Ask, Topic};
 use ledgerno_engine::{Engine, Event, Keyring, Limits, Output, Random, Seat, join};
