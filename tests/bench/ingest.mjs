@@ -21,12 +21,18 @@ const HTML = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,
   import { sha512 } from './hashes/sha2.js';
   hashes.sha512 = sha512;
   await init();
+  const { port1, port2 } = new MessageChannel();
+  const travels = () =>
+    new Promise((resolve) => {
+      port1.onmessage = resolve;
+      port2.postMessage(null);
+    });
   let ingest;
   window.bench = {
     prepare(entries, authors) {
       ingest = new Ingest(entries, authors);
     },
-    ingest: () => ingest.run(),
+    ingest: () => ingest.run(travels),
     noble() {
       const all = ingest.claims();
       const claims = [];
@@ -56,18 +62,20 @@ try {
   await page.goto(server.url);
   await page.waitForFunction(() => 'bench' in window);
   await page.evaluate(([entries, authors]) => /** @type {any} */ (window).bench.prepare(entries, authors), [ENTRIES, AUTHORS]);
+  const ingest = () => page.evaluate(() => /** @type {any} */ (window).bench.ingest());
+  const first = await ingest();
   const times = [];
-  for (let run = 0; run < RUNS; run += 1) times.push(await page.evaluate(() => /** @type {any} */ (window).bench.ingest()));
+  for (let run = 0; run < RUNS; run += 1) times.push(await ingest());
   const noble = await page.evaluate(() => /** @type {any} */ (window).bench.noble());
 
   const time = median(times);
   const rate = (1_000 * ENTRIES) / time;
   const nobles = (1_000 * noble.count) / noble.time;
   const spread = `${ms(Math.min(...times))} to ${ms(Math.max(...times))}`;
-  console.error(`ingest: ${times.map(ms).join(', ')}; noble: ${ms(noble.time)}`);
+  console.error(`ingest: first ${ms(first)}, then ${times.map(ms).join(', ')}; noble: ${ms(noble.time)}`);
   report([
     {
-      what: `ingest of ${ENTRIES.toLocaleString('en')} entries by ${AUTHORS} authors in wasm (decode, hash, check, index, IndexedDB), median of ${RUNS}`,
+      what: `ingest of ${ENTRIES.toLocaleString('en')} entries by ${AUTHORS} authors in wasm (decode, hash, check, index, IndexedDB), median of ${RUNS} after a first`,
       value: `${Math.round(rate).toLocaleString('en')} a second (${spread} in all)`,
     },
     {

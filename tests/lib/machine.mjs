@@ -5,7 +5,7 @@ import { availableParallelism, cpus, release, totalmem, type } from 'node:os';
 
 import { findChromium } from './chromium.mjs';
 
-const run = (program, ...args) => execFileSync(program, args, { encoding: 'utf8' }).trim();
+const run = (program, ...args) => execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
 const git = (...args) => {
   try {
     return run('git', ...args);
