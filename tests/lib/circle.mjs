@@ -101,3 +101,59 @@ export async function agreed(...pages) {
     return first && first.height > 0 && first.root && same ? first : null;
   }, undefined, 'all pages settle on the same state root');
 }
+
+/** Waits until each of these texts is shown, and refuses one that is shown twice. @param {Page} page @param {string[]} texts */
+export async function eachOnce(page, texts) {
+  let counts = [];
+  const count = async () => {
+    const shown = await entries(page);
+    counts = texts.map((text) => shown.filter((one) => one.text?.includes(text)).length);
+    return shown;
+  };
+  await waitFor(async () => {
+    await count();
+    return counts.every((times) => times > 0);
+  }, undefined, 'each text is shown').catch((error) => {
+    error.message += `: lacking ${texts.filter((_, i) => counts[i] === 0).join(', ')}`;
+    throw error;
+  });
+  const shown = await count();
+  const twice = texts.filter((_, i) => counts[i] !== 1);
+  const ids = shown.map(({ id }) => id);
+  if (twice.length > 0) throw new Error(`Not shown once: ${twice.join(', ')}`);
+  if (new Set(ids).size !== ids.length) throw new Error('An entry is shown twice.');
+}
+
+/** Waits until the page says that its relay is away. @param {Page} page */
+export async function cutOff(page) {
+  await page.getByTestId('relay-off').waitFor();
+}
+
+/** Makes a further invite by the form for it; answers its link. @param {Page} page */
+export async function newInvite(page, { uses, days = 7 }) {
+  const before = await inviteLink(page);
+  const form = page.locator('section[aria-labelledby=invite] form');
+  await form.evaluate((node) => node.closest('details')?.setAttribute('open', ''));
+  await form.locator('input').nth(0).fill(String(uses));
+  await form.locator('input').nth(1).fill(String(days));
+  await form.locator('button').click();
+  return waitFor(async () => {
+    const link = await inviteLink(page);
+    return link !== before && link;
+  }, undefined, 'a new invite link');
+}
+
+/** Waits for what the page says went wrong: its code, and the sentence. @param {Page} page @param {string} [code] */
+export async function alert(page, code) {
+  const shown = code ? page.locator(`[data-testid=alert][data-code=${code}]`) : page.getByTestId('alert');
+  try {
+    await shown.first().waitFor();
+  } catch (error) {
+    const all = await page.getByTestId('alert').evaluateAll((nodes) => nodes.map((node) => node.outerHTML));
+    throw new Error(`The page does not say ${code ?? 'anything'}, but: ${all.join(' ') || 'nothing'}`, { cause: error });
+  }
+  return {
+    code: await shown.first().getAttribute('data-code'),
+    text: ((await shown.first().textContent()) ?? '').trim(),
+  };
+}
