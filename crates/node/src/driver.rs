@@ -30,6 +30,8 @@ const MAX_BATCH_ITEMS: usize = 1_000;
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// The first pause after the store failed; it doubles.
 const STALL: Duration = Duration::from_secs(2);
+// A store that refused one of the engine's items would stop the circle for good.
+const _: () = assert!(crate::store::MAX_ITEM >= ledgerno_engine::store::MAX_ITEM);
 /// The most questions of one circle that wait for their answers.
 const MAX_REPLIES: usize = 4_096;
 
@@ -83,6 +85,8 @@ pub(crate) struct Circle<P> {
     timer: Option<u64>,
     /// Why the store takes nothing now.
     pub(crate) stalled: Option<NodeError>,
+    /// The store failed a moment ago: nothing is taken from outside until it is tried again.
+    pauses: bool,
     stalls: u32,
     /// A relay says that it does not keep the circle.
     pub(crate) unkept: bool,
@@ -144,6 +148,7 @@ impl<S: Store> Node<S> {
                 next_reply: 0,
                 timer: None,
                 stalled: None,
+                pauses: false,
                 stalls: 0,
                 unkept: false,
                 presence: Presence::default(),
@@ -390,28 +395,47 @@ impl<S: Store> Node<S> {
             circle.synced.clear();
             circle.timer = None;
             circle.stalled = Some(error.clone());
+            circle.pauses = true;
             circle.stalls = circle.stalls.saturating_add(1);
             for (_, waiter) in std::mem::take(&mut circle.waiters) {
                 waiter.send(Err(error.clone())).ok();
             }
             (circle.space.clone(), circle.record.clone(), STALL * (1 << circle.stalls.min(5)))
         };
-        let engine = self.load(&space, &record).await;
-        {
-            let mut state = self.0.state.borrow_mut();
-            let Some(circle) = state.circles.get_mut(&circle) else { return };
+        self.reopen(circle, &space, &record).await;
+        let node = self.clone();
+        rt::spawn(async move {
+            rt::sleep(pause).await;
+            while !node.reopen(circle, &space, &record).await {
+                rt::sleep(pause).await;
+            }
+            if let Some(circle) = node.0.state.borrow_mut().circles.get_mut(&circle) {
+                circle.pauses = false;
+            }
+            node.meet(circle);
+        });
+    }
+
+    /// Opens a circle's engine anew unless it is open; whether there is nothing more to try.
+    async fn reopen(&self, circle: CircleId, space: &S::Space, record: &CircleRecord) -> bool {
+        let is_shut = {
+            let state = self.0.state.borrow();
+            !state.closed && state.circles.get(&circle).is_some_and(|circle| circle.engine.is_none())
+        };
+        if !is_shut {
+            return true;
+        }
+        let loaded = self.load(space, record).await;
+        let is_open = loaded.is_ok();
+        if let Some(circle) = self.0.state.borrow_mut().circles.get_mut(&circle) {
             circle.writing = false;
-            match engine {
+            match loaded {
                 Ok(engine) => circle.engine = Some(engine),
                 Err(error) => circle.stalled = Some(error),
             }
         }
         self.changed();
-        let node = self.clone();
-        rt::spawn(async move {
-            rt::sleep(pause).await;
-            node.meet(circle);
-        });
+        is_open
     }
 
     /// Waits until an own write is durable.
@@ -485,7 +509,7 @@ impl<S: Store> Node<S> {
 
     fn has_room(&self, circle: CircleId) -> bool {
         self.0.state.borrow().circles.get(&circle).is_some_and(|circle| {
-            circle.queue.len() < MAX_QUEUE && circle.stalled.is_none() && circle.replies.len() < MAX_REPLIES
+            circle.queue.len() < MAX_QUEUE && !circle.pauses && circle.replies.len() < MAX_REPLIES
         })
     }
 

@@ -173,8 +173,8 @@ async fn many_small_writes_keep_their_order<P: Place>(place: &P) -> Case {
 async fn large_items_are_kept<P: Place>(place: &P) -> Case {
     let store = place.open().await.map_err(failed)?;
     let space = store.space("a").await.map_err(failed)?;
-    let large: Vec<_> = (0..120u8).map(|fill| Bytes::from(vec![fill; MAX_ITEM])).collect();
-    for part in large.chunks(40) {
+    let large: Vec<_> = (0..30u8).map(|fill| Bytes::from(vec![fill; MAX_ITEM])).collect();
+    for part in large.chunks(10) {
         space.write(log(part.to_vec())).await.map_err(failed)?;
     }
     let record = (String::from("large"), Some(Bytes::from(vec![7; MAX_RECORD])));

@@ -29,8 +29,8 @@ mod tests;
 
 pub use memory::Memory;
 
-/// Longest item of a log, in bytes: an entry with a body of 64 KiB and what is around it.
-pub const MAX_ITEM: usize = 80 * 1024;
+/// Longest item of a log, in bytes: a settled header with the longest cut, which is more than the longest entry.
+pub const MAX_ITEM: usize = 320 * 1024;
 /// Longest value of a record, in bytes.
 pub const MAX_RECORD: usize = 16 * 1024 * 1024;
 /// Longest name of a space or a record, in characters of `a-z`, `0-9` and `-`.

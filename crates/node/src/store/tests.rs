@@ -215,7 +215,7 @@ impl StorageBackend for Disk {
 async fn a_full_disk_says_so_and_goes_on_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     Redb::open(folder.path()).await.unwrap().close().await;
-    let room = Arc::new(AtomicU64::new(6_000_000));
+    let room = Arc::new(AtomicU64::new(12_000_000));
     let opener: Opener = Arc::new({
         let room = room.clone();
         move |path: &Path| {
