@@ -157,3 +157,13 @@ export async function alert(page, code) {
     text: ((await shown.first().textContent()) ?? '').trim(),
   };
 }
+
+/** Shows the older entries too. @param {Page} page */
+export async function showAll(page) {
+  const older = page.locator('button.older');
+  while (await older.isVisible()) {
+    const before = (await entries(page)).length;
+    await older.click();
+    await waitFor(async () => (await entries(page)).length > before || !(await older.isVisible()), undefined, 'older entries show');
+  }
+}
