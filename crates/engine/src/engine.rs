@@ -11,15 +11,16 @@ use crate::settler::{Awaited, Heard, Settler};
 use crate::store::{Item, OpenError};
 use crate::view::Timeline;
 use crate::wire::{Answer, Ask, MAX_GOSSIP, No, Topic};
+use hashbrown::HashMap;
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, InviteKey};
-use ledgerno_ledger::check::{self, Checked, Refused};
+use ledgerno_ledger::check::{self, Checked, Named, Refused};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::dag::{self, Dag, Outcome};
 use ledgerno_ledger::entry::{Admission, Invite, Packed};
 use ledgerno_ledger::genesis::Genesis;
 use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
 use ledgerno_ledger::settle::{Chain, Proof, Refusal};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Another node, by its device key: its address in the network.
 pub type Peer = DeviceId;
@@ -403,10 +404,11 @@ impl Engine {
         let room = self.pending.iter().map(|pending| pending.bytes).sum::<usize>() < self.limits.in_flight;
         let mut new = Vec::new();
         for packed in entries {
-            if self.index.contains_key(&packed.signed.entry.id(self.circle)) {
+            let named = Named::new(self.circle, packed);
+            if self.index.contains_key(&named.id()) {
                 intake.held += 1;
             } else if room && self.order.len() + new.len() < self.limits.entries {
-                new.push(packed);
+                new.push(named);
             } else {
                 intake.refused += 1;
             }

@@ -5,13 +5,14 @@
 
 use crate::engine::{Engine, Seat};
 use crate::status::Status;
+use hashbrown::HashMap;
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, HeaderHash, MemberId};
 use ledgerno_ledger::entry::{Entry, Invite, Lane};
 use ledgerno_ledger::op::{Operation, Talk};
 use ledgerno_ledger::seal;
 use ledgerno_ledger::settle::Opener;
 use ledgerno_ledger::state::{Verdict, VoidReason};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Entries in the order in which they are shown.
 #[derive(Debug, Default)]

@@ -125,12 +125,27 @@ impl Checked {
     }
 }
 
+/// An entry with its id, of which nothing is checked yet.
+pub struct Named(Checked);
+
+impl Named {
+    /// Names an entry.
+    pub fn new(circle: CircleId, packed: Packed) -> Self {
+        Named(Checked::stored(circle, packed))
+    }
+
+    /// The entry's id.
+    pub fn id(&self) -> EntryId {
+        self.0.id
+    }
+}
+
 /// Checks one entry.
 ///
 /// # Errors
 /// [`Refused`], by the first rule broken.
 pub fn check(circle: CircleId, packed: Packed) -> Result<Checked, Refused> {
-    let checked = check_form(circle, packed)?;
+    let checked = check_form(circle, Named::new(circle, packed))?;
     for signed in signatures(circle, &checked) {
         if !verify(&signed.key, &signed.message, &signed.signature) {
             return Err(Refused::Signature(signed.by));
@@ -140,8 +155,8 @@ pub fn check(circle: CircleId, packed: Packed) -> Result<Checked, Refused> {
 }
 
 /// Checks many entries, their signatures all at once: for each what [`check`] says of it, in the same order.
-pub fn check_batch(circle: CircleId, packed: Vec<Packed>) -> Vec<Result<Checked, Refused>> {
-    let formed: Vec<_> = packed.into_iter().map(|packed| check_form(circle, packed)).collect();
+pub fn check_batch(circle: CircleId, named: Vec<Named>) -> Vec<Result<Checked, Refused>> {
+    let formed: Vec<_> = named.into_iter().map(|named| check_form(circle, named)).collect();
     let mut all = Vec::with_capacity(formed.len());
     let mut owners = Vec::with_capacity(formed.len());
     for (at, checked) in formed.iter().enumerate() {
@@ -222,8 +237,9 @@ pub fn check_admission(circle: CircleId, device: DeviceId, admission: &Admission
     }
 }
 
-/// Checks everything but the signatures, and names the entry.
-fn check_form(circle: CircleId, packed: Packed) -> Result<Checked, Refused> {
+/// Checks everything but the signatures.
+fn check_form(circle: CircleId, named: Named) -> Result<Checked, Refused> {
+    let packed = &named.0.packed;
     let entry = &packed.signed.entry;
     if entry.version != VERSION {
         return Err(Refused::Version(entry.version));
@@ -234,7 +250,7 @@ fn check_form(circle: CircleId, packed: Packed) -> Result<Checked, Refused> {
     if let Some(admission) = &entry.admission {
         check_admission_keys(entry.device, admission)?;
     }
-    Ok(Checked::stored(circle, packed))
+    Ok(named.0)
 }
 
 fn check_approves(entry: &Entry) -> Result<(), Refused> {

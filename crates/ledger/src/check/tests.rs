@@ -156,6 +156,7 @@ proptest! {
             })
             .collect();
         let single: Vec<_> = packed.iter().cloned().map(|packed| check(circle.id, packed)).collect();
-        prop_assert_eq!(check_batch(circle.id, packed), single);
+        let named = packed.into_iter().map(|packed| Named::new(circle.id, packed)).collect();
+        prop_assert_eq!(check_batch(circle.id, named), single);
     }
 }
