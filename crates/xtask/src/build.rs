@@ -25,6 +25,12 @@ pub fn within_budget(workspace: &Workspace) -> Result<()> {
     sizes::check_budget(&everything(workspace)?)
 }
 
+/// Builds the liars of the end-to-end tests; they embed the same page.
+pub fn harness(workspace: &Workspace) -> Result<()> {
+    tools::run(tools::cargo(workspace).args(["build", "--release", "--package", "ledgerno-harness"]))
+        .context("the harness does not build")
+}
+
 /// Builds the relay in release mode; it embeds the page as it lies in web/dist.
 fn relay(workspace: &Workspace) -> Result<()> {
     tools::run(tools::cargo(workspace).args(["build", "--release", "--package", "ledgerno-relay"]))

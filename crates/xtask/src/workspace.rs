@@ -48,4 +48,9 @@ impl Workspace {
     pub fn relay(&self) -> PathBuf {
         self.target(&format!("release/ledgerno-relay{}", std::env::consts::EXE_SUFFIX))
     }
+
+    /// The liars of the end-to-end tests.
+    pub fn harness(&self) -> PathBuf {
+        self.target(&format!("release/ledgerno-harness{}", std::env::consts::EXE_SUFFIX))
+    }
 }

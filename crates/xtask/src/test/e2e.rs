@@ -24,6 +24,7 @@ fn build_and_run(workspace: &Workspace, options: &Options, report: &mut Report) 
         return Ok(());
     }
     let page = build::everything(workspace)?;
+    build::harness(workspace)?;
     if options.filter.is_none() {
         let name = "the page is within its budget";
         if report.step(name, sizes::check_budget(&page)) {
@@ -42,7 +43,8 @@ fn build_and_run(workspace: &Workspace, options: &Options, report: &mut Report) 
         node.arg(format!("--test-name-pattern={filter}"));
     }
     options.environment(&mut node);
-    let status = node.args(files).env("LEDGERNO_RELAY", workspace.relay()).status().context("node does not start")?;
+    node.env("LEDGERNO_RELAY", workspace.relay()).env("LEDGERNO_HARNESS", workspace.harness());
+    let status = node.args(files).status().context("node does not start")?;
     let before = report.failed().len();
     for line in std::fs::read_to_string(&results).context("the stories' results")?.lines() {
         let test: serde_json::Value = serde_json::from_str(line).context("the stories' results")?;
