@@ -9,8 +9,9 @@ use std::path::Path;
 use common::get;
 use futures::{FutureExt, StreamExt};
 use ledgerno_minnet::{self as minnet, DialError, Event, Events, Net, Peer};
+use ledgerno_relay::host::HostError;
 use ledgerno_relay::secrets::{Lost, SecretError, Secrets};
-use ledgerno_relay::{Config, Ready, RelayError, serve};
+use ledgerno_relay::{Config, Language, Ready, RelayError, serve};
 use tokio::sync::oneshot;
 
 /// Runs a relay until `during` has ended.
@@ -137,6 +138,26 @@ fn a_damaged_secret_is_refused_and_left_as_it_is() {
         assert!(error.to_string().contains(name));
         assert_eq!(fs::read(&path).unwrap(), content);
     }
+}
+
+#[tokio::test]
+async fn a_damaged_store_is_refused_with_a_way_on_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    with_relay(folder.path(), async |_| ()).await.unwrap();
+    let path = folder.path().join("ledgerno.redb");
+    let whole = fs::read(&path).unwrap();
+    for damaged in [Vec::new(), whole[..whole.len() / 2].to_vec(), vec![7; whole.len()]] {
+        fs::write(&path, &damaged).unwrap();
+        let refused = with_relay(folder.path(), async |_| unreachable!("it must not serve")).await;
+        let Err(error @ RelayError::Host(HostError::Damaged(_))) = refused else { panic!("{refused:?}") };
+        let sentence = error.sentence(Language::English);
+        for word in ["ledgerno.redb", "damaged", "Nothing was changed", "backup"] {
+            assert!(sentence.contains(word), "{sentence}");
+        }
+        assert!(fs::read(&path).unwrap() == damaged, "the file was changed");
+    }
+    fs::write(&path, &whole).unwrap();
+    with_relay(folder.path(), async |_| ()).await.unwrap();
 }
 
 #[test]

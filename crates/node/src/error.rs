@@ -26,6 +26,12 @@ pub enum NodeError {
         /// Where it should be.
         url: String,
     },
+    /// At a relay's address is one with another key.
+    #[error("at {url} is another relay")]
+    OtherRelay {
+        /// Where it should be.
+        url: String,
+    },
     /// The relay speaks another version.
     #[error("the relay speaks version {theirs} of the protocol, this node {ours}")]
     Version {
@@ -96,6 +102,7 @@ impl NodeError {
             NodeError::No(No::NotAdmitted) => "not-admitted",
             NodeError::No(No::Busy) => "busy",
             NodeError::Unreachable { .. } => "relay-unreachable",
+            NodeError::OtherRelay { .. } => "relay-other",
             NodeError::Version { .. } => "relay-version",
             NodeError::Write(error) => write_code(error),
             NodeError::Store(error) => store_code(error),
@@ -109,7 +116,7 @@ impl NodeError {
     /// The facts that belong into the sentence.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         match self {
-            NodeError::Unreachable { url } => vec![("url", url.clone())],
+            NodeError::Unreachable { url } | NodeError::OtherRelay { url } => vec![("url", url.clone())],
             NodeError::Version { theirs, ours } => vec![("theirs", theirs.to_string()), ("ours", ours.to_string())],
             NodeError::Link(LinkError::Version(theirs)) => vec![("theirs", theirs.to_string())],
             NodeError::Write(WriteError::Balance { balance, amount }) => {

@@ -198,7 +198,18 @@ impl<S: Store> Node<S> {
 
     pub(crate) fn dial_failed(&self, peer: DeviceId, reason: &DialError) {
         tracing::debug!(%reason, "dialling failed");
-        self.link_lost(peer, None);
+        let why = {
+            let mut state = self.0.state.borrow_mut();
+            let url = state.links.url(&peer).unwrap_or_default();
+            let known = state.links.kept.get_mut(&peer).and_then(|kept| kept.refused.take());
+            match reason {
+                DialError::WrongPeer { .. } => Some(NodeError::OtherRelay { url }),
+                // A refused link still closes: that tells nothing new.
+                DialError::Already | DialError::Dropped | DialError::TooMany => known,
+                DialError::Unreachable(_) | DialError::Timeout | DialError::Itself => None,
+            }
+        };
+        self.link_lost(peer, why);
         self.changed();
     }
 
