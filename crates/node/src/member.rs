@@ -22,6 +22,8 @@ use std::time::Duration;
 pub const INVITE_USES: u32 = 10;
 /// An invite's days, unless said otherwise.
 pub const INVITE_DAYS: u32 = 7;
+/// The most bytes of an owner's token.
+const MAX_TOKEN: usize = 128;
 const DAY_MS: u64 = 24 * 3_600_000;
 /// How long a person waits for a relay to answer in full.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -112,6 +114,10 @@ impl<S: Store> Node<S> {
         let (name, own_name) = (name.trim(), own_name.trim());
         for name in [name, own_name] {
             check_name(name).map_err(|error| WriteError::from(OpError::from(error)))?;
+        }
+        if token.trim().len() > MAX_TOKEN {
+            // A relay would not even read it.
+            return Err(No::WrongToken.into());
         }
         let (identity, device) = {
             let state = self.0.state.borrow();

@@ -180,6 +180,8 @@ export const en = {
       'The relay does not accept this owner’s link. Open the line that it printed as “owner:” when it started.',
     'relay-unreachable': () =>
       'The relay cannot be reached. Check your connection, or ask whoever runs it whether it is on; then try again.',
+    'relay-other': () =>
+      'A different relay answers at this address. Ask whoever runs it; an invite needs the relay that it was made with, so you may need a new link.',
     'relay-version': (f) =>
       `The relay speaks another version${f.theirs ? ` (${f.theirs}; this page: ${f.ours})` : ''}. Reload the page; if that does not help, the relay needs an update.`,
     'relay-full': () => 'The relay has no room left. Ask whoever runs it to make some.',

@@ -125,6 +125,7 @@ export const ERROR_CODES = [
   'invite-expired',
   'token-wrong',
   'relay-unreachable',
+  'relay-other',
   'relay-version',
   'relay-full',
   'not-admitted',
