@@ -1,7 +1,7 @@
 // The real relay as a child process.
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,13 +9,25 @@ import { DEADLINE } from './wait.mjs';
 
 const LOG_KEPT = 64 * 1024;
 
-/** Relays that a failed test left running end with this process. */
+/** Relays that a failed test left running end with this process, and its folders go. */
 const running = new Set();
-process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+const folders = new Set();
+process.once('exit', () => {
+  running.forEach((child) => child.kill('SIGKILL'));
+  for (const folder of folders) {
+    try {
+      rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+    } catch {
+      // A browser that a failed test left running still writes there.
+    }
+  }
+});
 
-/** A new folder for a relay's data or a browser's profile. */
+/** A new folder for a relay's data or a browser's profile; it goes when the tests end. */
 export function freshFolder(name = 'data') {
-  return mkdtempSync(join(tmpdir(), `ledgerno-${name}-`));
+  const folder = mkdtempSync(join(tmpdir(), `ledgerno-${name}-`));
+  folders.add(folder);
+  return folder;
 }
 
 /**
