@@ -13,7 +13,8 @@ use crate::settler::Heard;
 use crate::wire::{Answer, Ask, BATCH_BYTES, MAX_ASK, No, Place, Range};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
 use ledgerno_ledger::entry::{Admission, Packed};
-use std::collections::{BTreeMap, VecDeque};
+use ledgerno_ledger::sorted::SortedMap;
+use std::collections::VecDeque;
 
 /// Rounds of a session that may pass without anything new before it rests.
 const MAX_IDLE_ROUNDS: u8 = 3;
@@ -52,6 +53,8 @@ pub struct Session {
     introduced: bool,
     /// Frontiers are compared once all that was taken is durable: less would look like a difference.
     waits: bool,
+    /// It waited so: what was taken meanwhile is for the next time, or a busy disk would keep it waiting for ever.
+    waited: bool,
     failures: u32,
     retry_at: Option<u64>,
 }
@@ -179,7 +182,7 @@ impl Engine {
                 session.plan.push_back(Step::Compare);
                 continue;
             };
-            if matches!(step, Step::Compare) && self.is_writing() {
+            if matches!(step, Step::Compare) && !std::mem::take(&mut session.waited) && self.is_writing() {
                 if let Some(session) = self.sessions.get_mut(&peer) {
                     session.plan.push_front(step);
                     session.waits = true;
@@ -208,7 +211,8 @@ impl Engine {
 
     /// All that was taken is durable.
     pub(crate) fn resume(&mut self, peer: Peer, now: u64) {
-        if self.sessions.get_mut(&peer).is_some_and(|session| std::mem::take(&mut session.waits)) {
+        if let Some(session) = self.sessions.get_mut(&peer).filter(|session| session.waits) {
+            (session.waits, session.waited) = (false, true);
             self.step(peer, now);
         }
     }
@@ -416,9 +420,9 @@ impl Engine {
         let Some(session) = self.sessions.get(&peer) else { return };
         let upto = session.upto;
         let is_all = theirs.len() < MAX_PLACES;
-        let theirs: BTreeMap<DeviceId, Place> =
+        let theirs: SortedMap<DeviceId, Place> =
             theirs.iter().take(MAX_PLACES).map(|place| (place.device, *place)).collect();
-        let ours: BTreeMap<DeviceId, Place> = self
+        let ours: SortedMap<DeviceId, Place> = self
             .frontier
             .places(bits, buckets, &session.nonce)
             .into_iter()

@@ -249,3 +249,35 @@ fn no_gossip_is_over_its_bound() {
     let sizes = anna.log.iter().map(Vec::len).max().unwrap();
     assert!(sizes > 80 * 1024 && sizes <= store::MAX_ITEM);
 }
+
+#[test]
+fn a_disk_that_is_never_idle_does_not_keep_a_session_from_asking() {
+    let mut friends = Friends::new();
+    for n in 0..50 {
+        friends.post(&n.to_string());
+    }
+    let mut ben = Alone::member(&friends.circle, &Person::new(70));
+    let mut writes = std::collections::VecDeque::new();
+    let mut asked = 0;
+    for (n, packed) in friends.entries.iter().enumerate() {
+        let bytes = ledgerno_ledger::codec::encode(packed);
+        ben.engine.gossip(Topic::Entries, LIAR, &bytes, NOW);
+        if n == 3 {
+            ben.engine.connected(LIAR, NOW);
+        }
+        // One write more than is done: something is always on its way.
+        if n > 0 {
+            let no = writes.pop_front().unwrap();
+            ben.engine.written(no, NOW);
+        }
+        while let Some(output) = ben.engine.output() {
+            match output {
+                ledgerno_engine::Output::Write { no, .. } => writes.push_back(no),
+                ledgerno_engine::Output::Ask { .. } => asked += 1,
+                _ => {}
+            }
+        }
+    }
+    assert!(!writes.is_empty());
+    assert_eq!(asked, 1);
+}
