@@ -9,6 +9,8 @@ import { serve } from '../lib/serve.mjs';
 const ENTRIES = 10_000;
 const AUTHORS = 100;
 const RUNS = 5;
+/** Signatures that noble checks in a run: all of them in all runs. */
+const PART = ENTRIES / RUNS;
 /** How many times noble's rate. */
 const AIM = 20;
 
@@ -33,19 +35,17 @@ const HTML = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,
       ingest = new Ingest(entries, authors);
     },
     ingest: () => ingest.run(travels),
-    noble() {
+    noble(from, to) {
       const all = ingest.claims();
       const claims = [];
-      for (let at = 0; at < all.length; at += 128) {
+      for (let at = 128 * from; at < 128 * to; at += 128) {
         claims.push([all.slice(at + 64, at + 128), all.slice(at + 32, at + 64), all.slice(at, at + 32)]);
       }
-      // Both sides have run before, so noble has too: its tables are made and its code is compiled.
-      for (const claim of claims.slice(0, 200)) verify(...claim);
       const begin = performance.now();
       const good = claims.filter((claim) => verify(...claim)).length;
       const time = performance.now() - begin;
-      if (good !== claims.length) throw new Error(good + ' signatures hold of ' + claims.length);
-      return { time, count: claims.length };
+      if (good !== to - from) throw new Error(good + ' signatures hold of ' + (to - from));
+      return time;
     },
   };
 </script>`;
@@ -63,16 +63,21 @@ try {
   await page.waitForFunction(() => 'bench' in window);
   await page.evaluate(([entries, authors]) => /** @type {any} */ (window).bench.prepare(entries, authors), [ENTRIES, AUTHORS]);
   const ingest = () => page.evaluate(() => /** @type {any} */ (window).bench.ingest());
-  const first = await ingest();
-  const times = [];
-  for (let run = 0; run < RUNS; run += 1) times.push(await ingest());
-  const noble = await page.evaluate(() => /** @type {any} */ (window).bench.noble());
+  const noble = (from, to) => page.evaluate(([from, to]) => /** @type {any} */ (window).bench.noble(from, to), [from, to]);
+  // The browser compiles what runs often better: neither side's first run counts.
+  const first = [await ingest(), await noble(0, PART)];
+  // In turns, so that what else the machine does meets both.
+  const [times, nobles] = [[], []];
+  for (let run = 0; run < RUNS; run += 1) {
+    times.push(await ingest());
+    nobles.push(await noble(run * PART, (run + 1) * PART));
+  }
+  console.error(`ingest: ${ms(first[0])}, then ${times.map(ms).join(', ')}`);
+  console.error(`noble, ${PART} signatures: ${ms(first[1])}, then ${nobles.map(ms).join(', ')}`);
 
-  const time = median(times);
-  const rate = (1_000 * ENTRIES) / time;
-  const nobles = (1_000 * noble.count) / noble.time;
+  const rate = (1_000 * ENTRIES) / median(times);
+  const noblesRate = (1_000 * PART) / median(nobles);
   const spread = `${ms(Math.min(...times))} to ${ms(Math.max(...times))}`;
-  console.error(`ingest: first ${ms(first)}, then ${times.map(ms).join(', ')}; noble: ${ms(noble.time)}`);
   report([
     {
       what: `ingest of ${ENTRIES.toLocaleString('en')} entries by ${AUTHORS} authors in wasm (decode, hash, check, index, IndexedDB), median of ${RUNS} after a first`,
@@ -80,13 +85,13 @@ try {
     },
     {
       what: '@noble/ed25519, the same signatures in the same page (`verify`, plain JavaScript, SHA-512 of @noble/hashes)',
-      value: `${Math.round(nobles).toLocaleString('en')} a second`,
+      value: `${Math.round(noblesRate).toLocaleString('en')} a second`,
     },
     {
       what: "ingest beside noble's rate",
-      value: `${(rate / nobles).toFixed(1)} times`,
+      value: `${(rate / noblesRate).toFixed(1)} times`,
       aim: `at least ${AIM} times`,
-      met: rate / nobles >= AIM,
+      met: rate / noblesRate >= AIM,
     },
   ]);
 } finally {

@@ -11,7 +11,9 @@ use crate::hash::{context, hash};
 use crate::seal::{self, SealError};
 use alloc::vec::Vec;
 use core::fmt;
-use curve25519_dalek::edwards::CompressedEdwardsY;
+use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
+use curve25519_dalek::montgomery::MontgomeryPoint;
+use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::IsIdentity;
 use ed25519_dalek::{Signer, SigningKey};
 use thiserror::Error;
@@ -37,13 +39,35 @@ pub enum KeyError {
 /// [`KeyError`], by the first rule broken.
 pub fn check_key(bytes: &[u8; 32]) -> Result<(), KeyError> {
     let point = CompressedEdwardsY(*bytes).decompress().ok_or(KeyError::NotAPoint)?;
-    if point.compress().0 != *bytes {
+    let (sign, mut y) = (bytes[31] >> 7, *bytes);
+    y[31] &= 0x7f;
+    // Where x is 0, it has no sign to be written.
+    let is_minus_zero = sign == 1 && point == -point;
+    if !is_reduced(&y) || is_minus_zero {
         return Err(KeyError::NotCanonical);
     }
-    if point.is_identity() || !point.is_torsion_free() {
+    if point.is_identity() || !is_torsion_free(&point) {
         return Err(KeyError::SmallOrder);
     }
     Ok(())
+}
+
+/// Whether the group's order times the point is nothing, in variable time: keys are public. Dalek's own takes twice as
+/// long, and the keys of an admission take longer to check than its signatures.
+fn is_torsion_free(point: &EdwardsPoint) -> bool {
+    let less_one = -Scalar::ONE;
+    EdwardsPoint::vartime_double_scalar_mul_basepoint(&less_one, point, &Scalar::ZERO) == -point
+}
+
+/// Whether the bytes are a number below 2^255 − 19, little end first.
+fn is_reduced(bytes: &[u8; 32]) -> bool {
+    const P: [u8; 32] = {
+        let mut p = [0xff; 32];
+        p[0] = 0xed;
+        p[31] = 0x7f;
+        p
+    };
+    bytes.iter().rev().lt(P.iter().rev())
 }
 
 /// Whether the bytes are admitted as an X25519 public key: one with which agreement gives a secret at all.
@@ -51,18 +75,12 @@ pub fn check_key(bytes: &[u8; 32]) -> Result<(), KeyError> {
 /// # Errors
 /// [`KeyError::NotCanonical`] or [`KeyError::SmallOrder`].
 pub fn check_box_key(key: &BoxKey) -> Result<(), KeyError> {
-    /// 2^255 − 19, little end first.
-    const P: [u8; 32] = {
-        let mut p = [0xff; 32];
-        p[0] = 0xed;
-        p[31] = 0x7f;
-        p
-    };
-    if key.0.iter().rev().ge(P.iter().rev()) {
+    if !is_reduced(&key.0) {
         return Err(KeyError::NotCanonical);
     }
-    let any = x25519_dalek::StaticSecret::from([1; 32]);
-    if !any.diffie_hellman(&key.0.into()).was_contributory() {
+    // Whatever secret one has, it is a multiple of the cofactor: only a point of small order comes to nothing.
+    let eight = [true, false, false, false];
+    if MontgomeryPoint(key.0).mul_bits_be(eight.into_iter()).is_identity() {
         return Err(KeyError::SmallOrder);
     }
     Ok(())
@@ -244,6 +262,46 @@ mod tests {
             let u = BoxKey(point.to_montgomery().0);
             assert_eq!(check_box_key(&u), Err(KeyError::SmallOrder));
         }
+    }
+
+    proptest! {
+        /// The quick ways say what the slow ones say, of any bytes and of points with a part of small order.
+        #[test]
+        fn the_quick_checks_agree_with_the_slow_ones(bytes: [u8; 32], part in 0usize..8) {
+            if let Some(point) = CompressedEdwardsY(bytes).decompress() {
+                for point in [point, point + EIGHT_TORSION[part], point.mul_by_cofactor() + EIGHT_TORSION[part]] {
+                    prop_assert_eq!(is_torsion_free(&point), point.is_torsion_free());
+                }
+            }
+            let any = x25519_dalek::StaticSecret::from([1; 32]);
+            let gives_a_secret = any.diffie_hellman(&bytes.into()).was_contributory();
+            let reduced = is_reduced(&bytes);
+            prop_assert_eq!(check_box_key(&BoxKey(bytes)).is_ok(), reduced && gives_a_secret);
+        }
+    }
+
+    #[test]
+    fn every_second_way_of_writing_is_refused() {
+        let mut checked = 0;
+        // The numbers from p to 2^255 − 1, with and without a sign; and the points whose x is 0, with a sign.
+        let above = (0xed..=0xffu8).map(|low| {
+            core::array::from_fn(|at| match at {
+                0 => low,
+                31 => 0x7f,
+                _ => 0xff,
+            })
+        });
+        let x_zero = [EIGHT_TORSION[0], EIGHT_TORSION[4]].map(|point| point.compress().0);
+        for mut bytes in above.chain(x_zero) {
+            for sign in [0, 0x80] {
+                bytes[31] = bytes[31] & 0x7f | sign;
+                let Some(point) = CompressedEdwardsY(bytes).decompress() else { continue };
+                let is_canonical = point.compress().0 == bytes;
+                assert_eq!(is_canonical, check_key(&bytes) != Err(KeyError::NotCanonical));
+                checked += 1;
+            }
+        }
+        assert!(checked > 8);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! How a log lies in numbered records, and how damage in them is found.
 //!
-//! First come *full* records, closed at 1,000 items or 4 MiB and never touched again; then the *tail*: one open record
-//! left by the last compaction and one small segment for each write since. When the tail has 64 segments, 1,000 items
-//! or 4 MiB, the write that brings it there gathers it into full records and one open one, in its own transaction. So a
-//! write costs one small record, and reading costs few.
+//! First come *full* records, closed at 500 to 1,000 items or 4 MiB and never touched again; then the *tail*: one open
+//! record left by the last compaction and one small segment for each write since. When the tail has 64 segments, 500
+//! items or 4 MiB, the write that brings it there gathers it into full records and at most one open one, in its own
+//! transaction. So a write costs one small record, a large write's items are written once, and reading costs few.
 //!
 //! Every stored value ends in a checksum over its place and its content. Records are numbered without gaps and say how
 //! many items come before them, so a lost, moved or torn one is found.
@@ -13,6 +13,8 @@ use std::ops::Range;
 use bytes::{Buf, BufMut, Bytes};
 
 const MAX_SEGMENTS: usize = 64;
+/// The fewest items that close a record by their number, and the most that are in one.
+const CLOSING_ITEMS: usize = 500;
 const FULL_ITEMS: usize = 1_000;
 const FULL_BYTES: usize = 4 * 1024 * 1024;
 
@@ -55,7 +57,7 @@ impl Tail {
     /// Whether appending these items brings the tail to its bound, so that [`Self::compact`] is due.
     pub fn is_due(&self, items: &[Bytes]) -> bool {
         self.segments + 1 >= MAX_SEGMENTS
-            || self.items + items.len() >= FULL_ITEMS
+            || self.items + items.len() >= CLOSING_ITEMS
             || self.bytes + items.iter().map(Bytes::len).sum::<usize>() >= FULL_BYTES
     }
 
@@ -116,7 +118,7 @@ fn take(items: &[Bytes]) -> (usize, usize, bool) {
             return (index + 1, bytes, true);
         }
     }
-    (items.len(), bytes, false)
+    (items.len(), bytes, items.len() >= CLOSING_ITEMS)
 }
 
 /// Reads a log's records in order.
@@ -296,12 +298,12 @@ mod tests {
                 let next = written.len();
                 written.extend((next..next + size).map(|number| Bytes::from(format!("{number:0>length$}"))));
                 tail = write(&mut records, &tail, &written[next..]);
-                prop_assert!(tail.segments < MAX_SEGMENTS && tail.items < FULL_ITEMS && tail.bytes < FULL_BYTES);
+                prop_assert!(tail.segments < MAX_SEGMENTS && tail.items < CLOSING_ITEMS && tail.bytes < FULL_BYTES);
             }
             let (read, found) = read(&records).unwrap();
             prop_assert!(read == written);
             prop_assert_eq!(found, tail);
-            let full = written.len() / FULL_ITEMS + written.len() * length / FULL_BYTES;
+            let full = written.len() / CLOSING_ITEMS + written.len() * length / FULL_BYTES;
             prop_assert!(records.len() <= full + MAX_SEGMENTS, "{} records", records.len());
             for record in records.values() {
                 prop_assert!(record.len() <= FULL_BYTES + super::super::MAX_ITEM + 8 * FULL_ITEMS);
