@@ -20,7 +20,8 @@ use ledgerno_ledger::entry::{Admission, Invite, Packed};
 use ledgerno_ledger::genesis::Genesis;
 use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
 use ledgerno_ledger::settle::{Chain, Proof, Refusal};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use ledgerno_ledger::sorted::SortedMap;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Another node, by its device key: its address in the network.
 pub type Peer = DeviceId;
@@ -183,15 +184,15 @@ pub struct Engine {
     pub(crate) sent: usize,
     /// How often each invite admitted a device.
     pub(crate) invited: HashMap<InviteKey, u32>,
-    pub(crate) invitations: BTreeMap<String, crate::write::Invitation>,
+    pub(crate) invitations: SortedMap<String, crate::write::Invitation>,
     pub(crate) mailbox: Mailbox,
     pub(crate) timeline: Timeline,
     pub(crate) settler: Settler,
-    pub(crate) sessions: BTreeMap<Peer, Session>,
+    pub(crate) sessions: SortedMap<Peer, Session>,
     /// Questions under way, by number.
-    pub(crate) asked: BTreeMap<u64, Peer>,
+    pub(crate) asked: SortedMap<u64, Peer>,
     /// Parcels being brought to a relay: the question's number, the relay, and the invitation's record.
-    pub(crate) parcels_asked: BTreeMap<u64, (Peer, String)>,
+    pub(crate) parcels_asked: SortedMap<u64, (Peer, String)>,
     pub(crate) next_ask: u64,
     /// The relays that this device chose.
     pub(crate) keepers: Vec<Peer>,
@@ -241,13 +242,13 @@ impl Engine {
             own: Vec::new(),
             sent: 0,
             invited: HashMap::new(),
-            invitations: BTreeMap::new(),
+            invitations: SortedMap::new(),
             mailbox: Mailbox::default(),
             timeline: Timeline::default(),
             settler: Settler::default(),
-            sessions: BTreeMap::new(),
-            asked: BTreeMap::new(),
-            parcels_asked: BTreeMap::new(),
+            sessions: SortedMap::new(),
+            asked: SortedMap::new(),
+            parcels_asked: SortedMap::new(),
             next_ask,
             keepers: Vec::new(),
             admission: None,

@@ -7,7 +7,7 @@
 use crate::wire::Place;
 use ledgerno_ledger::bytes::{DeviceId, EntryId, Hash};
 use ledgerno_ledger::hash::{context, hash};
-use std::collections::BTreeMap;
+use ledgerno_ledger::sorted::SortedMap;
 
 /// Devices in a bucket, about.
 const BUCKET: usize = 32;
@@ -19,7 +19,7 @@ pub const MAX_PLACES: usize = 4_096;
 
 /// The branch heads of each device: one, but for a device that forked.
 #[derive(Clone, Debug, Default)]
-pub struct Frontier(BTreeMap<DeviceId, Branches>);
+pub struct Frontier(SortedMap<DeviceId, Branches>);
 
 /// A device's newest entries: its greatest seq and the ids of its branch heads.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +31,7 @@ struct Branches {
 impl Frontier {
     /// Takes in an entry after the one before it; in the order of the log.
     pub fn add(&mut self, device: DeviceId, seq: u64, prev: EntryId, id: EntryId) {
-        let branches = self.0.entry(device).or_default();
+        let branches = self.0.get_or_insert_with(device, Branches::default);
         branches.seq = branches.seq.max(seq);
         branches.heads.retain(|head| *head != prev);
         if let Err(at) = branches.heads.binary_search(&id) {

@@ -4,7 +4,7 @@
 use crate::engine::{Engine, Event, Output};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash};
 use ledgerno_ledger::entry::Anchor;
-use std::collections::BTreeMap;
+use ledgerno_ledger::sorted::SortedMap;
 
 /// The most headers ahead of ours that are remembered.
 const MAX_AHEAD: usize = 1_000;
@@ -25,7 +25,7 @@ const MAX_DIVIDED: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
     /// Headers that are not settled here yet.
-    ahead: BTreeMap<u64, (HeaderHash, DeviceId)>,
+    ahead: SortedMap<u64, (HeaderHash, DeviceId)>,
     divided: Vec<Divided>,
 }
 
@@ -51,7 +51,7 @@ impl Engine {
                 Some(ours) if ours == hash => {}
                 Some(_) => self.divided_by(height, device),
                 None if self.guard.ahead.len() < MAX_AHEAD => {
-                    self.guard.ahead.entry(height).or_insert((hash, device));
+                    self.guard.ahead.get_or_insert_with(height, || (hash, device));
                 }
                 None => {}
             }

@@ -6,8 +6,8 @@ use crate::wire::{MAX_PARCEL, No};
 use ledgerno_ledger::bytes::Hash;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::Invite;
+use ledgerno_ledger::sorted::SortedMap;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The most parcels of a circle.
 const MAX_PARCELS: usize = 1_000;
@@ -39,7 +39,7 @@ pub struct Given {
 
 /// The parcels of a circle by address.
 #[derive(Debug, Default)]
-pub struct Mailbox(BTreeMap<Hash, Kept>);
+pub struct Mailbox(SortedMap<Hash, Kept>);
 
 impl Mailbox {
     /// Takes back a stored record; false if it is none of ours.

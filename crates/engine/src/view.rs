@@ -11,8 +11,9 @@ use ledgerno_ledger::entry::{Entry, Invite, Lane};
 use ledgerno_ledger::op::{Operation, Talk};
 use ledgerno_ledger::seal;
 use ledgerno_ledger::settle::Opener;
+use ledgerno_ledger::sorted::SortedMap;
 use ledgerno_ledger::state::{Verdict, VoidReason};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Entries in the order in which they are shown.
 #[derive(Debug, Default)]
@@ -146,7 +147,7 @@ impl Engine {
         Some(Status::of(sent, seen_by, self.chain.settled(id).is_some()))
     }
 
-    fn show(&self, id: EntryId, names: &BTreeMap<MemberId, String>) -> Option<Shown> {
+    fn show(&self, id: EntryId, names: &SortedMap<MemberId, String>) -> Option<Shown> {
         let packed = self.dag.get(&id)?;
         let entry = &packed.signed.entry;
         let member = self.dag.admission(&entry.device)?.member;
@@ -165,7 +166,7 @@ impl Engine {
         })
     }
 
-    fn content(&self, entry: &Entry, body: Option<&[u8]>, names: &BTreeMap<MemberId, String>) -> Content {
+    fn content(&self, entry: &Entry, body: Option<&[u8]>, names: &SortedMap<MemberId, String>) -> Content {
         let Some(plain) = body.and_then(|body| self.plain(entry, body)) else { return Content::Sealed };
         if entry.lane == Lane::Talk {
             return Talk::decode(&plain).map_or(Content::Sealed, |Talk::Post { text }| Content::Post(text));
@@ -273,7 +274,7 @@ impl Engine {
         self.members().iter().any(|one| one.id == *member && one.void.is_none())
     }
 
-    fn names(&self) -> BTreeMap<MemberId, String> {
+    fn names(&self) -> SortedMap<MemberId, String> {
         self.members().into_iter().map(|member| (member.id, member.name)).collect()
     }
 

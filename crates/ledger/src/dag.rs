@@ -18,7 +18,8 @@ use crate::bytes::{CircleId, DeviceId, EntryId, MemberId};
 use crate::check::{Checked, Refused};
 use crate::entry::{Admission, Entry, Head, Packed};
 use crate::genesis::Genesis;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use crate::sorted::SortedMap;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 use waiting::{Need, Waiter, Waiting};
@@ -47,7 +48,7 @@ pub struct Dag {
     first_device: DeviceId,
     nodes: Vec<Node>,
     index: HashMap<EntryId, usize>,
-    chains: BTreeMap<DeviceId, Chain>,
+    chains: SortedMap<DeviceId, Chain>,
     /// In order of admission here; a chain's `number` is its place.
     numbered: Vec<DeviceId>,
     members: BTreeSet<MemberId>,
@@ -71,7 +72,7 @@ struct Node {
 /// One device's entries.
 struct Chain {
     number: usize,
-    places: BTreeMap<u64, Vec<EntryId>>,
+    places: SortedMap<u64, Vec<EntryId>>,
     /// The newest entry of each branch, sorted.
     heads: Vec<Head>,
     settled: Option<u64>,
@@ -134,7 +135,7 @@ impl Dag {
             first_device: genesis.device,
             nodes: Vec::new(),
             index: HashMap::new(),
-            chains: BTreeMap::new(),
+            chains: SortedMap::new(),
             numbered: Vec::new(),
             members: BTreeSet::new(),
             open: BTreeSet::new(),
@@ -455,12 +456,12 @@ impl Dag {
             after.into_iter().any(|packed| packed.signed.entry.prev == head.id)
         });
         let numbered = &mut self.numbered;
-        let chain = self.chains.entry(head.device).or_insert_with(|| {
+        let chain = self.chains.get_or_insert_with(head.device, || {
             numbered.push(head.device);
             let number = numbered.len() - 1;
-            Chain { number, places: BTreeMap::new(), heads: Vec::new(), settled: None, forked: false }
+            Chain { number, places: SortedMap::new(), heads: Vec::new(), settled: None, forked: false }
         });
-        let place = chain.places.entry(head.seq).or_default();
+        let place = chain.places.get_or_insert_with(head.seq, Vec::new);
         place.push(head.id);
         place.sort_unstable();
         chain.forked |= place.len() > 1;

@@ -24,5 +24,6 @@ pub mod merkle;
 pub mod op;
 pub mod seal;
 pub mod settle;
+pub mod sorted;
 pub mod state;
 pub mod verify;

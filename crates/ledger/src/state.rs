@@ -11,7 +11,7 @@ use crate::entry::{Admission, Entry, Invite, Lane, Role};
 use crate::genesis::{Genesis, Inviters, Rules};
 use crate::merkle::{StateLeaf, state_root};
 use crate::op::Operation;
-use alloc::collections::BTreeMap;
+use crate::sorted::SortedMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -161,10 +161,10 @@ pub struct State {
     height: u64,
     time: u64,
     totals: Totals,
-    members: BTreeMap<MemberId, Member>,
-    devices: BTreeMap<DeviceId, Device>,
-    invites: BTreeMap<(InviteKey, DeviceId), Registered>,
-    counted: BTreeMap<DeviceId, Counted>,
+    members: SortedMap<MemberId, Member>,
+    devices: SortedMap<DeviceId, Device>,
+    invites: SortedMap<(InviteKey, DeviceId), Registered>,
+    counted: SortedMap<DeviceId, Counted>,
 }
 
 impl State {
@@ -178,10 +178,10 @@ impl State {
             height: 0,
             time: genesis.created,
             totals: Totals::default(),
-            members: BTreeMap::new(),
-            devices: BTreeMap::new(),
-            invites: BTreeMap::new(),
-            counted: BTreeMap::new(),
+            members: SortedMap::new(),
+            devices: SortedMap::new(),
+            invites: SortedMap::new(),
+            counted: SortedMap::new(),
         }
     }
 

@@ -16,9 +16,10 @@ use futures::channel::oneshot;
 use ledgerno_engine::wire::{self, Answer, Ask, No, Topic};
 use ledgerno_engine::{Engine, Event, Limits, Output, Seat, Written};
 use ledgerno_ledger::bytes::{CircleId, DeviceId, InviteKey};
+use ledgerno_ledger::sorted::SortedMap;
 use ledgerno_minnet::{self as minnet, Net, Peer, Responder};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ pub(crate) struct Shared<S: Store> {
 pub(crate) struct State<S: Store> {
     pub(crate) profile: Profile,
     pub(crate) profile_space: S::Space,
-    pub(crate) circles: BTreeMap<CircleId, Circle<S::Space>>,
+    pub(crate) circles: SortedMap<CircleId, Circle<S::Space>>,
     topics: HashMap<[u8; 32], (CircleId, Topic)>,
     pub(crate) links: Links,
     /// Who may register circles, at a relay: BLAKE3 of the owner's token.
@@ -75,12 +76,12 @@ pub(crate) struct Circle<P> {
     space: P,
     queue: VecDeque<(u64, Batch)>,
     writing: bool,
-    waiters: BTreeMap<u64, oneshot::Sender<Result<(), NodeError>>>,
+    waiters: SortedMap<u64, oneshot::Sender<Result<(), NodeError>>>,
     /// Who waits until a relay keeps an invite's parcel.
-    pub(crate) parcels: BTreeMap<InviteKey, oneshot::Sender<()>>,
+    pub(crate) parcels: SortedMap<InviteKey, oneshot::Sender<()>>,
     /// Who waits until this node holds what a relay holds.
     pub(crate) synced: Vec<oneshot::Sender<Result<(), NodeError>>>,
-    replies: BTreeMap<u64, Responder>,
+    replies: SortedMap<u64, Responder>,
     next_reply: u64,
     timer: Option<u64>,
     /// Why the store takes nothing now.
@@ -108,7 +109,7 @@ impl<S: Store> Node<S> {
         let state = State {
             profile,
             profile_space,
-            circles: BTreeMap::new(),
+            circles: SortedMap::new(),
             topics: HashMap::new(),
             links: Links::default(),
             owner,
@@ -141,10 +142,10 @@ impl<S: Store> Node<S> {
                 space,
                 queue: VecDeque::new(),
                 writing: false,
-                waiters: BTreeMap::new(),
-                parcels: BTreeMap::new(),
+                waiters: SortedMap::new(),
+                parcels: SortedMap::new(),
                 synced: Vec::new(),
-                replies: BTreeMap::new(),
+                replies: SortedMap::new(),
                 next_reply: 0,
                 timer: None,
                 stalled: None,

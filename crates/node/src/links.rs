@@ -7,8 +7,8 @@ use crate::store::Store;
 use futures::channel::oneshot;
 use ledgerno_ledger::bytes::DeviceId;
 use ledgerno_ledger::invite::RelayAddress;
+use ledgerno_ledger::sorted::SortedMap;
 use ledgerno_minnet::{DialError, Peer};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The first pause before dialling again; it doubles.
@@ -59,8 +59,8 @@ struct Kept {
 /// All links, by the other's device key.
 #[derive(Default)]
 pub(crate) struct Links {
-    up: BTreeMap<DeviceId, Up>,
-    kept: BTreeMap<DeviceId, Kept>,
+    up: SortedMap<DeviceId, Up>,
+    kept: SortedMap<DeviceId, Kept>,
 }
 
 impl Links {

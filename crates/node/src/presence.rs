@@ -9,10 +9,10 @@ use ledgerno_ledger::bytes::{CircleId, DeviceId, Signature};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::hash::{context, hash};
 use ledgerno_ledger::keys::DeviceKey;
+use ledgerno_ledger::sorted::SortedMap;
 use ledgerno_ledger::verify::verify;
 use ledgerno_minnet as minnet;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How often a device says that it is there.
@@ -52,7 +52,7 @@ fn message(circle: CircleId, device: DeviceId, time: u64) -> [u8; 32] {
 /// Who was heard of in a circle.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
-    heard: BTreeMap<DeviceId, Heard>,
+    heard: SortedMap<DeviceId, Heard>,
     said_at: u64,
 }
 

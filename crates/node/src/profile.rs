@@ -11,8 +11,8 @@ use ledgerno_ledger::genesis::Genesis;
 use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
 use ledgerno_ledger::seal::LaneKeys;
+use ledgerno_ledger::sorted::SortedMap;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The space of the device itself.
 pub const SPACE: &str = "profile";
@@ -45,7 +45,7 @@ pub struct Profile {
     /// The device's secret.
     pub device: [u8; 32],
     /// Its circles.
-    pub circles: BTreeMap<CircleId, CircleRecord>,
+    pub circles: SortedMap<CircleId, CircleRecord>,
 }
 
 impl CircleRecord {
@@ -74,7 +74,7 @@ impl Profile {
     /// # Errors
     /// Without randomness.
     pub fn new() -> Result<Self, NodeError> {
-        Ok(Profile { identity: crate::rt::random()?, device: crate::rt::random()?, circles: BTreeMap::new() })
+        Ok(Profile { identity: crate::rt::random()?, device: crate::rt::random()?, circles: SortedMap::new() })
     }
 
     /// What was stored, or none if nothing was.
@@ -89,7 +89,7 @@ impl Profile {
             let bytes = loaded.records.get(name).and_then(|bytes| <[u8; 32]>::try_from(&bytes[..]).ok());
             bytes.ok_or_else(|| NodeError::Record(name.to_owned()))
         };
-        let mut profile = Profile { identity: secret(IDENTITY)?, device: secret(DEVICE)?, circles: BTreeMap::new() };
+        let mut profile = Profile { identity: secret(IDENTITY)?, device: secret(DEVICE)?, circles: SortedMap::new() };
         for (name, bytes) in loaded.records.iter().filter(|(name, _)| name.starts_with(CIRCLE)) {
             let record: CircleRecord = codec::decode(bytes, MAX_RECORD).map_err(|_| NodeError::Record(name.clone()))?;
             profile.circles.insert(record.genesis()?.id(), record);

@@ -11,6 +11,7 @@ use js_sys::{Array, Function, Promise, Reflect};
 use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_node::store::idb::IndexedDb as Idb;
 use ledgerno_node::{Node, NodeError};
+use std::pin::Pin;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
@@ -157,7 +158,12 @@ impl WasmNode {
     }
 }
 
+/// Boxed, so that the glue is there once and not for each of the methods.
 fn promise(work: impl Future<Output = Result<JsValue, NodeError>> + 'static) -> Promise {
+    boxed(Box::pin(work))
+}
+
+fn boxed(work: Pin<Box<dyn Future<Output = Result<JsValue, NodeError>>>>) -> Promise {
     future_to_promise(async move { work.await.map_err(|error| Thrown::from(error).into()) })
 }
 

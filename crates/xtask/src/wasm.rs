@@ -51,9 +51,29 @@ pub fn module(workspace: &Workspace) -> Result<()> {
 /// Builds a cdylib crate of the workspace for the page; cargo knows itself when nothing changed.
 pub fn compile(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     tools::ensure_target(workspace, WASM)?;
-    tools::run(tools::cargo(workspace).args(["build", "--profile", "web", "--target", WASM, "--package", package]))
+    let mut cargo = tools::cargo(workspace);
+    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", rust_flags(workspace));
+    tools::run(cargo.args(["build", "--profile", "web", "--target", WASM, "--package", package]))
         .with_context(|| format!("{package} does not build for the page"))?;
     Ok(workspace.target(&format!("{WASM}/web/{}.wasm", package.replace('-', "_"))))
+}
+
+/// LLVM inlines less (3 KB of brotli), and panics name no folder of the builder's machine.
+fn rust_flags(workspace: &Workspace) -> String {
+    let mut flags = vec!["-Cllvm-args=-inline-threshold=15".to_owned()];
+    let home =
+        std::env::var("CARGO_HOME").map(PathBuf::from).ok().or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let registry = home.map(|home| home.join("registry/src"));
+    for (folder, name) in registry
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten())
+        .flatten()
+        .map(|entry| (entry.path(), "lib"))
+        .chain([(workspace.path(""), "ledgerno")])
+    {
+        flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
+    }
+    flags.join(" ")
 }
 
 /// Writes the module and its JavaScript and types into a folder, emptied first.

@@ -3,7 +3,8 @@
 use super::{Dag, Node};
 use crate::bytes::{DeviceId, EntryId, MemberId};
 use crate::entry::{Head, Lane, MAX_APPROVES};
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::sorted::SortedMap;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// How many entries back one looks below what is settled, to say who has seen it; older ones stay as they are.
@@ -47,10 +48,10 @@ impl Dag {
     }
 
     fn most_useful(&self, news: Vec<usize>) -> Vec<Head> {
-        let mut per_device: BTreeMap<DeviceId, usize> = BTreeMap::new();
+        let mut per_device: SortedMap<DeviceId, usize> = SortedMap::new();
         let mut approves: Vec<Head> = Vec::new();
         for head in news.into_iter().map(|at| self.head(at)) {
-            let of_device = per_device.entry(head.device).or_default();
+            let of_device = per_device.get_or_insert_with(head.device, || 0);
             if approves.len() < MAX_APPROVES && *of_device < APPROVES_PER_DEVICE {
                 *of_device += 1;
                 approves.push(head);
