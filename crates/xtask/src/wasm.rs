@@ -52,26 +52,21 @@ pub fn module(workspace: &Workspace) -> Result<()> {
 pub fn compile(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     tools::ensure_target(workspace, WASM)?;
     let mut cargo = tools::cargo(workspace);
-    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", rust_flags(workspace));
+    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", rust_flags());
     tools::run(cargo.args(["build", "--profile", "web", "--target", WASM, "--package", package]))
         .with_context(|| format!("{package} does not build for the page"))?;
     Ok(workspace.target(&format!("{WASM}/web/{}.wasm", package.replace('-', "_"))))
 }
 
-/// LLVM inlines less (3 KB of brotli), and panics name no folder of the builder's machine.
-fn rust_flags(workspace: &Workspace) -> String {
+/// LLVM inlines less (3 KB of brotli), and panics name no folder of the builder's machine: cargo calls the workspace's own
+/// files by their place in it, but those of libraries by their place in its home.
+fn rust_flags() -> String {
     let mut flags = vec!["-Cllvm-args=-inline-threshold=15".to_owned()];
-    let home =
-        std::env::var("CARGO_HOME").map(PathBuf::from).ok().or_else(|| Some(std::env::home_dir()?.join(".cargo")));
-    let registry = home.map(|home| home.join("registry/src"));
-    for (folder, name) in registry
-        .iter()
-        .flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten())
-        .flatten()
-        .map(|entry| (entry.path(), "lib"))
-        .chain([(workspace.path(""), "ledgerno")])
-    {
-        flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let registries = home.and_then(|home| std::fs::read_dir(home.join("registry/src")).ok());
+    for registry in registries.into_iter().flatten().flatten() {
+        flags.push(format!("--remap-path-prefix={}=lib", registry.path().display()));
     }
     flags.join(" ")
 }
