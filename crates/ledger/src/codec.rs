@@ -5,6 +5,7 @@
 //! varints, bytes left over) is refused, so that no message has two ids.
 
 use alloc::vec::Vec;
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -35,7 +36,34 @@ pub enum CodecError {
 /// of a hand-written `Serialize`, and there are none.
 #[expect(clippy::expect_used, reason = "encoding these types into memory cannot fail")]
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    postcard::to_allocvec(value).expect("a type of known lengths is encoded into memory")
+    postcard::serialize_with_flavor(value, Out(Vec::with_capacity(USUAL)))
+        .expect("a type of known lengths is encoded into memory")
+}
+
+/// Room for an entry without its body, so that it is encoded without moving.
+const USUAL: usize = 640;
+
+/// Where postcard writes to.
+struct Out(Vec<u8>);
+
+impl Flavor for Out {
+    type Output = Vec<u8>;
+
+    #[inline(always)]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
 }
 
 /// Reads a value from its canonical bytes, of which there may be at most `max`.
