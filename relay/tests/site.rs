@@ -97,7 +97,7 @@ async fn the_page_is_told_whose_it_is() {
     let answer = get(served.address, "/", "Accept-Encoding: br, gzip\r\n").await;
     let peer = "ab".repeat(32);
     let meta = format!(
-        r#"<meta name="ledgerno-relay" content='{{"peer":"{peer}","url":"https://ledger.example/","version":7}}'>"#
+        r#"<meta name="ledgerno-relay" content='{{"page":"https://ledger.example/","peer":"{peer}","version":7}}'>"#
     );
     assert_eq!(String::from_utf8(answer.body).unwrap(), format!("<!doctype html><head>{meta}</head>"));
 }
@@ -122,6 +122,6 @@ proptest! {
         prop_assert!(!content.contains(['<', '>']));
         let json = content.replace("&lt;", "<").replace("&gt;", ">").replace("&#39;", "'").replace("&amp;", "&");
         let told: serde_json::Value = serde_json::from_str(&json).unwrap();
-        prop_assert_eq!(told["url"].as_str(), Some(url.as_str()));
+        prop_assert_eq!(told["page"].as_str().unwrap_or_default(), url.as_str());
     }
 }
