@@ -75,7 +75,8 @@ class Session {
     const route = routeOf(location.hash);
     if (route.at === 'owner') {
       this.ownerToken = route.token;
-      remember('owner', route.token);
+      // Kept over a reload; but one that has started a circle is not given up for one that has not.
+      if (!remembered('owner')) remember('owner', route.token);
       this.go({ at: 'home' });
     } else {
       this.route = route;

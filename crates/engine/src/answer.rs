@@ -4,7 +4,7 @@
 use crate::engine::{Engine, Output, Peer, Then};
 use crate::session::{MAX_IDS, MAX_RANGES};
 use crate::settler::Heard;
-use crate::wire::{Answer, Ask, No, Topic};
+use crate::wire::{ANSWER_BYTES, Answer, Ask, No, Topic};
 use ledgerno_ledger::bytes::Hash;
 use ledgerno_ledger::check;
 use ledgerno_ledger::codec;
@@ -17,7 +17,8 @@ const MAX_GUESTS: usize = 64;
 impl Engine {
     /// A peer asks; `no` is the driver's number for the answer, which may come later.
     pub fn asked(&mut self, peer: Peer, no: u64, ask: Ask, now: u64) {
-        let known = self.dag.admission(&peer).is_some() || self.keepers.contains(&peer) || self.guests.contains(&peer);
+        let known =
+            self.dag.admission(&peer).is_some() || self.keepers.contains(&peer) || self.guests.contains_key(&peer);
         match ask {
             Ask::Knock(admission) => self.knocked(peer, no, &admission, now),
             Ask::GetParcel { address } => self.give_parcel(no, &address, now),
@@ -41,11 +42,12 @@ impl Engine {
             Ask::Ranges(ranges)
                 if ranges.len() <= MAX_RANGES && ranges.is_sorted_by(|one, next| one.device < next.device) =>
             {
-                let (entries, left) = self.pack(self.ids_in(&ranges));
+                let (entries, left) = self.pack(self.ids_in(&ranges), ANSWER_BYTES);
                 self.answer(no, Answer::Entries { entries, more: !left.is_empty() });
             }
             Ask::Entries(ids) if ids.len() <= MAX_IDS => {
-                let (entries, left) = self.pack(ids.into_iter().filter(|id| self.is_durable(id)).collect());
+                let (entries, left) =
+                    self.pack(ids.into_iter().filter(|id| self.is_durable(id)).collect(), ANSWER_BYTES);
                 self.answer(no, Answer::Entries { entries, more: !left.is_empty() });
             }
             Ask::Ranges(_) | Ask::Entries(_) => self.answer(no, Answer::No(No::Malformed)),
@@ -126,7 +128,7 @@ impl Engine {
             Err(why) => Answer::No(why),
             Ok(()) if self.guests.len() >= MAX_GUESTS => Answer::No(No::Busy),
             Ok(()) => {
-                self.guests.insert(peer);
+                self.guests.insert(peer, ());
                 Answer::Kept
             }
         };

@@ -21,7 +21,7 @@ use ledgerno_ledger::genesis::Genesis;
 use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
 use ledgerno_ledger::settle::{Chain, Proof, Refusal};
 use ledgerno_ledger::sorted::SortedMap;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// Another node, by its device key: its address in the network.
 pub type Peer = DeviceId;
@@ -199,7 +199,7 @@ pub struct Engine {
     /// By what right this device comes, until it has written.
     pub(crate) admission: Option<Admission>,
     /// Devices that presented a good admission and have not written yet.
-    pub(crate) guests: BTreeSet<Peer>,
+    pub(crate) guests: SortedMap<Peer, ()>,
     /// A settled header that came before its entries did.
     pub(crate) awaited: Option<Awaited>,
     pub(crate) guard: Guard,
@@ -252,7 +252,7 @@ impl Engine {
             next_ask,
             keepers: Vec::new(),
             admission: None,
-            guests: BTreeSet::new(),
+            guests: SortedMap::new(),
             awaited: None,
             guard: Guard::default(),
             refused: Vec::new(),

@@ -85,6 +85,11 @@ impl Session {
         self.out.is_none() && !self.waits && self.retry_at.is_none()
     }
 
+    /// There is another right to come by than the one that was shown.
+    pub fn present_anew(&mut self) {
+        self.introduced = false;
+    }
+
     fn fail(&mut self, now: u64) {
         self.out = None;
         self.waits = false;
@@ -255,7 +260,7 @@ impl Engine {
 
     /// A batch of entries to give; what does not fit is put back into the plan.
     fn give(&mut self, peer: Peer, ids: Vec<EntryId>, rest: impl Fn(Vec<EntryId>) -> Step) -> Option<Ask> {
-        let (entries, left) = self.pack(ids);
+        let (entries, left) = self.pack(ids, BATCH_BYTES);
         if !left.is_empty() {
             self.sessions.get_mut(&peer)?.plan.push_front(rest(left));
         }
@@ -494,14 +499,14 @@ impl Engine {
     }
 
     /// As many entries as fit into one message, and the ids of the rest.
-    pub(crate) fn pack(&self, ids: Vec<EntryId>) -> (Vec<Packed>, Vec<EntryId>) {
+    pub(crate) fn pack(&self, ids: Vec<EntryId>, limit: usize) -> (Vec<Packed>, Vec<EntryId>) {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         let mut ids = ids.into_iter();
         for id in ids.by_ref() {
             let Some(packed) = self.dag.get(&id) else { continue };
             bytes += packed.body.as_ref().map_or(0, Vec::len) + packed.signed.encode().len() + 8;
             entries.push(packed.clone());
-            if bytes >= BATCH_BYTES {
+            if bytes >= limit {
                 break;
             }
         }

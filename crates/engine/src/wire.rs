@@ -13,9 +13,12 @@ use serde::{Deserialize, Serialize};
 /// The most bytes of a question: a full batch of entries and its frame.
 pub const MAX_ASK: usize = BATCH_BYTES + 128 * 1024;
 /// The most bytes of an answer.
-pub const MAX_ANSWER: usize = BATCH_BYTES + 128 * 1024;
-/// Entries and proofs travel in batches that stop at the first one past this.
+pub const MAX_ANSWER: usize = ANSWER_BYTES + 128 * 1024;
+/// What is given travels in batches that stop at the first entry past this.
 pub const BATCH_BYTES: usize = 512 * 1024;
+/// What was asked for comes in batches that stop at the first entry past this: signatures are checked cheaper by the
+/// thousand.
+pub const ANSWER_BYTES: usize = 1024 * 1024;
 /// The most bytes of a gossip message: an entry with a full body.
 pub const MAX_GOSSIP: usize = 72 * 1024;
 /// The most bytes of a mailbox parcel.

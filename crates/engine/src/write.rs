@@ -3,6 +3,7 @@
 
 use crate::engine::{Engine, Event, Output, Peer, Seat, Then};
 use crate::join::Parcel;
+use crate::session::Session;
 use crate::wire::{Answer, Ask, Topic};
 use ledgerno_ledger::bytes::{EntryId, Hash, HeaderHash, InviteKey, MemberId};
 use ledgerno_ledger::check::Checked;
@@ -99,6 +100,7 @@ impl Engine {
         let invited =
             invited.map(|(secret, invite)| secret.invited(self.circle, identity.member(), device.id(), invite));
         self.admission = Some(identity.admit(self.circle, device, Role::Write, invited));
+        self.sessions.values_mut().for_each(Session::present_anew);
         Ok(())
     }
 

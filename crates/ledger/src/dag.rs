@@ -51,7 +51,7 @@ pub struct Dag {
     chains: SortedMap<DeviceId, Chain>,
     /// In order of admission here; a chain's `number` is its place.
     numbered: Vec<DeviceId>,
-    members: BTreeSet<MemberId>,
+    members: SortedMap<MemberId, ()>,
     /// Nodes above what is settled, by index.
     open: BTreeSet<usize>,
     /// The newest settled cut.
@@ -137,7 +137,7 @@ impl Dag {
             index: HashMap::new(),
             chains: SortedMap::new(),
             numbered: Vec::new(),
-            members: BTreeSet::new(),
+            members: SortedMap::new(),
             open: BTreeSet::new(),
             settled_cut: Vec::new(),
             waiting: Waiting::new(limits),
@@ -256,7 +256,7 @@ impl Dag {
 
     /// The members of which a device is admitted, sorted.
     pub fn members(&self) -> impl Iterator<Item = &MemberId> + '_ {
-        self.members.iter()
+        self.members.keys()
     }
 
     /// The devices that are admitted, each with its first entry, in the order of their coming here.
@@ -371,7 +371,7 @@ impl Dag {
                 let issuer = invited.invite.issuer;
                 (!self.chains.contains_key(&issuer)).then_some(Need::Device(issuer))
             }
-            None => (!self.members.contains(&admission.member)).then_some(Need::Member(admission.member)),
+            None => (!self.members.contains_key(&admission.member)).then_some(Need::Member(admission.member)),
         })
     }
 
@@ -439,7 +439,9 @@ impl Dag {
         });
         let parents = parents.collect();
         let (head, prev) = (entry.head(id), entry.prev);
-        self.members.extend(entry.admission.as_ref().map(|admission| admission.member));
+        if let Some(admission) = &entry.admission {
+            self.members.insert(admission.member, ());
+        }
         if !self.is_below(&head.device, head.seq) {
             self.open.insert(at);
         }

@@ -184,6 +184,11 @@ impl<S: Store> Node<S> {
         };
         let mut engine = Engine::open(genesis, seat, Limits::default(), loaded.log, loaded.records, rt::random()?)?;
         engine.pin(record.pinned);
+        let by_invite = record.pinned.is_some();
+        if !engine.is_in() && !by_invite && record.keys.is_some() {
+            // A member's further device comes by the member's own word.
+            engine.present(None)?;
+        }
         engine.set_keepers(record.relays.iter().map(|relay| relay.peer).collect());
         Ok(engine)
     }

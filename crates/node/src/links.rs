@@ -98,6 +98,15 @@ impl<S: Store> Node<S> {
         self.dial(peer);
     }
 
+    /// Gives up a link that no circle needs, to a relay that a foreign invite named.
+    pub(crate) fn forget_link(&self, peer: &DeviceId) {
+        let mut state = self.0.state.borrow_mut();
+        let needed = state.circles.values().any(|circle| circle.record.relays.iter().any(|relay| relay.peer == *peer));
+        if !needed && !state.links.is_up(peer) && state.links.kept.len() > 1 {
+            state.links.kept.remove(peer);
+        }
+    }
+
     /// Waits for a link to a relay.
     pub(crate) async fn link(&self, address: &RelayAddress) -> Result<(), NodeError> {
         self.keep_link(address.clone());

@@ -71,7 +71,11 @@ impl<S: Store> Node<S> {
             node.keep_link(relay);
         }
         for record in circles {
-            node.open_circle(record).await?;
+            if let Err(error) = node.open_circle(record).await {
+                // Half a node must not go on behind a page that says that there is none.
+                node.close().await;
+                return Err(error);
+            }
         }
         Ok(node)
     }
@@ -126,6 +130,12 @@ impl<S: Store> Node<S> {
         let founding = join::found(name, &identity, &device, &mut Random::new(rt::random()?), rt::now())
             .map_err(|_| NodeError::Random)?;
         self.link(&relay).await?;
+        // A store that takes nothing is found out before the relay keeps anything.
+        let (space, batch) = {
+            let state = self.0.state.borrow();
+            (state.profile_space.clone(), state.profile.batch())
+        };
+        space.write(batch).await?;
         let register = Register { token: token.trim().to_owned(), genesis: founding.genesis.encode() };
         let answer = self.question(relay.peer, REGISTER, codec::encode(&register)).await?;
         if answer != Answer::Kept {
@@ -286,7 +296,7 @@ impl<S: Store> Node<S> {
     }
 
     async fn parcel_at(&self, link: &InviteLink, relay: &RelayAddress) -> Result<(Parcel, Genesis), NodeError> {
-        self.link(relay).await?;
+        self.link(relay).await.inspect_err(|_| self.forget_link(&relay.peer))?;
         let ask = Ask::GetParcel { address: link.invite_secret().address() };
         match self.question(relay.peer, ask.kind(), ask.to_bytes(link.circle)).await? {
             Answer::Parcel(sealed) => Ok(Parcel::open(link, &sealed)?),

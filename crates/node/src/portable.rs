@@ -3,10 +3,11 @@
 
 use crate::driver::Node;
 use crate::error::NodeError;
-use crate::profile::{CircleRecord, Profile};
+use crate::profile::{self, CircleRecord, Profile};
 use crate::store::{Space, Store};
 use ledgerno_ledger::bytes::CircleId;
 use ledgerno_ledger::codec;
+use ledgerno_ledger::invite::MAX_RELAYS;
 use serde::{Deserialize, Serialize};
 
 /// What the file's text begins with.
@@ -26,8 +27,12 @@ impl<S: Store> Node<S> {
     /// The file's text. Who has it, is this person.
     pub fn export_identity(&self) -> String {
         let state = self.0.state.borrow();
-        let circles =
-            state.profile.circles.values().map(|record| CircleRecord { vote: None, ..record.clone() }).collect();
+        let circles = state
+            .profile
+            .circles
+            .values()
+            .map(|record| CircleRecord { vote: None, pinned: None, ..record.clone() })
+            .collect();
         let bytes = codec::encode(&Exported { identity: state.profile.identity, circles });
         let checksum = blake3::hash(&bytes);
         format!("{MARK}{}.{}\n", hex(&bytes), hex(&checksum.as_bytes()[..4]))
@@ -46,14 +51,22 @@ impl<S: Store> Node<S> {
             }
             (state.profile_space.clone(), Profile { identity: exported.identity, ..state.profile.clone() })
         };
-        space.write(profile.batch()).await?;
-        self.0.state.borrow_mut().profile = profile;
+        // All at once: half a person would be nobody.
+        let mut batch = profile.batch();
+        for record in &exported.circles {
+            batch.records.extend(profile::circle_batch(record.genesis()?.id(), record).records);
+        }
+        space.write(batch).await?;
+        {
+            let mut state = self.0.state.borrow_mut();
+            state.profile = profile;
+            for record in &exported.circles {
+                state.profile.circles.insert(record.genesis()?.id(), record.clone());
+            }
+        }
         let mut circles = Vec::new();
         for record in exported.circles {
-            let circle = self.remember(record).await?;
-            self.drive(circle, |engine, _| engine.present(None)).ok_or(NodeError::NoCircle)??;
-            self.enrol(circle);
-            circles.push(circle);
+            circles.push(self.open_circle(record).await?);
         }
         Ok(circles)
     }
@@ -71,7 +84,9 @@ fn read(text: &str) -> Result<Exported, NodeError> {
         return Err(wrong("it was changed"));
     }
     let exported: Exported = codec::decode(&bytes, MAX_FILE).map_err(|_| wrong("it is of another version"))?;
-    let whole = exported.circles.len() <= MAX_CIRCLES && exported.circles.iter().all(|record| record.genesis().is_ok());
+    let fits =
+        |record: &CircleRecord| record.genesis().is_ok() && record.keys.is_some() && record.relays.len() <= MAX_RELAYS;
+    let whole = exported.circles.len() <= MAX_CIRCLES && exported.circles.iter().all(fits);
     if whole { Ok(exported) } else { Err(wrong("a circle in it is damaged")) }
 }
 

@@ -124,6 +124,7 @@ export const en = {
   since: (time: string) => `since ${time}`,
 
   invite: 'Invite',
+  inviteBad: 'This invite does not work',
   inviteLead: 'Whoever opens this link is in. Send it only to people you mean.',
   inviteLink: 'Invite link',
   copy: 'Copy',

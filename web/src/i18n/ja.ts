@@ -116,6 +116,7 @@ export const ja: Words = {
   since: (time: string) => `${time}から`,
 
   invite: '招待',
+  inviteBad: 'この招待は使えません',
   inviteLead: 'このリンクを開いた人は誰でも参加できます。招きたい人にだけ送ってください。',
   inviteLink: '招待リンク',
   copy: 'コピー',

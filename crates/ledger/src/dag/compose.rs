@@ -4,7 +4,6 @@ use super::{Dag, Node};
 use crate::bytes::{DeviceId, EntryId, MemberId};
 use crate::entry::{Head, Lane, MAX_APPROVES};
 use crate::sorted::SortedMap;
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// How many entries back one looks below what is settled, to say who has seen it; older ones stay as they are.
@@ -66,7 +65,9 @@ impl Dag {
         let Some(&at) = self.index.get(id) else { return 0 };
         let author = self.member_of(&self.entry(at).device);
         let devices = self.nodes[at].reached.iter().filter_map(|number| self.numbered.get(number));
-        let members: BTreeSet<MemberId> = devices.filter_map(|device| self.member_of(device)).collect();
+        let mut members: Vec<MemberId> = devices.filter_map(|device| self.member_of(device)).collect();
+        members.sort_unstable();
+        members.dedup();
         members.iter().filter(|member| Some(**member) != author).count() as u32
     }
 

@@ -9,6 +9,7 @@
 use super::{Dag, Standing, refs};
 use crate::bytes::{DeviceId, EntryId};
 use crate::entry::Head;
+use crate::sorted::SortedMap;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
@@ -54,11 +55,13 @@ impl Dag {
     pub fn order(&self, cut: &[Head]) -> Result<Vec<EntryId>, CutError> {
         let roots = self.roots(cut)?;
         let new = self.new_below(roots)?;
-        let named: BTreeSet<Head> = new.iter().flat_map(|&at| refs(self.entry(at))).collect();
-        if let Some(lower) = cut.iter().find(|head| named.contains(head)) {
+        let mut named: Vec<Head> = new.iter().flat_map(|&at| refs(self.entry(at))).collect();
+        named.sort_unstable();
+        let is_named = |head: &Head| named.binary_search(head).is_ok();
+        if let Some(lower) = cut.iter().find(|head| is_named(head)) {
             return Err(CutError::NotMinimal(*lower));
         }
-        let left_out = self.settled_cut.iter().find(|head| !named.contains(head) && cut.binary_search(head).is_err());
+        let left_out = self.settled_cut.iter().find(|head| !is_named(head) && cut.binary_search(head).is_err());
         if let Some(left_out) = left_out {
             return Err(CutError::LeavesOut(*left_out));
         }
@@ -164,21 +167,24 @@ impl Dag {
 struct Growing<'a> {
     dag: &'a Dag,
     /// How many of the new entries build on each of them and of the previous cut.
-    built_on: BTreeMap<Head, usize>,
+    built_on: SortedMap<Head, usize>,
     /// What nothing builds on and was not looked at.
     tops: Vec<Head>,
-    chosen: BTreeMap<DeviceId, Head>,
+    chosen: SortedMap<DeviceId, Head>,
 }
 
 impl<'a> Growing<'a> {
     fn new(dag: &'a Dag, new: &[usize]) -> Self {
-        let all = new.iter().map(|&at| dag.head(at)).chain(dag.settled_cut.iter().copied());
-        let mut built_on: BTreeMap<Head, usize> = all.map(|head| (head, 0)).collect();
+        let mut all: Vec<Head> = new.iter().map(|&at| dag.head(at)).chain(dag.settled_cut.iter().copied()).collect();
+        all.sort_unstable();
+        let mut built_on: SortedMap<Head, usize> = all.into_iter().map(|head| (head, 0)).collect();
         for named in new.iter().flat_map(|&at| refs(dag.entry(at))) {
-            built_on.entry(named).and_modify(|count| *count += 1);
+            if let Some(count) = built_on.get_mut(&named) {
+                *count += 1;
+            }
         }
         let tops = built_on.iter().filter(|(_, count)| **count == 0).map(|(head, _)| *head).collect();
-        Growing { dag, built_on, tops, chosen: BTreeMap::new() }
+        Growing { dag, built_on, tops, chosen: SortedMap::new() }
     }
 
     fn settle_on_one_a_device(&mut self) {
