@@ -126,6 +126,30 @@ test('a browser killed the moment an entry is here has it after the restart, wit
   assert.equal(await ben.page.locator('.forked').count(), 0, 'no device wrote two entries at one place');
 });
 
+test('what showed sent is at the relay, though it is killed that moment and the writer is gone', async (t) => {
+  const here = await two(t);
+  await circle.agreed(here.ann.page, here.ben.page);
+  await here.ann.close();
+  const { ben, relay } = here;
+  const dead = new Promise((resolve, reject) => {
+    ben.page.exposeFunction('sent', () => relay.kill('SIGKILL').then(() => ben.kill()).then(resolve, reject)).catch(reject);
+  });
+  await ben.page.evaluate(() => {
+    const sent = (node) => node.textContent?.includes('Last words.') && node.getAttribute('data-status') !== 'here';
+    const look = () => [...document.querySelectorAll('[data-testid=entry]')].some(sent) && /** @type {any} */ (window).sent();
+    new MutationObserver(look).observe(document.body, { attributes: true, childList: true, subtree: true });
+  });
+  await ben.page.getByTestId('compose').fill('Last words.');
+  await ben.page.getByTestId('post').click({ noWaitAfter: true }).catch(() => {}); // the browser dies meanwhile
+  await dead;
+
+  await here.restart();
+  const eve = await openProfile();
+  t.after(() => eve.close());
+  await circle.join(eve.page, here.invite, 'Eve');
+  await circle.eachOnce(eve.page, ['Last words.']);
+});
+
 test('after a reload the first is the same person with all entries', async (t) => {
   const { ann, ben } = await two(t);
   await circle.post(ann.page, 'The kettle is on.');

@@ -8,7 +8,7 @@ use crate::mailbox::{self, Mailbox};
 use crate::random::Random;
 use crate::session::Session;
 use crate::settler::{Awaited, Heard, Settler};
-use crate::store::{Item, OpenError};
+use crate::store::{Item, OpenError, entry_item};
 use crate::view::Timeline;
 use crate::wire::{Answer, Ask, MAX_GOSSIP, No, Topic};
 use hashbrown::HashMap;
@@ -560,7 +560,7 @@ impl Engine {
     }
 
     pub(crate) fn log_items(&self, entries: &[EntryId]) -> Vec<Vec<u8>> {
-        entries.iter().filter_map(|id| self.dag.get(id)).map(|packed| Item::Entry(packed.clone()).to_bytes()).collect()
+        entries.iter().filter_map(|id| self.dag.get(id)).map(entry_item).collect()
     }
 }
 

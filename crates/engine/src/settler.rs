@@ -3,7 +3,7 @@
 //! What others settled is checked against the own DAG and fold; what does not hold is refused, and said.
 
 use crate::engine::{Engine, Event, Output, Peer, Seat, Then};
-use crate::store::Item;
+use crate::store::proof_item;
 use crate::wire::{MAX_GOSSIP, Topic};
 use ledgerno_ledger::bytes::EntryId;
 use ledgerno_ledger::settle::{Block, Opener, Proof, Refusal};
@@ -182,7 +182,7 @@ impl Engine {
     }
 
     fn adopt_and_write(&mut self, block: Block, proof: Proof, then: Vec<Then>, now: u64) {
-        let mut log = vec![Item::Proof(proof.clone()).to_bytes()];
+        let mut log = vec![proof_item(&proof)];
         let taken = self.adopt(block, proof);
         let taken = self.took(&taken);
         log.extend(self.log_items(&taken));

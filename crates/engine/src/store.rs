@@ -20,10 +20,30 @@ pub enum Item {
     Proof(Proof),
 }
 
+/// An [`Item`] that is only to be written: the same bytes, without a copy of what they are of.
+#[derive(Serialize)]
+enum ItemRef<'a> {
+    Entry(&'a Packed),
+    Proof(&'a Proof),
+}
+
+/// An entry's bytes in the log.
+pub(crate) fn entry_item(packed: &Packed) -> Vec<u8> {
+    codec::encode(&ItemRef::Entry(packed))
+}
+
+/// A settled header's bytes in the log.
+pub(crate) fn proof_item(proof: &Proof) -> Vec<u8> {
+    codec::encode(&ItemRef::Proof(proof))
+}
+
 impl Item {
     /// Its bytes in the log.
     pub fn to_bytes(&self) -> Vec<u8> {
-        codec::encode(self)
+        match self {
+            Item::Entry(packed) => entry_item(packed),
+            Item::Proof(proof) => proof_item(proof),
+        }
     }
 
     /// Reads an item of the log.

@@ -18,7 +18,7 @@ pub const MAX_ANSWER: usize = ANSWER_BYTES + 128 * 1024;
 pub const BATCH_BYTES: usize = 512 * 1024;
 /// What was asked for comes in batches that stop at the first entry past this: signatures are checked cheaper by the
 /// thousand.
-pub const ANSWER_BYTES: usize = 1024 * 1024;
+pub const ANSWER_BYTES: usize = 2 * 1024 * 1024;
 /// The most bytes of a gossip message: an entry with a full body.
 pub const MAX_GOSSIP: usize = 72 * 1024;
 /// The most bytes of a mailbox parcel.

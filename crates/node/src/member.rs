@@ -61,7 +61,9 @@ impl<S: Store> Node<S> {
                 profile
             }
         };
-        let config = minnet::Config::new(profile.device, agent);
+        let mut config = minnet::Config::new(profile.device, agent);
+        // An answer of full size over a slow phone's link.
+        config.timeout = Duration::from_secs(30);
         let (net, events, network) = minnet::start(config).map_err(|_| NodeError::Random)?;
         rt::spawn(network);
         let circles: Vec<CircleRecord> = profile.circles.values().cloned().collect();

@@ -97,3 +97,34 @@ fn hex(bytes: &[u8]) -> String {
 fn unhex(text: &str) -> Option<Vec<u8>> {
     data_encoding::HEXLOWER.decode(text.as_bytes()).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use ledgerno_ledger::hostile::{Circle, besiege};
+
+    fn text(exported: &Exported) -> String {
+        let bytes = codec::encode(exported);
+        format!("{MARK}{}.{}\n", hex(&bytes), hex(&blake3::hash(&bytes).as_bytes()[..4]))
+    }
+
+    #[test]
+    fn a_key_file_is_read_back_and_nothing_else_is() {
+        let Circle { genesis, keys, .. } = Circle::new(7);
+        let record =
+            CircleRecord { genesis: genesis.encode(), keys: Some(keys), vote: None, relays: vec![], pinned: None };
+        let file = text(&Exported { identity: [3; 32], circles: vec![record.clone()] });
+        assert_eq!(read(&file).unwrap().identity, [3; 32]);
+        let bytes = codec::encode(&Exported { identity: [3; 32], circles: vec![record] });
+        besiege(&[file.into_bytes()], 20_000, |bytes| {
+            read(&String::from_utf8_lossy(bytes)).ok();
+        });
+        // With a right checksum too: the decoder itself.
+        besiege(&[bytes], 20_000, |bytes| {
+            let file = format!("{MARK}{}.{}", hex(bytes), hex(&blake3::hash(bytes).as_bytes()[..4]));
+            read(&file).ok();
+        });
+        assert!(read(&"x".repeat(MAX_FILE + 1)).is_err());
+    }
+}

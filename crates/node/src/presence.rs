@@ -143,6 +143,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_saying_that_was_changed_is_none() {
+        let circle = CircleId([1; 32]);
+        let valid = codec::encode(&There::say(circle, &DeviceKey::from_secret([2; 32]), 10));
+        ledgerno_ledger::hostile::besiege(std::slice::from_ref(&valid), 20_000, |bytes| {
+            let held = codec::decode::<There>(bytes, MAX_BYTES).is_ok_and(|there| there.holds(circle));
+            assert!(!held || bytes == valid);
+        });
+    }
+
+    #[test]
     fn a_device_is_believed_for_a_while_and_a_replay_never() {
         let circle = CircleId([1; 32]);
         let device = DeviceKey::from_secret([2; 32]);
