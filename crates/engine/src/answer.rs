@@ -69,7 +69,7 @@ impl Engine {
     }
 
     pub(crate) fn answer_frontier(&mut self, no: u64, peer: Peer, digest: Hash, height: u64, now: u64) {
-        let own = self.chain.height();
+        let own = self.durable_height;
         let same = self.frontier.digest() == digest;
         let answer = if same {
             Answer::Same { height: own }

@@ -144,6 +144,8 @@ pub enum Event {
 struct Pending {
     no: u64,
     entries: Vec<EntryId>,
+    /// What is settled once this is durable.
+    height: u64,
     bytes: usize,
     then: Vec<Then>,
 }
@@ -177,6 +179,8 @@ pub struct Engine {
     pub(crate) order: Vec<EntryId>,
     /// How many of them are durable.
     pub(crate) durable: usize,
+    /// Up to which height headers are durable: a witness that says one and forgets it would settle another.
+    pub(crate) durable_height: u64,
     pub(crate) frontier: Frontier,
     /// Own entries by seq.
     pub(crate) own: Vec<EntryId>,
@@ -238,6 +242,7 @@ impl Engine {
             index: HashMap::new(),
             order: Vec::new(),
             durable: 0,
+            durable_height: 0,
             frontier: Frontier::default(),
             own: Vec::new(),
             sent: 0,
@@ -369,6 +374,7 @@ impl Engine {
         while self.pending.front().is_some_and(|pending| pending.no <= no) {
             let Some(pending) = self.pending.pop_front() else { break };
             self.now_durable(&pending.entries);
+            self.durable_height = self.durable_height.max(pending.height);
             for then in pending.then {
                 self.then(then, now);
             }
@@ -493,7 +499,7 @@ impl Engine {
         self.next_no += 1;
         let no = self.next_no;
         let bytes = log.iter().chain(records.iter().filter_map(|(_, bytes)| bytes.as_ref())).map(Vec::len).sum();
-        self.pending.push_back(Pending { no, entries, bytes, then });
+        self.pending.push_back(Pending { no, entries, height: self.chain.height(), bytes, then });
         self.outputs.push_back(Output::Write { no, log, records });
         no
     }

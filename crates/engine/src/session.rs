@@ -230,7 +230,7 @@ impl Engine {
                 let nonce = self.random.bytes();
                 let session = self.sessions.get_mut(&peer)?;
                 (session.upto, session.nonce) = (durable, nonce);
-                Some(Ask::Frontier { digest: self.frontier.digest(), height: self.chain.height() })
+                Some(Ask::Frontier { digest: self.frontier.digest(), height: self.durable_height })
             }
             Step::Devices { bits, buckets } => {
                 Some(Ask::Devices { bits: *bits, buckets: buckets.clone(), nonce: self.sessions.get(&peer)?.nonce })
@@ -520,12 +520,13 @@ impl Engine {
         self.ids_in(&[Range { device: *device, from: first, to: last }]).into_iter().take(MAX_IDS).collect()
     }
 
-    /// Settled headers from a height on, as many as fit, and whether there are more.
+    /// Durable settled headers from a height on, as many as fit, and whether there are more.
     pub(crate) fn proofs_from(&self, from: u64) -> (Vec<ledgerno_ledger::settle::Proof>, bool) {
         let from = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
         let mut proofs = Vec::new();
         let mut bytes = 0;
-        for proof in self.proofs.iter().skip(from) {
+        let durable = usize::try_from(self.durable_height).unwrap_or(usize::MAX);
+        for proof in self.proofs.iter().take(durable).skip(from) {
             bytes += 1_024 + proof.cut.len() * 80;
             if bytes > MAX_ASK / 2 && !proofs.is_empty() {
                 return (proofs, true);

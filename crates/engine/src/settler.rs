@@ -114,6 +114,7 @@ impl Engine {
         let block = self.chain.check(&self.dag, self.opener(), &proof, u64::MAX).map_err(|why| why.to_string())?;
         // What waited for it follows in the log, but nothing waits in a replay.
         self.adopt(block, proof);
+        self.durable_height = self.chain.height();
         Ok(())
     }
 

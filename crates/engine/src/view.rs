@@ -144,7 +144,8 @@ impl Engine {
         let entry = &self.dag.get(id)?.signed.entry;
         let seen_by = self.dag.seen_by(id);
         let sent = Some(entry.device) != self.device() || seen_by > 0 || entry.seq < self.sent as u64;
-        Some(Status::of(sent, seen_by, self.chain.settled(id).is_some()))
+        let settled = self.chain.settled(id).is_some_and(|settled| settled.height <= self.durable_height);
+        Some(Status::of(sent, seen_by, settled))
     }
 
     fn show(&self, id: EntryId, names: &SortedMap<MemberId, String>) -> Option<Shown> {

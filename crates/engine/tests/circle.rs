@@ -242,3 +242,23 @@ fn a_second_history_is_seen() {
     assert_eq!(world.engine(ben).divisions().len(), 2, "and it is another one");
     assert!(world.engine(anna).divisions().is_empty());
 }
+
+#[test]
+fn a_witness_says_no_header_that_it_may_forget() {
+    let (mut world, anna, ben) = two();
+    let before = world.engine(ben).settlement().height;
+    world.hosts.get_mut(&anna).unwrap().disk.holds = true;
+    // Ben's post comes, is settled at Anna, and none of it is on her disk when a session gives what is settled.
+    world.post(ben, "settle me");
+    world.pass(1_000);
+    world.unlink(anna, RELAY);
+    world.link(anna, RELAY);
+    world.pass(1_000);
+    assert_eq!(world.engine(ben).settlement().height, before, "nobody has heard of it");
+    world.crash(anna);
+    world.hosts.get_mut(&anna).unwrap().disk.holds = false;
+    world.link(anna, RELAY);
+    world.pass(10_000);
+    assert_eq!(world.engine(ben).settlement(), world.engine(anna).settlement());
+    assert!(world.engine(ben).refusals().is_empty());
+}
