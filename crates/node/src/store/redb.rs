@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use ::redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::log::{self, Damage, Reader, Tail};
 use super::{Batch, Loaded, MAX_BATCH, Space, Store, StoreError, check_name};
@@ -56,6 +56,8 @@ enum Job {
 #[derive(Clone)]
 pub struct Redb {
     jobs: mpsc::Sender<Job>,
+    /// Whose turn it is to put a job into the queue.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Redb {
@@ -85,12 +87,18 @@ impl Redb {
             .spawn(run)
             .map_err(|error| io_fault(&path, &error))?;
         waited.await.unwrap_or(Err(StoreError::Closed))?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, turn: Arc::new(Mutex::new(())) })
     }
 
     async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(job(reply)).await.map_err(|_| StoreError::Closed)?;
+        // One after the other in the order of asking: the channel alone lets one who comes as a place gets free overtake one
+        // who was promised it. Unconstrained, so that a task that has spent its turn still stands in the queue.
+        let sent = tokio::task::unconstrained(async {
+            let _turn = self.turn.lock().await;
+            self.jobs.send(job(reply)).await
+        });
+        sent.await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 }
