@@ -112,7 +112,6 @@ impl Story {
     fn check(&self, seed: u64) {
         let founder = self.people[0];
         let settlement = self.world.engine(founder).settlement();
-        assert!(self.here.len() > 10, "seed {seed}: a story in which little happens");
         assert_eq!(settlement.unsettled, 0, "seed {seed}: something is never settled");
         assert_eq!(self.world.engine(RELAY).settlement().header, settlement.header, "seed {seed}: the relay");
         let texts = self.world.texts(founder);
@@ -140,7 +139,8 @@ impl Story {
     }
 }
 
-fn tell(seed: u64) {
+/// Tells a story; answers how many posts showed *here*.
+fn tell(seed: u64) -> usize {
     let mut dice = Dice::new(seed);
     let mut story = Story::begin(seed);
     for _ in 0..STEPS {
@@ -148,15 +148,18 @@ fn tell(seed: u64) {
     }
     story.heal();
     story.check(seed);
+    story.here.len()
 }
 
 #[test]
 fn whatever_happens_nothing_is_lost() {
-    (0..40).chain([1_269]).for_each(tell);
+    let here: usize = (0..40).chain([1_269]).map(tell).sum();
+    assert!(here > 400, "stories in which little happens: {here}");
 }
 
 #[test]
 #[ignore = "long"]
 fn whatever_happens_nothing_is_lost_in_a_thousand_stories() {
-    (1_000..2_500).for_each(tell);
+    let here: usize = (1_000..2_500).map(tell).sum();
+    assert!(here > 15_000, "stories in which little happens: {here}");
 }
