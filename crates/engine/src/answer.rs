@@ -5,7 +5,7 @@ use crate::engine::{Engine, Output, Peer, Then};
 use crate::session::{MAX_IDS, MAX_RANGES};
 use crate::settler::Heard;
 use crate::wire::{ANSWER_BYTES, Answer, Ask, No, Topic};
-use ledgerno_ledger::bytes::Hash;
+use ledgerno_ledger::bytes::{EntryId, Hash};
 use ledgerno_ledger::check;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::{Admission, Invite, Packed};
@@ -95,10 +95,7 @@ impl Engine {
             return self.answer(no, Answer::No(No::NotAdmitted));
         }
         let intake = self.take(entries, Vec::new(), now);
-        for id in &intake.taken {
-            let Some(bytes) = self.dag.get(id).map(codec::encode) else { continue };
-            self.once_durable(Then::Say(Output::Publish { topic: Topic::Entries, bytes }), now);
-        }
+        self.spread(&intake.taken, now);
         let mut waits = false;
         for proof in proofs {
             let before = self.chain.height();
@@ -120,6 +117,14 @@ impl Engine {
             Answer::Held { entries: intake.held, refused, height: self.chain.height() }
         };
         self.once_durable(Then::Say(Output::Answer { no, answer }), now);
+    }
+
+    /// Gossips entries that came by no gossip, once they are durable.
+    pub(crate) fn spread(&mut self, taken: &[EntryId], now: u64) {
+        for id in taken {
+            let Some(bytes) = self.dag.get(id).map(codec::encode) else { continue };
+            self.once_durable(Then::Say(Output::Publish { topic: Topic::Entries, bytes }), now);
+        }
     }
 
     /// Lets a device in as a guest: one that the DAG would admit now.

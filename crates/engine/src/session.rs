@@ -348,6 +348,7 @@ impl Engine {
             }
             (Step::Fetch { ranges }, Answer::Entries { entries, more }) => {
                 let intake = self.take(entries, Vec::new(), now);
+                self.hand_on(&intake.taken, now);
                 let new = !intake.taken.is_empty();
                 self.progress(peer, new);
                 if let Some(session) = self.sessions.get_mut(&peer)
@@ -360,6 +361,7 @@ impl Engine {
             }
             (Step::FetchIds { .. }, Answer::Entries { entries, .. }) => {
                 let intake = self.take(entries, Vec::new(), now);
+                self.hand_on(&intake.taken, now);
                 self.progress(peer, !intake.taken.is_empty());
                 true
             }
@@ -369,7 +371,14 @@ impl Engine {
                 let before = self.chain.height();
                 let mut waits = false;
                 for proof in proofs {
+                    let (height, bytes) = (self.chain.height(), proof.encode());
                     waits |= self.take_proof(proof, peer, now) == Heard::Waits;
+                    if self.device().is_none()
+                        && self.chain.height() > height
+                        && let Some(say) = self.say_proof(bytes)
+                    {
+                        self.once_durable(say, now);
+                    }
                 }
                 let new = self.chain.height() > before;
                 self.progress(peer, new);
@@ -382,6 +391,13 @@ impl Engine {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// What a relay fetches itself reaches the others only through it.
+    fn hand_on(&mut self, taken: &[EntryId], now: u64) {
+        if self.device().is_none() {
+            self.spread(taken, now);
         }
     }
 
