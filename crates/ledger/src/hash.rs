@@ -78,6 +78,8 @@ pub mod context {
         WITNESSES = "witnesses";
         /// What a witness signs: a vote.
         VOTE = "vote";
+        /// What a founder signs to name another sole witness: circle ‖ (header, witness).
+        RENEWAL = "renewal";
         /// A GossipSub topic: circle ‖ topic number as two bytes, big end first.
         TOPIC = "topic";
         /// A GossipSub message's id.

@@ -21,6 +21,7 @@ pub mod hostile;
 pub mod invite;
 pub mod keys;
 pub mod merkle;
+pub mod mutant;
 pub mod op;
 pub mod seal;
 pub mod settle;

@@ -10,7 +10,9 @@ mod chain;
 mod vote;
 
 pub use chain::{Block, Chain, Opener, Refusal, Root, SettleError, Settled};
-pub use vote::{Certificate, CertificateError, MAX_WITNESSES, Vote, VoteKind, Witness, Witnesses};
+pub use vote::{
+    Certificate, CertificateError, Evidence, MAX_WITNESSES, Renewal, SignedVote, Vote, VoteKind, Witness, Witnesses,
+};
 
 use crate::bytes::{CircleId, DeviceId, Hash, HeaderHash};
 use crate::codec::{self, CodecError, encode};
@@ -25,7 +27,8 @@ pub const VERSION: u8 = 1;
 /// The most bytes of an encoded [`Header`].
 pub const MAX_HEADER: usize = 512;
 /// The most bytes of an encoded [`Proof`].
-pub const MAX_PROOF: usize = MAX_HEADER + 64 + MAX_WITNESSES * (32 + 64) + MAX_CUT * (32 + 10 + 32);
+pub const MAX_PROOF: usize =
+    MAX_HEADER + 512 + MAX_WITNESSES * (32 + 64) + MAX_CUT * (32 + 10 + 32) + MAX_WITNESSES * (32 + 32 + 1);
 
 /// What the witnesses agree on at one height.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +87,10 @@ pub struct Proof {
     pub checkpoint: Checkpoint,
     /// The cut, sorted by device.
     pub cut: Vec<Head>,
+    /// Who votes on the next height, if those are others than voted on this: whoever does not fold learns it from here.
+    pub witnesses: Option<Witnesses>,
+    /// What made another witness than the header before says settle this one.
+    pub renewal: Option<Renewal>,
 }
 
 impl Proof {

@@ -277,7 +277,8 @@ impl Chain {
         let header = block.header.hash();
         let vote = Certificate::vote(self.circle, block.header.height, 0, header);
         let certificate = Certificate { header, view: 0, votes: alloc::vec![(secret.key(), vote.sign(secret))] };
-        Proof { checkpoint: Checkpoint { header: block.header.clone(), certificate }, cut: block.cut.clone() }
+        let checkpoint = Checkpoint { header: block.header.clone(), certificate };
+        Proof { checkpoint, cut: block.cut.clone(), witnesses: None, renewal: None }
     }
 
     /// Checks what others settled: its votes, that it follows, and everything that can be computed from the own DAG and,
@@ -286,7 +287,7 @@ impl Chain {
     /// # Errors
     /// [`Refusal`]; the first three kinds are no fault of the header's.
     pub fn check(&self, dag: &Dag, opener: Option<&dyn Opener>, proof: &Proof, now: u64) -> Result<Block, Refusal> {
-        let Proof { checkpoint: Checkpoint { header, certificate }, cut } = proof;
+        let Proof { checkpoint: Checkpoint { header, certificate }, cut, .. } = proof;
         if header.version != VERSION {
             return Err(Refusal::Version(header.version));
         }

@@ -1,11 +1,12 @@
 //! Who votes, what a vote says, and how many make a quorum.
 
-use crate::bytes::{CircleId, DeviceId, Hash, HeaderHash, Signature, VoteKey};
+use crate::bytes::{CircleId, DeviceId, Hash, HeaderHash, MemberId, Signature, VoteKey};
 use crate::codec::encode;
+use crate::entry::Anchor;
 use crate::genesis::Genesis;
 use crate::hash::{context, hash};
-use crate::keys::VoteSecret;
-use crate::verify::{Claim, verify_batch};
+use crate::keys::{Identity, VoteSecret, check_key};
+use crate::verify::{Claim, verify, verify_batch};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +114,109 @@ impl Vote {
     /// Signs it.
     pub fn sign(&self, secret: &VoteSecret) -> Signature {
         secret.sign(&self.message())
+    }
+
+    /// Signs it, as it travels.
+    pub fn cast(&self, secret: &VoteSecret) -> SignedVote {
+        let (signature, key) = (self.sign(secret), secret.key());
+        SignedVote { kind: self.kind, view: self.view, header: self.header, key, signature }
+    }
+}
+
+/// A vote with its signature, as it travels; circle and height are those of what it travels in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SignedVote {
+    /// What it is for.
+    pub kind: VoteKind,
+    /// The view.
+    pub view: u64,
+    /// The header; none for a nullify.
+    pub header: Option<HeaderHash>,
+    /// Who votes.
+    pub key: VoteKey,
+    /// Over [`Vote::message`].
+    pub signature: Signature,
+}
+
+impl SignedVote {
+    /// What was signed.
+    pub fn vote(&self, circle: CircleId, height: u64) -> Vote {
+        Vote { kind: self.kind, circle, height, view: self.view, header: self.header }
+    }
+
+    /// Whether it is a vote at all: a nullify names no header, the others do, and the signature holds.
+    pub fn holds(&self, circle: CircleId, height: u64) -> bool {
+        let names_one = self.header.is_some();
+        names_one == (self.kind != VoteKind::Nullify)
+            && verify(&self.key.0, &self.vote(circle, height).message(), &self.signature)
+    }
+}
+
+/// Two votes of one witness that no honest one casts: two headers notarized in one view, two finalized in one view, or
+/// a finalize and a nullify of one view. Anybody can check it; its author leaves the witness set.
+///
+/// (Notarizing one header and finalizing another in a later view is honest, and so is notarizing and then nullifying.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The height of both.
+    pub height: u64,
+    /// The lower of the two.
+    pub one: SignedVote,
+    /// The other.
+    pub other: SignedVote,
+}
+
+impl Evidence {
+    /// Of two votes at a height, in either order, if they contradict each other.
+    pub fn of(height: u64, one: SignedVote, other: SignedVote) -> Option<Self> {
+        let evidence = Evidence { height, one: one.min(other), other: one.max(other) };
+        evidence.contradicts().then_some(evidence)
+    }
+
+    fn contradicts(&self) -> bool {
+        use VoteKind::{Finalize, Notarize, Nullify};
+        let Evidence { one, other, .. } = self;
+        let kinds = match (one.kind, other.kind) {
+            (Notarize, Notarize) | (Finalize, Finalize) => one.header != other.header,
+            (Finalize, Nullify) => true,
+            _ => false,
+        };
+        kinds && one.key == other.key && one.view == other.view && one < other
+    }
+
+    /// The witness's key, if both votes hold and contradict each other.
+    pub fn check(&self, circle: CircleId) -> Option<VoteKey> {
+        let both = self.one.holds(circle, self.height) && self.other.holds(circle, self.height);
+        (both && self.contradicts()).then_some(self.one.key)
+    }
+}
+
+/// The founder's word that the sole witness is lost and another vote key takes its place above a height. What the lost
+/// one settled beyond that height was never sent, and is void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// The newest settled header that others hold.
+    pub after: Anchor,
+    /// Who votes from the next height on, alone.
+    pub witness: Witness,
+    /// The founder's identity's signature over circle and these.
+    pub signature: Signature,
+}
+
+impl Renewal {
+    /// The founder signs it.
+    pub fn sign(circle: CircleId, founder: &Identity, after: Anchor, witness: Witness) -> Self {
+        Renewal { after, witness, signature: founder.sign(&Self::message(circle, after, witness)) }
+    }
+
+    /// Whether the founder signed it, for a key that may vote.
+    pub fn holds(&self, circle: CircleId, founder: &MemberId) -> bool {
+        let message = Self::message(circle, self.after, self.witness);
+        check_key(&self.witness.vote_key.0).is_ok() && verify(&founder.0, &message, &self.signature)
+    }
+
+    fn message(circle: CircleId, after: Anchor, witness: Witness) -> [u8; 32] {
+        hash(context::RENEWAL, &[&circle.0, &encode(&(after, witness))])
     }
 }
 
