@@ -27,4 +27,7 @@ pub mod seal;
 pub mod settle;
 pub mod sorted;
 pub mod state;
+#[cfg(any(test, feature = "hostile"))]
+pub mod vectors;
 pub mod verify;
+pub mod words;

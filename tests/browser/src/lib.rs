@@ -4,6 +4,7 @@
 #![cfg(target_arch = "wasm32")]
 
 mod ingest;
+mod rules;
 mod store;
 
 use js_sys::{Array, Object, Reflect};
@@ -13,6 +14,7 @@ use wasm_bindgen::prelude::*;
 #[wasm_bindgen]
 pub async fn run(filter: Option<String>) -> Result<Array, JsValue> {
     let mut outcomes = Outcomes { filter: filter.unwrap_or_default(), list: Array::new() };
+    rules::run(&mut outcomes).await?;
     store::run(&mut outcomes).await?;
     Ok(outcomes.list)
 }

@@ -1,0 +1,11 @@
+//! What the ledger's own checks say here: the same functions that run natively.
+
+use ledgerno_ledger::vectors;
+use wasm_bindgen::JsValue;
+
+use crate::Outcomes;
+
+pub async fn run(outcomes: &mut Outcomes) -> Result<(), JsValue> {
+    let judged = async { vectors::check().map(drop) };
+    outcomes.test("published signatures are judged by the one rule", judged).await
+}
