@@ -126,6 +126,20 @@ pub fn besiege(valid: &[Vec<u8>], rounds: u64, mut decoder: impl FnMut(&[u8])) {
     }
 }
 
+/// Flips each bit of a valid message, one at a time, and demands that the change is refused.
+///
+/// # Panics
+/// When one is accepted, with its place.
+pub fn flip_every_bit(valid: &[u8], mut accepted: impl FnMut(&[u8]) -> bool) {
+    assert!(accepted(valid), "the message is accepted as it is");
+    let mut bytes = valid.to_vec();
+    for bit in 0..8 * bytes.len() {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(!accepted(&bytes), "accepted with bit {} of byte {} changed", bit % 8, bit / 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
 /// Tells the seed if the attack panics.
 struct Told(&'static str, u64);
 

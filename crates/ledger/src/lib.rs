@@ -23,6 +23,7 @@ pub mod keys;
 pub mod merkle;
 pub mod mutant;
 pub mod op;
+pub mod proof;
 pub mod seal;
 pub mod settle;
 pub mod sorted;

@@ -9,6 +9,10 @@
 //! The state's keys are hashed and sorted, and each leaf is hash(key ‖ hash(salt of the leaf ‖ value)): neighbours that
 //! prove an absence tell their keys' hashes and nothing of their values.
 
+mod path;
+
+pub use path::{MAX_PATH, Path};
+
 use crate::bytes::Hash;
 use crate::hash::{context, hash};
 use alloc::vec::Vec;
@@ -53,38 +57,14 @@ impl Tree {
         mountains.root()
     }
 
-    /// Proves that the leaf at `index` is in the tree over `leaves`; `None` when there is none at that index.
-    pub fn prove(&self, leaves: &[[u8; 32]], index: usize) -> Option<Path> {
-        leaves.get(index)?;
-        let mut hashes: Vec<Hash> = leaves.iter().map(|leaf| self.leaf(leaf)).collect();
-        let mut siblings = Vec::new();
-        self.walk(&mut hashes, index, &mut siblings);
-        Some(Path { index: index as u64, count: leaves.len() as u64, siblings })
-    }
-
-    /// Collects the siblings of `index` from the leaf up and returns the top over `hashes`.
-    fn walk(&self, hashes: &mut [Hash], index: usize, siblings: &mut Vec<Hash>) -> Hash {
-        if let [only] = hashes {
-            return *only;
-        }
-        let split = split(hashes.len() as u64) as usize;
-        let (left, right) = hashes.split_at_mut(split);
-        let (near, far, at) = if index < split { (left, right, index) } else { (right, left, index - split) };
-        let near_top = self.walk(near, at, siblings);
-        let far_top = self.top(far);
-        siblings.push(far_top);
-        if index < split { self.node(&near_top, &far_top) } else { self.node(&far_top, &near_top) }
-    }
-
-    /// The top over leaves that are hashed already, in place.
-    fn top(&self, hashes: &mut [Hash]) -> Hash {
+    /// The top over leaves that are hashed already.
+    fn top(&self, hashes: &[Hash]) -> Hash {
         match hashes {
             [] => NOTHING,
             [only] => *only,
             _ => {
-                let (left, right) = hashes.split_at_mut(split(hashes.len() as u64) as usize);
-                let left = self.top(left);
-                self.node(&left, &self.top(right))
+                let (left, right) = hashes.split_at(split(hashes.len() as u64) as usize);
+                self.node(&self.top(left), &self.top(right))
             }
         }
     }
@@ -93,44 +73,6 @@ impl Tree {
 /// Where a tree over `count` > 1 leaves is split: the greatest power of two below `count`.
 fn split(count: u64) -> u64 {
     1 << (63 - (count - 1).leading_zeros())
-}
-
-/// The way from a leaf to the root.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Path {
-    /// The leaf's place, from 0.
-    pub index: u64,
-    /// The number of leaves.
-    pub count: u64,
-    /// The other child at each node, from the leaf up; at most 64.
-    pub siblings: Vec<Hash>,
-}
-
-impl Path {
-    /// Whether `leaf` is at this place under this root.
-    pub fn holds(&self, tree: &Tree, leaf: &[u8; 32], root: &Hash) -> bool {
-        self.top(tree, tree.leaf(leaf)).is_some_and(|top| tree.seal(self.count, &top) == *root)
-    }
-
-    fn top(&self, tree: &Tree, leaf: Hash) -> Option<Hash> {
-        if self.index >= self.count {
-            return None;
-        }
-        // From the root down: at each split, on which side the leaf lies.
-        let (mut index, mut count, mut sides) = (self.index, self.count, Vec::new());
-        while count > 1 {
-            let split = split(count);
-            let is_left = index < split;
-            sides.push(is_left);
-            (index, count) = if is_left { (index, split) } else { (index - split, count - split) };
-        }
-        if sides.len() != self.siblings.len() {
-            return None;
-        }
-        Some(self.siblings.iter().zip(sides.iter().rev()).fold(leaf, |top, (sibling, &is_left)| {
-            if is_left { tree.node(&top, sibling) } else { tree.node(sibling, &top) }
-        }))
-    }
 }
 
 /// A growing tree, of which only the tops of its full subtrees are kept.

@@ -342,13 +342,17 @@ impl State {
 
     /// The root over all records, each hidden by a salt derived from the circle's.
     pub fn root(&self, salt: &[u8; 32]) -> Hash {
-        let leaf = |key: StateKey, value: Vec<u8>| StateLeaf::new(salt, &encode(&key), &value);
-        let own = [leaf(StateKey::Rules, encode(&self.rules)), leaf(StateKey::Totals, encode(&self.totals))];
-        let members = self.members.iter().map(|(id, member)| leaf(StateKey::Member(*id), encode(member)));
-        let devices = self.devices.iter().map(|(id, device)| leaf(StateKey::Device(*id), encode(device)));
-        let invites = self.invites.iter().map(|((key, by), known)| leaf(StateKey::Invite(*key, *by), encode(known)));
-        let counted = self.counted.iter().map(|(id, last)| leaf(StateKey::Counted(*id), encode(last)));
-        state_root(own.into_iter().chain(members).chain(devices).chain(invites).chain(counted).collect())
+        state_root(self.records().map(|(key, value)| StateLeaf::new(salt, &encode(&key), &value)).collect())
+    }
+
+    /// Every record by its key, with its canonical value.
+    pub fn records(&self) -> impl Iterator<Item = (StateKey, Vec<u8>)> + '_ {
+        let own = [(StateKey::Rules, encode(&self.rules)), (StateKey::Totals, encode(&self.totals))];
+        let members = self.members.iter().map(|(id, member)| (StateKey::Member(*id), encode(member)));
+        let devices = self.devices.iter().map(|(id, device)| (StateKey::Device(*id), encode(device)));
+        let invites = self.invites.iter().map(|((key, by), known)| (StateKey::Invite(*key, *by), encode(known)));
+        let counted = self.counted.iter().map(|(id, last)| (StateKey::Counted(*id), encode(last)));
+        own.into_iter().chain(members).chain(devices).chain(invites).chain(counted)
     }
 
     /// The height of the last header folded.

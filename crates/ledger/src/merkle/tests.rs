@@ -54,6 +54,21 @@ fn the_last_leaf_of_an_odd_tree_is_not_its_double() {
 }
 
 #[test]
+fn an_empty_tree_is_proven_by_nothing() {
+    let path = STATE.prove(&[], 0..0).unwrap();
+    let root = STATE.root(&[]);
+    assert!(path.holds(&STATE, &[], &root));
+    assert!(!Path { index: 1, ..path.clone() }.holds(&STATE, &[], &root));
+    assert!(!Path { siblings: Vec::from([NOTHING]), ..path }.holds(&STATE, &[], &root));
+}
+
+#[test]
+fn the_longest_path_fits() {
+    let path = Path { index: u64::MAX, count: u64::MAX, siblings: alloc::vec![NOTHING; 2 * 64] };
+    assert_eq!(crate::codec::encode(&path).len(), MAX_PATH);
+}
+
+#[test]
 fn resumed_mountains_go_on_alike() {
     let mut whole = Mountains::new(HISTORY);
     leaves(11).iter().for_each(|leaf| whole.push(leaf));
@@ -70,21 +85,48 @@ proptest! {
         let all = leaves(count);
         let at = index.index(count);
         let root = ENTRIES.root(&all);
-        let path = ENTRIES.prove(&all, at).unwrap();
-        prop_assert!(path.holds(&ENTRIES, &all[at], &root));
+        let path = ENTRIES.prove(&all, at..at + 1).unwrap();
+        let holds = |path: &Path, leaf: [u8; 32]| path.holds(&ENTRIES, &[leaf], &root);
+        prop_assert!(holds(&path, all[at]));
         let mut other = all[at];
         other[bit / 8] ^= 1 << (bit % 8);
-        prop_assert!(!path.holds(&ENTRIES, &other, &root));
-        prop_assert!(!path.holds(&STATE, &all[at], &root));
+        prop_assert!(!holds(&path, other));
+        prop_assert!(!path.holds(&STATE, &[all[at]], &root));
+        prop_assert!(!path.holds(&ENTRIES, &[], &root));
+        prop_assert!(!path.holds(&ENTRIES, &[all[at], all[at]], &root));
+        let mut longer = path.clone();
+        longer.siblings.push(Hash(all[at]));
         for wrong in [
+            longer,
             Path { index: path.index ^ 1, ..path.clone() },
+            Path { index: u64::MAX, ..path.clone() },
             Path { count: path.count + 1, ..path.clone() },
             Path { count: path.index, ..path.clone() },
+            Path { count: u64::MAX, ..path.clone() },
             Path { siblings: path.siblings.iter().skip(1).copied().collect(), count: path.count + path.siblings.is_empty() as u64, ..path.clone() },
         ] {
-            prop_assert!(!wrong.holds(&ENTRIES, &all[at], &root), "{wrong:?}");
+            prop_assert!(!holds(&wrong, all[at]), "{wrong:?}");
         }
-        prop_assert!(ENTRIES.prove(&all, count).is_none());
+        prop_assert!(ENTRIES.prove(&all, count..count + 1).is_none());
+        prop_assert!(ENTRIES.prove(&all, at..at).is_none());
+    }
+
+    /// Any run of neighbours, with as few hashes as can be.
+    #[test]
+    fn neighbours_are_proven_together(count in 1usize..40, from in any::<prop::sample::Index>(), len in 1usize..5) {
+        let all = leaves(count);
+        let from = from.index(count);
+        let to = (from + len).min(count);
+        let root = STATE.root(&all);
+        let path = STATE.prove(&all, from..to).unwrap();
+        prop_assert!(path.holds(&STATE, &all[from..to], &root));
+        prop_assert!(path.siblings.len() <= 2 * 6);
+        for wrong in [from + 1..to, from..to - 1, from.saturating_sub(1)..to, from..(to + 1).min(count)] {
+            prop_assert_eq!(path.holds(&STATE, &all[wrong.clone()], &root), wrong == (from..to));
+        }
+        let mut turned = all[from..to].to_vec();
+        turned.reverse();
+        prop_assert_eq!(path.holds(&STATE, &turned, &root), to - from == 1);
     }
 
     #[test]
