@@ -3,14 +3,19 @@
 //! A [`StateProof`] shows a record of the state after a header, or that there is none; an [`EntryProof`] that a header
 //! settled an entry; a [`HistoryProof`] that a header is among those before another. Each is checked against one root
 //! and has exactly one form in which it holds: a proof with any bit changed is refused. What a proof says is only as
-//! good as the header that it is checked against.
+//! good as the header that it is checked against: a [`LightChain`] leads to the newest from one that is known. A
+//! [`ForkProof`] and an [`Evidence`](crate::settle::Evidence) need no header.
 //!
 //! Proofs of a state with some thousands of records take some hundred bytes; how many at most stands at each
 //! (`MAX_…`), and is checked before anything is read.
 
+mod fork;
+mod light;
 mod state;
 mod tree;
 
+pub use fork::{ForkProof, MAX_FORK};
+pub use light::{LightChain, Link, MAX_LIGHT_CHAIN, Pinned, Trust, TrustError};
 pub use state::{Finding, MAX_STATE_PROOF, MAX_VALUE, StateProof, StateTree};
 pub use tree::{EntryProof, HistoryProof};
 
@@ -35,7 +40,17 @@ pub enum ProofError {
     /// The record is proven, and is none of its kind.
     #[error("the record does not read")]
     Unreadable,
+    /// Of a format that this code does not know.
+    #[error("an entry of an unknown version")]
+    Version,
+    /// A signature does not hold, or its key is none.
+    #[error("a signature does not hold")]
+    Signature,
 }
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod light_tests;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use crate::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash, MemberId};
 use crate::codec::{decode, encode};
 use crate::entry::Anchor;
 use crate::hash::{context, hash};
-use crate::hostile::{besiege, flip_every_bit};
+use crate::hostile::{Circle, Person, besiege, flip_every_bit};
 use crate::merkle::{ENTRIES, HISTORY, MAX_PATH, Path};
 use crate::settle::{self, Header};
 use crate::state::{Member, StateKey};
@@ -202,4 +202,45 @@ fn hostile_paths() {
             assert_eq!(at.is_some(), valid.iter().any(|valid| valid == bytes));
         }
     });
+}
+
+fn forks() -> (Circle, ForkProof) {
+    let circle = Circle::new(1);
+    let entry = |text| {
+        let mut person = Person::new(2);
+        person.seq = 3;
+        circle.post(&mut person, &[], text).signed
+    };
+    let (one, other) = (entry("one"), entry("other"));
+    let proof = ForkProof::new(circle.id, one.clone(), other.clone()).unwrap();
+    assert_eq!(ForkProof::new(circle.id, other, one.clone()).as_ref(), Some(&proof));
+    assert!(ForkProof::new(circle.id, one.clone(), one).is_none());
+    (circle, proof)
+}
+
+#[test]
+fn a_fork_is_two_entries_at_one_place_signed_by_the_device() {
+    let (circle, proof) = forks();
+    assert_eq!(proof.check(circle.id), Ok((Person::new(2).device.id(), 3)));
+    assert_eq!(ForkProof::decode(&proof.encode()).unwrap(), proof);
+    assert!(proof.check(CircleId([0; 32])).is_err());
+    let [one, other] = proof.entries().map(Clone::clone);
+    let mut person = Person::new(2);
+    let first = circle.post(&mut person, &[], "one").signed;
+    assert!(ForkProof::new(circle.id, first, one.clone()).is_none(), "another place");
+    let mut person = Person::new(3);
+    person.seq = 3;
+    let anothers = circle.post(&mut person, &[], "one").signed;
+    assert!(ForkProof::new(circle.id, anothers.clone(), one).is_none(), "another device");
+    let mut forged = other.clone();
+    forged.signature = anothers.signature;
+    assert!(ForkProof::new(circle.id, forged, other).is_none(), "not signed");
+}
+
+#[test]
+fn every_changed_bit_of_a_fork_is_found_and_hostile_ones_are_refused() {
+    let (circle, proof) = forks();
+    let accepted = |bytes: &[u8]| ForkProof::decode(bytes).is_ok_and(|proof| proof.check(circle.id).is_ok());
+    flip_every_bit(&proof.encode(), accepted);
+    besiege(&[proof.encode()], ROUNDS, |bytes| assert_eq!(accepted(bytes), bytes == proof.encode()));
 }
