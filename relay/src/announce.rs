@@ -57,7 +57,7 @@ fn how_to_invite(language: Language) -> &'static str {
              or, better, put it behind a proxy with TLS: --behind-proxy --public-url https://NAME/ (or --tls-cert, --tls-key)."
         }
         Language::Japanese => {
-            "このリンクはこの機械の中だけで使えます。離れた友達を招くには、公開アドレスを与えてください:\n  \
+            "このリンクはこのマシンの中だけで使えます。離れた友だちを招くには、中継サーバーに公開アドレスを与えてください:\n  \
              ledgerno-relay --listen 0.0.0.0:8080 --public-url http://アドレス:8080/\n\
              または TLS 付きのプロキシの後ろに置きます: --behind-proxy --public-url https://名前/ (または --tls-cert と --tls-key)。"
         }

@@ -109,13 +109,19 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     found.into_iter().next().ok_or_else(|| "this name has no address".to_owned())
 }
 
-/// One level for ourselves; the libraries below stay quiet unless they are named.
+/// One level for ourselves; the libraries below stay quiet unless they are named. A word that is no level is refused:
+/// `Targets` would take it as the name of a library, and log nothing else.
 fn log(text: &str) -> Result<Targets, String> {
-    let wrong = || "use error, warn, info, debug or trace, or a list like `info,libp2p=debug`".to_owned();
-    match text.parse::<LevelFilter>() {
-        Ok(level) => Ok(Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("ledgerno", level)),
-        Err(_) => text.parse().map_err(|_| wrong()),
+    let level = |word: &str| word.parse::<LevelFilter>().ok().filter(|_| !word.is_empty());
+    if let Some(level) = level(text) {
+        return Ok(Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("ledgerno", level));
     }
+    let item = |item: &str| match item.split_once('=') {
+        Some((target, word)) => !target.is_empty() && level(word).is_some(),
+        None => level(item).is_some(),
+    };
+    let targets = text.split(',').all(item).then(|| text.parse().ok()).flatten();
+    targets.ok_or_else(|| "use error, warn, info, debug or trace, or a list like `info,libp2p=debug`".to_owned())
 }
 
 #[cfg(test)]
@@ -179,6 +185,8 @@ mod tests {
     #[test]
     fn log_levels_are_checked() {
         assert!(parse(&["--log", "debug"]).is_ok() && parse(&["--log", "info,libp2p=debug"]).is_ok());
-        assert!(parse(&["--log", "loud=very"]).is_err());
+        for wrong in ["", "loud", "loud=very", "info,loud", "=info", "info,", "libp2p=", "libp2p"] {
+            assert!(parse(&["--log", wrong]).is_err(), "{wrong}");
+        }
     }
 }

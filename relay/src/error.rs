@@ -80,42 +80,56 @@ impl RelayError {
     fn japanese(&self) -> String {
         match self {
             Self::AddressInUse(address) => format!(
-                "{address} は他のプログラム(別のリレーかもしれません)が使っています。それを止めるか、--listen で別のアドレスを選んでください"
+                "{address} は他のプログラム(別の中継サーバーかもしれません)が使っています。それを止めるか、--listen で別のアドレスを選んでください"
             ),
             Self::Listen { address, source } => {
-                format!("{address} で待ち受けできません: {source}。--listen で別のアドレスを選んでください")
+                format!("{address} で待ち受けできません。--listen で別のアドレスを選んでください。詳細: {source}")
             }
-            Self::Tls(error) => format!("TLS を使えません: {error}。--tls-cert と --tls-key を確かめてください"),
-            Self::Host(error) => format!("ノードが動きません: {error}"),
+            Self::Tls(error) => format!("TLS を使えません。--tls-cert と --tls-key を確かめてください。詳細: {error}"),
+            Self::Host(error) => host_in_japanese(error),
             Self::Secret(error) => secret_in_japanese(error),
         }
+    }
+}
+
+/// What the store and the libraries below say is for who looks into it, and stays as it is, at the end.
+fn host_in_japanese(error: &HostError) -> String {
+    match error {
+        HostError::Damaged(detail) => format!(
+            "保存されているデータが壊れているため、起動できません。ファイルには手を加えていません。バックアップに置き換えてください。無ければ、そのファイルを別の場所へ移して起動し直すと、空の中継サーバーになります(友だちの手元の記録は残りますが、預かっていたサークルは作り直しになります)。詳細: {detail}"
+        ),
+        HostError::InUse(detail) => format!(
+            "このデータフォルダでは別の中継サーバーが動いています。それを止めるか、--data で別の場所を選んでください。詳細: {detail}"
+        ),
+        HostError::Node(detail) => format!("ノードを起動できません。詳細: {detail}"),
+        HostError::Ended(detail) => format!("ノードが予期せず止まりました。詳細: {detail}"),
     }
 }
 
 fn secret_in_japanese(error: &SecretError) -> String {
     match error {
         SecretError::Folder { path, source } => {
-            format!("データフォルダ {} を使えません: {source}。--data で別の場所を選んでください", path.display())
+            format!("データフォルダ {} を使えません。--data で別の場所を選んでください。詳細: {source}", path.display())
         }
         SecretError::InUse(path) => format!(
-            "データフォルダ {} では別のリレーが動いています。それを止めるか、--data で別の場所を選んでください",
+            "データフォルダ {} では別の中継サーバーが動いています。それを止めるか、--data で別の場所を選んでください",
             path.display()
         ),
         SecretError::Unreadable { path, source } => format!(
-            "{} を読めません: {source}。このユーザーが読めるようにするか、バックアップを置いてください",
+            "{} を読めません。このユーザーが読めるようにするか、バックアップに置き換えてください。詳細: {source}",
             path.display()
         ),
         SecretError::Damaged { path, lost } => {
             let lost = match lost {
-                Lost::Key => "このリレーを指す招待は作り直しになります",
-                Lost::Token => "持ち主のリンクが変わります",
+                Lost::Key => "この中継サーバーを指す招待は作り直しになります",
+                Lost::Token => "オーナー用リンクが変わります",
             };
             format!(
-                "{} が壊れています。バックアップを置いてください。無ければ、そのファイルを別の場所へ移して起動し直すと新しく作られますが、{lost}",
+                "{} が壊れています。バックアップに置き換えてください。無ければ、そのファイルを別の場所へ移して起動し直すと新しく作られますが、{lost}",
                 path.display()
             )
         }
-        SecretError::Unwritable { path, source } => format!("{} に書き込めません: {source}", path.display()),
-        SecretError::NoRandomness(error) => format!("システムから乱数を得られません: {error}"),
+        SecretError::Unwritable { path, source } => format!("{} に書き込めません。詳細: {source}", path.display()),
+        SecretError::NoRandomness(error) => format!("システムから乱数を得られません。詳細: {error}"),
     }
 }

@@ -58,6 +58,34 @@ fn a_signal_ends_the_program_in_order() {
 }
 
 #[test]
+fn a_level_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ledgerno-relay"));
+    command.args(["--listen", "127.0.0.1:0", "--log", "loud", "--data"]).arg(folder.path());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("'loud'") && said.contains("use error, warn, info, debug or trace"), "{said}");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing was begun");
+}
+
+#[test]
+fn a_damaged_store_is_told_in_the_readers_language() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ledgerno.redb"), b"no store").unwrap();
+    for (language, word) in [("C", "Nothing was changed"), ("ja_JP.UTF-8", "データが壊れているため")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ledgerno-relay"));
+        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(folder.path());
+        let output = command.env_remove("LC_ALL").env_remove("LC_MESSAGES").env("LANG", language).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8(output.stderr).unwrap();
+        let sentence = said.lines().last().unwrap_or_default();
+        assert!(sentence.contains(word) && sentence.contains("ledgerno.redb"), "{said}");
+    }
+    assert_eq!(std::fs::read(folder.path().join("ledgerno.redb")).unwrap(), b"no store");
+}
+
+#[test]
 fn the_program_says_in_one_sentence_that_the_port_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import * as circle from '../lib/circle.mjs';
 import { openProfile } from '../lib/profile.mjs';
 import { startRelay } from '../lib/relay.mjs';
+import { waitFor } from '../lib/wait.mjs';
 
 const MOST_TABS = 40;
 
@@ -48,6 +49,9 @@ test('on a phone in Japanese: start, join, post and thank by keyboard', async (t
   await a.keyboard.type('花子');
   await a.keyboard.press('Enter');
   const invite = await circle.inviteLink(a);
+  // The invite is on the other pane; the empty timeline leads there.
+  await a.locator('.empty button').press('Enter');
+  await waitFor(() => fits(a, 'invite-link').then(() => true), undefined, 'the invite is on the screen');
 
   const b = ben.page;
   await b.goto(invite);
@@ -83,4 +87,10 @@ test('on a phone in Japanese: start, join, post and thank by keyboard', async (t
   await circle.entry(b, 'トマトのお礼').waitFor();
   await circle.agreed(a, b);
   await ann.screenshot('phone-ja');
+
+  const own = a.getByTestId('member').filter({ hasText: '花子' }).locator('i.online');
+  assert.equal(await own.count(), 1);
+  await relay.kill();
+  await circle.cutOff(a);
+  assert.equal(await own.count(), 0, 'without the relay nobody hears oneself');
 });

@@ -1,9 +1,10 @@
-import type { EntryView, ErrorCode, Facts, Feature, MemberView, PeerView } from 'ledgerno';
+import type { EntryView, ErrorCode, Facts, Feature, MemberView, PeerView, Status } from 'ledgerno';
+import { localeOf, moment } from './locale';
 
-const date = (time: unknown) =>
-  typeof time === 'number' ? new Intl.DateTimeFormat('en', { dateStyle: 'long', timeStyle: 'short' }).format(time) : '';
+const locale = localeOf('en');
+const date = (time: unknown) => moment(locale, time);
 const count = (n: number, one: string, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
-const list = (items: string[]) => new Intl.ListFormat('en').format(items);
+const list = (items: string[]) => new Intl.ListFormat(locale).format(items);
 
 const features: Partial<Record<Feature, string>> = {
   persist: 'the promise to keep your data',
@@ -11,7 +12,6 @@ const features: Partial<Record<Feature, string>> = {
 };
 
 export const en = {
-  locale: 'en',
   language: 'Language',
   tagline: 'A ledger that friends run for each other',
 
@@ -67,6 +67,7 @@ export const en = {
   newEntries: 'New entries below',
   emptyTitle: 'Nothing here yet.',
   emptyLead: 'Write the first line, or send the invite link to a friend.',
+  emptyInvite: 'Invite a friend',
   today: 'Today',
   yesterday: 'Yesterday',
   joinedLine: (name: string) => `${name} joined`,
@@ -75,13 +76,14 @@ export const en = {
   sealedLine: (name: string) => `A write by ${name} that this device cannot open yet`,
   thankedLine: (from: string, to: string) => `${from} thanks ${to}`,
   amountLabel: (amount: number) => count(amount, 'point'),
-  status: (entry: EntryView) =>
-    ({
-      here: 'Here: safe on this device, not sent yet',
-      sent: 'Sent: another node keeps it too',
-      seen: `Seen by ${entry.seenBy}`,
-      settled: `Settled${entry.settledHeight ? ` at height ${entry.settledHeight}` : ''}`,
-    })[entry.status],
+  /** The word beside an entry's mark, and what it says. */
+  status: ({ status, seenBy }: EntryView) => ({ here: 'only here', sent: 'sent', seen: `seen by ${seenBy}`, settled: 'settled' })[status],
+  meaning: {
+    here: 'Only here: safe on this device, not sent yet',
+    sent: 'Sent: another node keeps it too',
+    seen: 'Seen: that many friends have it',
+    settled: 'Settled: the same for everybody',
+  } as Record<Status, string>,
   notCounted: (reason: string) => `Not counted: ${reason}`,
   voids: {
     'not-member': 'its author is not a member',

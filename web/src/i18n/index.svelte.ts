@@ -1,6 +1,7 @@
 import { LedgernoError, type AlertView } from 'ledgerno';
 import { remembered, remember } from '../memory';
 import type { Words } from './en';
+import { localeOf } from './locale';
 
 export const languages = { en: 'English', ja: '日本語' };
 export type Language = keyof typeof languages;
@@ -20,6 +21,7 @@ class I18n {
   language = $state.raw<Language>('en');
   /** The words of the language in use. Nothing is drawn before `load` has set them. */
   t = $state.raw({} as Words);
+  #locale = $derived(localeOf(this.language));
 
   async load(language = preferred()) {
     this.t = await loaders[language]();
@@ -47,22 +49,22 @@ class I18n {
   }
 
   time(time: number): string {
-    return new Intl.DateTimeFormat(this.t.locale, { hour: 'numeric', minute: '2-digit' }).format(time);
+    return new Intl.DateTimeFormat(this.#locale, { hour: 'numeric', minute: '2-digit' }).format(time);
   }
 
   day(time: number): string {
     const days = dayNumber(Date.now()) - dayNumber(time);
     if (days === 0) return this.t.today;
     if (days === 1) return this.t.yesterday;
-    return new Intl.DateTimeFormat(this.t.locale, { dateStyle: days < 300 && days > 0 ? undefined : 'long', ...(days < 300 && days > 0 && { month: 'long', day: 'numeric', weekday: 'long' }) }).format(time);
+    return new Intl.DateTimeFormat(this.#locale, { dateStyle: days < 300 && days > 0 ? undefined : 'long', ...(days < 300 && days > 0 && { month: 'long', day: 'numeric', weekday: 'long' }) }).format(time);
   }
 
   full(time: number): string {
-    return new Intl.DateTimeFormat(this.t.locale, { dateStyle: 'full', timeStyle: 'medium' }).format(time);
+    return new Intl.DateTimeFormat(this.#locale, { dateStyle: 'full', timeStyle: 'medium' }).format(time);
   }
 
   number(n: number): string {
-    return new Intl.NumberFormat(this.t.locale).format(n);
+    return new Intl.NumberFormat(this.#locale).format(n);
   }
 }
 

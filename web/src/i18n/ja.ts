@@ -1,8 +1,9 @@
 import type { EntryView, Feature, MemberView, PeerView } from 'ledgerno';
 import type { Words } from './en';
+import { localeOf, moment } from './locale';
 
-const date = (time: unknown) =>
-  typeof time === 'number' ? new Intl.DateTimeFormat('ja', { dateStyle: 'long', timeStyle: 'short' }).format(time) : '';
+const locale = localeOf('ja');
+const date = (time: unknown) => moment(locale, time);
 
 const features: Partial<Record<Feature, string>> = {
   persist: 'データ保持の約束',
@@ -10,7 +11,6 @@ const features: Partial<Record<Feature, string>> = {
 };
 
 export const ja: Words = {
-  locale: 'ja',
   language: '言語',
   tagline: '友だちどうしで支えあう台帳',
 
@@ -61,21 +61,23 @@ export const ja: Words = {
   newEntries: '新しい書き込みがあります',
   emptyTitle: 'まだ何もありません。',
   emptyLead: '最初のひとことを書くか、友だちに招待リンクを送りましょう。',
+  emptyInvite: '友だちを招待する',
   today: '今日',
   yesterday: '昨日',
   joinedLine: (name: string) => `${name}さんが参加しました`,
   invitedLine: (name: string) => `${name}さんが招待リンクをつくりました`,
   deviceLine: (name: string) => `${name}さんが端末を追加しました`,
   sealedLine: (name: string) => `${name}さんの書き込み(この端末ではまだ開けません)`,
-  thankedLine: (from: string, to: string) => `${from}さんから${to}さんへ、ありがとう`,
+  thankedLine: (from: string, to: string) => `${from}さんから\u200b${to}さんへ、\u200bありがとう`, // may break at these places
   amountLabel: (amount: number) => `${amount}ポイント`,
-  status: (entry: EntryView) =>
-    ({
-      here: 'この端末に保存済み(未送信)',
-      sent: '送信済み(ほかのノードも保存)',
-      seen: `${entry.seenBy}人が確認`,
-      settled: `確定済み${entry.settledHeight ? `(高さ ${entry.settledHeight})` : ''}`,
-    })[entry.status],
+  status: ({ status, seenBy }: EntryView) =>
+    ({ here: 'この端末のみ', sent: '送信済み', seen: `${seenBy}人に届いた`, settled: '確定' })[status],
+  meaning: {
+    here: 'この端末のみ: 保存済みで、まだ送信していません',
+    sent: '送信済み: ほかのノードも保存しています',
+    seen: '届いた: その人数の友だちが受け取っています',
+    settled: '確定: 全員の手元で同じになりました',
+  },
   notCounted: (reason: string) => `無効: ${reason}`,
   voids: {
     'not-member': '書いた人がメンバーではありません',
