@@ -130,7 +130,7 @@ export const ja: Words = {
   inviteUntil: (expires: number) => `${date(expires)}まで`,
   inviteOthers: (n: number) => `以前のリンクも${n}件有効です。`,
   inviteNone: '有効な招待リンクはありません。',
-  inviteNew: '新しいリンクをつくる',
+  inviteNew: '新しいリンク',
   inviteUses: '回数',
   inviteDays: '日数',
 
