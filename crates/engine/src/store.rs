@@ -12,7 +12,6 @@ pub const MAX_ITEM: usize = 1 + if MAX_PROOF > MAX_PACKED { MAX_PROOF } else { M
 
 /// One item of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "nearly all items are entries, and none is kept")]
 pub enum Item {
     /// An entry that the DAG took.
     Entry(Packed),
