@@ -8,6 +8,8 @@
 const NAME = 'ledgerno-profile';
 /** How long a silent holder has to close its node before its claim is taken anyway (it is frozen or hung). */
 const PATIENCE_MS = 4000;
+/** How long a tab waits for a holder that may just be closing. */
+const GRACE_MS = 1000;
 /** How long a tab without Web Locks listens for a holder. */
 const LISTEN_MS = 300;
 
@@ -29,7 +31,7 @@ export async function claimProfile(options: ClaimOptions): Promise<Claim | null>
 }
 
 async function claimByLock({ takeOver, onTakenOver }: ClaimOptions): Promise<Claim | null> {
-  const lock = await requestLock(takeOver ? { signal: AbortSignal.timeout(PATIENCE_MS) } : { ifAvailable: true }, takeOver);
+  const lock = await requestLock({ signal: AbortSignal.timeout(takeOver ? PATIENCE_MS : GRACE_MS) }, takeOver);
   if (!lock) return null;
 
   const channel = new BroadcastChannel(NAME);
@@ -67,8 +69,10 @@ async function requestLock(options: LockOptions, ask = false): Promise<HeldLock 
   try {
     return await holdLock(options);
   } catch (error) {
-    if (!ask) throw error;
-    return await holdLock({ steal: true });
+    if (ask) return await holdLock({ steal: true });
+    // Whoever still holds it after the grace is there to stay.
+    if (error instanceof DOMException && error.name === 'TimeoutError') return null;
+    throw error;
   } finally {
     asking?.close();
   }
