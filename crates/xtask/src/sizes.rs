@@ -9,7 +9,7 @@ use crate::stamp;
 use crate::workspace::Workspace;
 
 /// All that the page loads, compressed by brotli: at most this many bytes (520 KB).
-pub const BUDGET: u64 = 520 * 1024;
+pub const BUDGET: u64 = 520_000;
 /// The languages: each is a file, and a visitor loads one (`web/src/i18n`); the largest counts.
 const LANGUAGES: [&str; 2] = ["en", "ja"];
 
