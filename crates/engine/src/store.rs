@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The most bytes of one item of the log: the longest entry, or a settled header with the longest cut. A store must take
 /// it; one that refused a header would stop the settlement for good.
-pub const MAX_ITEM: usize = 1 + if MAX_PROOF > MAX_PACKED { MAX_PROOF } else { MAX_PACKED };
+pub const MAX_ITEM: usize = 4 + if MAX_PROOF > MAX_PACKED { MAX_PROOF } else { MAX_PACKED };
 
 /// One item of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

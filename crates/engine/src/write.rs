@@ -281,7 +281,7 @@ impl Engine {
             epoch: if first { self.circle.into() } else { keys.epoch },
             body_hash: Hash([0; 32]),
             body_len: 0,
-            admission,
+            admission: admission.map(Box::new),
         };
         let key = keys.lane(lane).ok_or(WriteError::NoSeat)?;
         let body = seal::seal_body(&BodyContext::of(self.circle, &entry), key, nonce, plain)?;

@@ -1,6 +1,9 @@
 //! Fixed-size byte strings with a type of their own, so that a device's key is never taken for an entry's id.
 //! They are encoded as their bytes, without a length.
 
+use crate::codec::CodecError;
+use crate::codec::direct::{Direct, Input};
+use alloc::vec::Vec;
 use core::fmt;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::ser::SerializeTuple;
@@ -43,54 +46,6 @@ pub mod fixed {
     }
 }
 
-/// Serde for `Option<Vec<u8>>` that moves the bytes at once, not one by one; the encoding is the same.
-pub mod blob {
-    use super::*;
-    use alloc::vec::Vec;
-
-    struct Blob<B>(B);
-
-    impl Serialize for Blob<&[u8]> {
-        fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-            out.serialize_bytes(self.0)
-        }
-    }
-
-    impl<'de> Deserialize<'de> for Blob<Vec<u8>> {
-        fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-            input.deserialize_byte_buf(BlobVisitor).map(Blob)
-        }
-    }
-
-    struct BlobVisitor;
-
-    impl Visitor<'_> for BlobVisitor {
-        type Value = Vec<u8>;
-
-        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-            f.write_str("bytes")
-        }
-
-        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-            Ok(bytes.to_vec())
-        }
-
-        fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-            Ok(bytes)
-        }
-    }
-
-    /// Writes the bytes, if any, with their length.
-    pub fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, out: S) -> Result<S::Ok, S::Error> {
-        bytes.as_deref().map(Blob).serialize(out)
-    }
-
-    /// Reads the bytes, if any.
-    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Vec<u8>>, D::Error> {
-        Ok(Option::<Blob<Vec<u8>>>::deserialize(input)?.map(|blob| blob.0))
-    }
-}
-
 macro_rules! byte_strings {
     ($($(#[$doc:meta])* $name:ident($len:expr);)*) => {$(
         $(#[$doc])*
@@ -106,6 +61,18 @@ macro_rules! byte_strings {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
                 fixed::deserialize(input).map($name)
+            }
+        }
+
+        impl Direct for $name {
+            const LEAST: usize = $len;
+
+            fn write(&self, out: &mut Vec<u8>) {
+                self.0.write(out);
+            }
+
+            fn read(input: &mut Input) -> Result<Self, CodecError> {
+                Direct::read(input).map($name)
             }
         }
 

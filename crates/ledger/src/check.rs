@@ -7,6 +7,7 @@
 use crate::bytes::{CircleId, DeviceId, EntryId, Signature};
 use crate::entry::{Admission, Entry, Invited, Lane, MAX_APPROVES, MAX_BODY, Packed, VERSION, hash_body};
 use crate::keys::{KeyError, check_box_key, check_key};
+use crate::sorted::SortedMap;
 use crate::verify::{Claim, verify, verify_batch};
 use alloc::vec::Vec;
 use thiserror::Error;
@@ -145,7 +146,7 @@ impl Named {
 /// # Errors
 /// [`Refused`], by the first rule broken.
 pub fn check(circle: CircleId, packed: Packed) -> Result<Checked, Refused> {
-    let checked = check_form(circle, Named::new(circle, packed))?;
+    let checked = check_form(circle, Named::new(circle, packed), &mut Keys::default())?;
     for signed in signatures(circle, &checked) {
         if !verify(&signed.key, &signed.message, &signed.signature) {
             return Err(Refused::Signature(signed.by));
@@ -156,7 +157,8 @@ pub fn check(circle: CircleId, packed: Packed) -> Result<Checked, Refused> {
 
 /// Checks many entries, their signatures all at once: for each what [`check`] says of it, in the same order.
 pub fn check_batch(circle: CircleId, named: Vec<Named>) -> Vec<Result<Checked, Refused>> {
-    let formed: Vec<_> = named.into_iter().map(|named| check_form(circle, named)).collect();
+    let mut keys = Keys::default();
+    let formed: Vec<_> = named.into_iter().map(|named| check_form(circle, named, &mut keys)).collect();
     let mut all = Vec::with_capacity(formed.len());
     let mut owners = Vec::with_capacity(formed.len());
     for (at, checked) in formed.iter().enumerate() {
@@ -228,7 +230,7 @@ fn admission_signatures(circle: CircleId, device: DeviceId, admission: &Admissio
 /// # Errors
 /// [`Refused::Key`], [`Refused::InviteForNobody`] and [`Refused::Signature`].
 pub fn check_admission(circle: CircleId, device: DeviceId, admission: &Admission) -> Result<(), Refused> {
-    check_admission_keys(device, admission)?;
+    check_admission_keys(device, admission, &mut Keys::default())?;
     match admission_signatures(circle, device, admission)
         .find(|signed| !verify(&signed.key, &signed.message, &signed.signature))
     {
@@ -238,7 +240,7 @@ pub fn check_admission(circle: CircleId, device: DeviceId, admission: &Admission
 }
 
 /// Checks everything but the signatures.
-fn check_form(circle: CircleId, named: Named) -> Result<Checked, Refused> {
+fn check_form(circle: CircleId, named: Named, keys: &mut Keys) -> Result<Checked, Refused> {
     let packed = &named.0.packed;
     let entry = &packed.signed.entry;
     if entry.version != VERSION {
@@ -248,7 +250,7 @@ fn check_form(circle: CircleId, named: Named) -> Result<Checked, Refused> {
     check_place(circle, entry)?;
     check_body(entry, packed.body.as_deref())?;
     if let Some(admission) = &entry.admission {
-        check_admission_keys(entry.device, admission)?;
+        check_admission_keys(entry.device, admission, keys)?;
     }
     Ok(named.0)
 }
@@ -302,14 +304,25 @@ fn check_body(entry: &Entry, body: Option<&[u8]>) -> Result<(), Refused> {
     }
 }
 
+/// The keys that were checked so far: those who come by one invite all name its keys, and a key takes longer to check
+/// than a signature.
+#[derive(Default)]
+struct Keys(SortedMap<[u8; 32], Result<(), KeyError>>);
+
+impl Keys {
+    fn check(&mut self, key: &[u8; 32]) -> Result<(), Refused> {
+        self.0.get_or_insert_with(*key, || check_key(key)).map_err(Refused::Key)
+    }
+}
+
 /// Keys are checked where they are admitted: later entries of a device add none.
-fn check_admission_keys(device: DeviceId, admission: &Admission) -> Result<(), Refused> {
-    check_key(&device.0).map_err(Refused::Key)?;
-    check_key(&admission.member.0).map_err(Refused::Key)?;
+fn check_admission_keys(device: DeviceId, admission: &Admission, keys: &mut Keys) -> Result<(), Refused> {
+    keys.check(&device.0)?;
+    keys.check(&admission.member.0)?;
     check_box_key(&admission.box_key).map_err(Refused::Key)?;
     if let Some(Invited { invite, .. }) = &admission.invited {
-        check_key(&invite.key.0).map_err(Refused::Key)?;
-        check_key(&invite.issuer.0).map_err(Refused::Key)?;
+        keys.check(&invite.key.0)?;
+        keys.check(&invite.issuer.0)?;
         if invite.uses == 0 {
             return Err(Refused::InviteForNobody);
         }

@@ -4,11 +4,15 @@
 //! bytes left, and for no more than a mebibyte before they are read. What does not encode again to the same bytes (long
 //! varints, bytes left over) is refused, so that no message has two ids.
 
+pub mod direct;
+
 use alloc::vec::Vec;
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
+
+use direct::{Direct, Input};
 
 /// Why bytes are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -40,8 +44,8 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
         .expect("a type of known lengths is encoded into memory")
 }
 
-/// Room for an entry without its body, so that it is encoded without moving.
-const USUAL: usize = 640;
+/// Room in bytes for an entry with a usual body, so that it is encoded without moving.
+pub const USUAL: usize = 640;
 
 /// Where postcard writes to.
 struct Out(Vec<u8>);
@@ -79,6 +83,24 @@ pub fn decode<T: DeserializeOwned + Serialize>(bytes: &[u8], max: usize) -> Resu
         return Err(CodecError::NotCanonical);
     }
     Ok(value)
+}
+
+/// As [`encode`], for what writes itself.
+pub fn encode_directly<T: Direct>(value: &T) -> Vec<u8> {
+    let mut out = Vec::with_capacity(USUAL);
+    value.write(&mut out);
+    out
+}
+
+/// As [`decode`], for what reads itself.
+///
+/// # Errors
+/// [`CodecError`].
+pub fn decode_directly<T: Direct>(bytes: &[u8], max: usize) -> Result<T, CodecError> {
+    if bytes.len() > max {
+        return Err(CodecError::TooLong { len: bytes.len(), max });
+    }
+    Input::new(bytes).whole()
 }
 
 #[cfg(test)]

@@ -172,13 +172,14 @@ impl Dag {
             held.body = packed.body;
             return Ok(Outcome::Taken(alloc::vec![id]));
         }
-        let missing = self.missing_for(&packed.signed.entry);
         if self.waiting.contains(&id) {
-            return Ok(Outcome::Waiting { missing });
+            return Ok(Outcome::Waiting { missing: self.missing_for(&packed.signed.entry) });
         }
+        let mut missing = Vec::new();
         let taken = match self.need(&packed.signed.entry, is_named)? {
             None => self.take_all(VecDeque::from([(id, packed)])),
             Some(need) => {
+                missing = self.missing_for(&packed.signed.entry);
                 let is_known = self.chains.contains_key(&packed.signed.entry.device);
                 let named = self.wait(Waiter::new(id, packed, need), is_known);
                 self.take_all(named.into_iter().collect())
@@ -251,7 +252,7 @@ impl Dag {
     /// What admits a device; of two (a fork at seq 0) the one whose entry's id is lower.
     pub fn admission(&self, device: &DeviceId) -> Option<&Admission> {
         let first = self.at(device, 0).first()?;
-        self.get(first)?.signed.entry.admission.as_ref()
+        self.get(first)?.signed.entry.admission.as_deref()
     }
 
     /// The members of which a device is admitted, sorted.

@@ -5,10 +5,12 @@
 //! (0, circle id), for the genesis is height 0. The body travels beside the entry, sealed; `body_hash` is over the sealed
 //! bytes.
 
-use crate::bytes::{BoxKey, CircleId, DeviceId, EntryId, Hash, HeaderHash, InviteKey, MemberId, Signature, blob};
-use crate::codec::{self, CodecError, encode};
+use crate::bytes::{BoxKey, CircleId, DeviceId, EntryId, Hash, HeaderHash, InviteKey, MemberId, Signature};
+use crate::codec::direct::{Direct, Input, counted, direct, write_len};
+use crate::codec::{self, CodecError};
 use crate::hash::{context, hash};
 use crate::keys::DeviceKey;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +64,7 @@ pub struct Anchor {
 }
 
 /// One write of a device, without its signature.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// [`VERSION`].
     pub version: u8,
@@ -87,11 +89,11 @@ pub struct Entry {
     /// The sealed body's length in bytes.
     pub body_len: u32,
     /// What admits the device; at seq 0 and only there.
-    pub admission: Option<Admission>,
+    pub admission: Option<Box<Admission>>,
 }
 
 /// An entry with its author's signature over its id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
     /// What is signed.
     pub entry: Entry,
@@ -139,14 +141,71 @@ pub struct Invite {
 }
 
 /// An entry as it travels and is stored: with its sealed body, which is absent once erased.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
     /// The entry.
     pub signed: Signed,
     /// The sealed body.
-    #[serde(with = "blob")]
     pub body: Option<Vec<u8>>,
 }
+
+direct! { Head { device: DeviceId, seq: u64, id: EntryId } }
+direct! { Anchor { height: u64, hash: HeaderHash } }
+direct! { Entry {
+    version: u8, device: DeviceId, seq: u64, prev: EntryId, approves: Vec<Head>, time: u64, checkpoint: Anchor, lane: Lane,
+    epoch: EntryId, body_hash: Hash, body_len: u32, admission: Option<Box<Admission>>,
+} }
+direct! { Signed { entry: Entry, signature: Signature } }
+direct! { Admission {
+    member: MemberId, box_key: BoxKey, role: Role, signature: Signature, invited: Option<Invited>,
+} }
+direct! { Invited { invite: Invite, signature: Signature } }
+direct! { Invite { key: InviteKey, issuer: DeviceId, uses: u32, expiry: u64, signature: Signature } }
+
+impl Direct for Lane {
+    const LEAST: usize = 1;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        (*self == Lane::Talk).write(out);
+    }
+
+    fn read(input: &mut Input) -> Result<Self, CodecError> {
+        Ok(if bool::read(input)? { Lane::Talk } else { Lane::State })
+    }
+}
+
+impl Direct for Role {
+    const LEAST: usize = 1;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        (*self == Role::Vote).write(out);
+    }
+
+    fn read(input: &mut Input) -> Result<Self, CodecError> {
+        Ok(if bool::read(input)? { Role::Vote } else { Role::Write })
+    }
+}
+
+impl Direct for Packed {
+    const LEAST: usize = Signed::LEAST + 1;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.signed.write(out);
+        self.body.is_some().write(out);
+        if let Some(body) = &self.body {
+            write_len(body.len(), out);
+            out.extend_from_slice(body);
+        }
+    }
+
+    fn read(input: &mut Input) -> Result<Self, CodecError> {
+        let signed = Signed::read(input)?;
+        let body = bool::read(input)?.then(|| input.take_counted()).transpose()?;
+        Ok(Packed { signed, body: body.map(<[u8]>::to_vec) })
+    }
+}
+
+counted! { Signed, MAX_SIGNED; Packed, MAX_PACKED; }
 
 /// What stands in an entry for its sealed body.
 pub fn hash_body(sealed: &[u8]) -> Hash {
@@ -156,7 +215,7 @@ pub fn hash_body(sealed: &[u8]) -> Hash {
 impl Entry {
     /// Its id: the hash of the circle's id and its canonical bytes.
     pub fn id(&self, circle: CircleId) -> EntryId {
-        EntryId(hash(context::ENTRY, &[&circle.0, &encode(self)]))
+        EntryId(hash(context::ENTRY, &[&circle.0, &codec::encode_directly(self)]))
     }
 
     /// Its place in the DAG, given its id.
@@ -179,7 +238,7 @@ impl Signed {
 
     /// The canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
-        encode(self)
+        codec::encode_directly(self)
     }
 
     /// Reads an entry with its signature, of which nothing is checked yet.
@@ -187,14 +246,14 @@ impl Signed {
     /// # Errors
     /// [`CodecError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        codec::decode(bytes, MAX_SIGNED)
+        codec::decode_directly(bytes, MAX_SIGNED)
     }
 }
 
 impl Packed {
     /// The canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
-        encode(self)
+        codec::encode_directly(self)
     }
 
     /// Reads an entry as it travels, of which nothing is checked yet.
@@ -202,7 +261,7 @@ impl Packed {
     /// # Errors
     /// [`CodecError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        codec::decode(bytes, MAX_PACKED)
+        codec::decode_directly(bytes, MAX_PACKED)
     }
 }
 
@@ -255,9 +314,10 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_encoded_as_any_list_of_bytes() {
+    fn in_a_list_entries_stand_with_their_length() {
         let packed = Circle::new(1).founders_join();
-        let plain = encode(&(&packed.signed, &packed.body));
-        assert_eq!(packed.encode(), plain);
+        let bytes = codec::encode(&packed);
+        assert_eq!(bytes, codec::encode(&packed.encode()));
+        assert_eq!(codec::decode::<Packed>(&bytes, bytes.len()), Ok(packed));
     }
 }

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use crate::bytes::*;
-use crate::codec::encode;
+use crate::codec::{encode, encode_directly};
 use crate::entry::{Admission, Anchor, Entry, Head, Invite, Invited, Lane, Packed, Role, Signed};
 use crate::genesis::{Genesis, Inviters, Kind, Rules};
 use crate::hash::hash;
@@ -12,6 +12,7 @@ use crate::invite::{InviteLink, RelayAddress};
 use crate::keys::{DeviceKey, InviteSecret};
 use crate::op::{Operation, Talk};
 use crate::seal::{BodyContext, LaneKey, LaneKeys, seal_body, seal_reason};
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -63,13 +64,13 @@ fn entry() -> Entry {
         epoch: EntryId([1; 32]),
         body_hash: Hash([14; 32]),
         body_len: 512,
-        admission: Some(Admission {
+        admission: Some(Box::new(Admission {
             member: MemberId([15; 32]),
             box_key: BoxKey([16; 32]),
             role: Role::Vote,
             signature: Signature([17; 64]),
             invited: Some(invited),
-        }),
+        })),
     }
 }
 
@@ -96,7 +97,7 @@ fn formats() {
     let bytes: [(&str, Vec<u8>); 14] = [
         ("genesis", genesis().encode()),
         ("circle", genesis().id().0.to_vec()),
-        ("entry", encode(&entry())),
+        ("entry", encode_directly(&entry())),
         ("entry's id", entry().id(CIRCLE).0.to_vec()),
         ("packed", Packed { signed, body: Some(vec![26; 300]) }.encode()),
         ("admission", Admission::message(CIRCLE, DeviceId([10; 32]), BoxKey([16; 32]), Role::Write).to_vec()),

@@ -17,6 +17,7 @@ use crate::genesis::{self, Genesis, Kind, Rules};
 use crate::keys::{DeviceKey, Identity, InviteSecret, VoteSecret};
 use crate::op::{Operation, Talk};
 use crate::seal::{self, BodyContext, LaneKey, LaneKeys};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -304,7 +305,7 @@ impl Circle {
             epoch: self.keys.epoch,
             body_hash: hash_body(&[]),
             body_len: 0,
-            admission,
+            admission: admission.map(Box::new),
         };
         let key = self.keys.lane(lane).expect("a fixture's circle has both keys");
         let body = seal::seal_body(&BodyContext::of(self.id, &entry), key, nonce, plain).expect("the body fits");

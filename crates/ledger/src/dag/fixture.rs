@@ -10,6 +10,7 @@ use crate::genesis::{self, Genesis, Kind, Rules};
 use crate::keys::{DeviceKey, Identity, InviteSecret, VoteSecret};
 use crate::op::Operation;
 use crate::settle::Opener;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use proptest::prelude::*;
@@ -111,7 +112,7 @@ impl World {
             epoch: self.circle.into(),
             body_hash: hash_body(&body),
             body_len: body.len() as u32,
-            admission: draft.admission,
+            admission: draft.admission.map(Box::new),
         };
         Checked::stored(self.circle, Packed { signed: Signed::sign(entry, self.circle, device), body: Some(body) })
     }

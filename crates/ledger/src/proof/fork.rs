@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// The most bytes of an encoded [`ForkProof`].
-pub const MAX_FORK: usize = 2 * MAX_SIGNED;
+pub const MAX_FORK: usize = 2 * (MAX_SIGNED + 2);
 
 /// Two entries of one (device, seq).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
