@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_ITEM: usize = 4 + if MAX_PROOF > MAX_PACKED { MAX_PROOF } else { MAX_PACKED };
 
 /// One item of the log.
+#[expect(clippy::large_enum_variant, reason = "read from the log and taken apart at once")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Item {
     /// An entry that the DAG took.
