@@ -29,8 +29,8 @@ pub struct Options {
     /// The relay's peer in hexadecimal.
     #[arg(long)]
     peer: String,
-    /// The owner's token.
-    #[arg(long)]
+    /// The owner's token. One of 64 begins with a hyphen.
+    #[arg(long, allow_hyphen_values = true)]
     token: String,
     /// The circle's name.
     #[arg(long, default_value = "Circle of a liar")]

@@ -62,3 +62,14 @@ fn say(line: &str) {
         std::process::exit(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_s_token_may_begin_with_a_hyphen() {
+        let line = ["ledgerno-harness", "founder", "--relay", "ws://127.0.0.1:1/", "--peer", "00", "--token", "-x_Q-"];
+        assert!(Cli::try_parse_from(line).is_ok());
+    }
+}
