@@ -118,9 +118,15 @@ pub(crate) fn expand(context: &str, parts: &[&[u8]], out: &mut [u8]) {
 
 /// Keys of the contexts that are used by the thousand: BLAKE3 hashes a context to a key before it hashes anything under it,
 /// which for short parts is half the work. None is secret, and a test works each out again.
-const KEYS: [(&str, ContextKey); 4] = [
+const KEYS: [(&str, ContextKey); 10] = [
     (context::ENTRY, key("3ab2c3fd2f61058801e98cbb35b356c5d2486e343fe71df27d611232ff143c06")),
     (context::BODY, key("7b9e6a8d10852dd8af53d4d21f985efd17497e50ecfee91d1207d2ed15973c9a")),
+    (context::STATE_KEY, key("71c9a6f18d9e139d4c918da5b95eee93258c48b18e409c2852729a88fa600bfb")),
+    (context::STATE_SALT, key("b1c1a8d44f9d7af72745dbd00b7a72f5ba60a889cc8f4fcd32ee3f66200cfcb9")),
+    (context::STATE_VALUE, key("d137681f2dd9ecbcf71ad02266872615b2426cbfacd2d1dfc54cb60dd4ad3677")),
+    (context::STATE_PAIR, key("1a6f5a2569cf214bf30ed72feb5ebe219548323bd24f7800772a155e01749c48")),
+    (context::ENTRIES_LEAF, key("0588d86e951771cdb166f7493917a388cf416aba6c13af359e4eed3112c61b00")),
+    (context::ENTRIES_NODE, key("2327f0968a40397e8b0f97ce4662e6f976d5ef673dc63d4691f9d4993fe73164")),
     (context::STATE_NODE, key("3666e54318912e84c742c0fcc2bdbe1a1c1f08e7922cee359caa88deedaeab84")),
     (context::STATE_LEAF, key("4bd385d3d3e3d0faa1c420f5de917f8d9df79af14dd2bcfe50f26204919eaa61")),
 ];

@@ -15,6 +15,8 @@ const BEGIN: &str = "<!-- measured: begin -->";
 const END: &str = "<!-- measured: end -->";
 /// The relay's binary: at most this many bytes (20 MB).
 const RELAY_BUDGET: u64 = 20_000_000;
+/// What the ledger measures of itself, natively: `crates/ledger/examples/measure.rs`.
+const LEDGER: &str = "crates/ledger/examples/measure";
 
 /// One measured value: what, how much, what it shall be, and whether it is.
 struct Row {
@@ -35,6 +37,9 @@ pub fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
         aim: format!("at most {} MB", RELAY_BUDGET / 1_000_000),
         met: Some(relay <= RELAY_BUDGET),
     }];
+    if filter.is_none_or(|part| LEDGER.contains(part)) {
+        rows.extend(ledger(workspace)?);
+    }
     for script in scripts(workspace, filter)? {
         rows.extend(measure(workspace, &module, &script)?);
     }
@@ -72,11 +77,23 @@ fn scripts(workspace: &Workspace, filter: Option<&str>) -> Result<Vec<PathBuf>> 
 }
 
 fn measure(workspace: &Workspace, module: &Path, script: &Path) -> Result<Vec<Row>> {
-    let name = script.strip_prefix(workspace.root()).unwrap_or(script).display();
-    println!("Measuring by {name}");
+    let name = script.strip_prefix(workspace.root()).unwrap_or(script).display().to_string();
     let mut node = tools::node(workspace);
     node.arg(script).env("LEDGERNO_RELAY", workspace.relay()).env("LEDGERNO_BROWSER_TESTS", module);
-    let last = last_line(node, &name.to_string())?;
+    rows(node, &name)
+}
+
+fn ledger(workspace: &Workspace) -> Result<Vec<Row>> {
+    let mut cargo = tools::cargo(workspace);
+    cargo.args(["run", "--quiet", "--release", "--package", "ledgerno-ledger", "--features", "hostile"]);
+    cargo.args(["--example", "measure"]);
+    rows(cargo, LEDGER)
+}
+
+/// Runs what measures, and reads the rows on its last line.
+fn rows(command: std::process::Command, name: &str) -> Result<Vec<Row>> {
+    println!("Measuring by {name}");
+    let last = last_line(command, name)?;
     let values: Vec<serde_json::Value> = serde_json::from_str(&last).with_context(|| format!("{name}: {last}"))?;
     let part = |value: &serde_json::Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
     let row = |value| Row {
