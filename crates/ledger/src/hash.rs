@@ -82,6 +82,8 @@ pub mod context {
         VOTE = "vote";
         /// What a founder signs to name another sole witness: circle ‖ (header, witness).
         RENEWAL = "renewal";
+        /// The checksum of a proof file: all before it.
+        PROOF_FILE = "proof file";
         /// A GossipSub topic: circle ‖ topic number as two bytes, big end first.
         TOPIC = "topic";
         /// A GossipSub message's id.

@@ -4,18 +4,25 @@
 //! settled an entry; a [`HistoryProof`] that a header is among those before another. Each is checked against one root
 //! and has exactly one form in which it holds: a proof with any bit changed is refused. What a proof says is only as
 //! good as the header that it is checked against: a [`LightChain`] leads to the newest from one that is known. A
-//! [`ForkProof`] and an [`Evidence`](crate::settle::Evidence) need no header.
+//! [`ForkProof`] and an [`Evidence`](crate::settle::Evidence) need no header. A [`ProofFile`] carries a claim with all of
+//! these that it needs, and says what it proves.
 //!
 //! Proofs of a state with some thousands of records take some hundred bytes; how many at most stands at each
 //! (`MAX_…`), and is checked before anything is read.
 
+mod file;
 mod fork;
 mod light;
+mod proven;
 mod state;
 mod tree;
 
+pub use file::{
+    Author, Claim, EntryClaim, FILE_VERSION, FileError, ForkClaim, MAGIC, MAX_PROOF_FILE, Older, Opened, ProofFile,
+};
 pub use fork::{ForkProof, MAX_FORK};
 pub use light::{LightChain, Link, MAX_LIGHT_CHAIN, Pinned, Trust, TrustError};
+pub use proven::{Content, Limit, Person, Proven, Rests, Statement};
 pub use state::{Finding, MAX_STATE_PROOF, MAX_VALUE, StateProof, StateTree};
 pub use tree::{EntryProof, HistoryProof};
 
@@ -48,6 +55,8 @@ pub enum ProofError {
     Signature,
 }
 
+#[cfg(test)]
+mod file_tests;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]

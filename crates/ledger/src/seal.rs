@@ -78,6 +78,58 @@ impl LaneKey {
     }
 }
 
+/// What opens one sealed text and no other: derived from the lane key and the text's nonce, with no way back to the lane
+/// key. Whoever holds it reads that one text, so it may be shown with it.
+#[derive(Clone, Zeroize, ZeroizeOnDrop, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BodyKey([u8; 32]);
+
+impl BodyKey {
+    fn new(context: &str, key: &LaneKey, sealed: &[u8]) -> Option<Self> {
+        let nonce = sealed.first_chunk::<NONCE>()?;
+        let keys = Keys::derive(context, &key.0, nonce);
+        Some(BodyKey(keys.encryption))
+    }
+
+    /// Of a sealed body.
+    pub fn of_body(key: &LaneKey, sealed: &[u8]) -> Option<Self> {
+        Self::new(context::SEAL, key, sealed)
+    }
+
+    /// Of a transfer's sealed reason.
+    pub fn of_reason(talk: &LaneKey, sealed: &[u8]) -> Option<Self> {
+        Self::new(context::SEAL_REASON, talk, sealed)
+    }
+
+    /// Opens an entry's body. The commitment is not compared, for that takes the lane key: an author who prepared it could
+    /// have sealed a body that opens to two texts under two keys.
+    ///
+    /// # Errors
+    /// [`SealError`] if the key is another or anything was changed.
+    pub fn open_body(&self, circle: CircleId, entry: &Entry, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        decrypt(&self.0, &encode(&BodyContext::of(circle, entry)), sealed)
+    }
+
+    /// Opens a transfer's reason; as [`BodyKey::open_body`].
+    ///
+    /// # Errors
+    /// [`SealError`] if the key or the place is another, or anything was changed.
+    pub fn open_reason(
+        &self,
+        circle: CircleId,
+        device: DeviceId,
+        seq: u64,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
+        decrypt(&self.0, &encode(&(circle, device, seq)), sealed)
+    }
+}
+
+impl fmt::Debug for BodyKey {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("BodyKey(…)")
+    }
+}
+
 impl PartialEq for LaneKey {
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
@@ -209,6 +261,7 @@ pub(crate) fn seal(
     let too_long = SealError::TooLong { len: plain.len(), max: MAX_PLAIN };
     let class = plain.len().checked_add(OVERHEAD).and_then(size_class).ok_or(too_long)?;
     let keys = Keys::derive(context, key, &nonce);
+    let cipher = XChaCha20Poly1305::new((&keys.encryption).into());
     let mut sealed = Vec::with_capacity(class);
     sealed.extend_from_slice(&nonce);
     sealed.extend_from_slice(&keys.commitment);
@@ -216,31 +269,42 @@ pub(crate) fn seal(
     sealed.push(0x80);
     sealed.resize(class - TAG, 0);
     let text = &mut sealed[NONCE + COMMITMENT..];
-    let tag = keys.cipher().encrypt_inout_detached(&nonce.into(), to, text.into()).map_err(|_| too_long)?;
+    let tag = cipher.encrypt_inout_detached(&nonce.into(), to, text.into()).map_err(|_| too_long)?;
     sealed.extend_from_slice(&tag);
     Ok(sealed)
 }
 
 /// Opens what was sealed under the context and key, to the associated data.
 pub(crate) fn open(context: &str, key: &[u8; 32], to: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
-    if size_class(sealed.len()) != Some(sealed.len()) {
-        return Err(SealError::Size { len: sealed.len() });
-    }
-    let mut nonce = [0; NONCE];
-    let mut tag = [0; TAG];
-    let (head, rest) = sealed.split_at(NONCE + COMMITMENT);
-    let (text, end) = rest.split_at(rest.len() - TAG);
-    let (front, commitment) = head.split_at(NONCE);
-    nonce.copy_from_slice(front);
-    tag.copy_from_slice(end);
-
-    let keys = Keys::derive(context, key, &nonce);
-    if !bool::from(keys.commitment.as_slice().ct_eq(commitment)) {
+    let (nonce, commitment, _) = parts(sealed)?;
+    let keys = Keys::derive(context, key, nonce);
+    if !bool::from(keys.commitment.ct_eq(commitment)) {
         return Err(SealError::OtherKey);
     }
+    decrypt(&keys.encryption, to, sealed)
+}
+
+/// Nonce, commitment, and the encrypted text with its tag.
+type Parts<'a> = (&'a [u8; NONCE], &'a [u8; COMMITMENT], &'a [u8]);
+
+/// What something sealed is made of, if it has the length of a size class.
+fn parts(sealed: &[u8]) -> Result<Parts<'_>, SealError> {
+    let size = SealError::Size { len: sealed.len() };
+    if size_class(sealed.len()) != Some(sealed.len()) {
+        return Err(size);
+    }
+    let (nonce, rest) = sealed.split_first_chunk().ok_or(size)?;
+    let (commitment, rest) = rest.split_first_chunk().ok_or(size)?;
+    Ok((nonce, commitment, rest))
+}
+
+/// Decrypts and takes the padding off.
+fn decrypt(encryption: &[u8; 32], to: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    let (nonce, _, rest) = parts(sealed)?;
+    let (text, tag) = rest.split_last_chunk::<TAG>().ok_or(SealError::Size { len: sealed.len() })?;
     let mut plain = text.to_vec();
-    keys.cipher()
-        .decrypt_inout_detached(&nonce.into(), to, plain.as_mut_slice().into(), &tag.into())
+    XChaCha20Poly1305::new(encryption.into())
+        .decrypt_inout_detached(nonce.into(), to, plain.as_mut_slice().into(), tag.into())
         .map_err(|_| SealError::Changed)?;
     let end = plain.iter().rposition(|byte| *byte != 0).filter(|at| plain[*at] == 0x80).ok_or(SealError::Padding)?;
     plain.truncate(end);
@@ -262,10 +326,6 @@ impl Keys {
         keys.commitment.copy_from_slice(&both[32..]);
         both.zeroize();
         keys
-    }
-
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&self.encryption).into())
     }
 }
 
@@ -354,6 +414,30 @@ mod tests {
         assert_eq!(open_reason(circle, device, 6, &key, &sealed), Err(SealError::Changed));
         assert_eq!(seal_reason(circle, device, 5, &key, [2; 24], &[0; MAX_REASON_PLAIN]).unwrap().len(), MAX_REASON);
         assert!(seal_reason(circle, device, 5, &key, [2; 24], &[0; MAX_REASON_PLAIN + 1]).is_err());
+    }
+
+    #[test]
+    fn a_bodys_own_key_opens_it_and_no_other() {
+        let mut circle = Circle::new(1);
+        let (first, second) = (circle.founders_join(), circle.invite(2).2);
+        let [one, other] = [&first, &second].map(|packed| packed.body.as_deref().unwrap());
+        let key = BodyKey::of_body(&circle.keys.state, one).unwrap();
+        let opened = open_body(circle.id, &first.signed.entry, &circle.keys.state, one);
+        assert_eq!(key.open_body(circle.id, &first.signed.entry, one), opened);
+        assert!(opened.is_ok());
+        assert_eq!(key.open_body(circle.id, &second.signed.entry, other), Err(SealError::Changed));
+        assert_eq!(key.open_body(circle.id, &second.signed.entry, one), Err(SealError::Changed));
+        assert_eq!(
+            key.open_body(circle.id, &first.signed.entry, &one[1..]),
+            Err(SealError::Size { len: one.len() - 1 })
+        );
+        assert!(BodyKey::of_body(&circle.keys.state, &one[..NONCE - 1]).is_none());
+
+        let device = circle.founder.device.id();
+        let reason = seal_reason(circle.id, device, 5, &circle.keys.state, [2; 24], b"for the cake").unwrap();
+        let key = BodyKey::of_reason(&circle.keys.state, &reason).unwrap();
+        assert_eq!(key.open_reason(circle.id, device, 5, &reason).unwrap(), b"for the cake");
+        assert_eq!(key.open_reason(circle.id, device, 6, &reason), Err(SealError::Changed));
     }
 
     #[test]

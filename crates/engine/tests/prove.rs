@@ -1,0 +1,95 @@
+//! Proof files of what real engines settled, checked by who holds nothing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::{RELAY, START, WEEK, World};
+use ledgerno_engine::ProveError;
+use ledgerno_ledger::bytes::{DeviceId, EntryId, MemberId};
+use ledgerno_ledger::op::{Operation, Talk};
+use ledgerno_ledger::proof::{Content, ProofFile, Statement};
+
+fn two() -> (World, DeviceId, DeviceId) {
+    let mut world = World::new(1);
+    let anna = world.found("Anna");
+    world.link(anna, RELAY);
+    let (token, _) = world.invite(anna, 10, START + WEEK);
+    let ben = world.join("Ben", &token);
+    world.pass(10_000);
+    (world, anna, ben)
+}
+
+/// The file as it travels.
+fn verified(file: Result<ProofFile, ProveError>) -> Statement {
+    let bytes = file.unwrap().encode();
+    ProofFile::verify(&bytes).unwrap().statement
+}
+
+#[test]
+fn what_was_written_and_settled_is_proven_to_a_stranger() {
+    let (mut world, anna, ben) = two();
+    let mut posts: Vec<(DeviceId, EntryId, String)> = Vec::new();
+    for round in 0..4 {
+        for writer in [anna, ben, anna] {
+            let text = format!("round {round} of {}", posts.len());
+            posts.push((writer, world.post(writer, &text), text));
+        }
+        world.pass(10_000);
+    }
+    assert!(world.engine(anna).settlement().height > 4);
+    for by in [anna, ben] {
+        for (writer, id, text) in &posts {
+            let member = world.engine(*writer).own_member().unwrap();
+            let Statement::Entry { id: proven, author, settled, content, .. } =
+                verified(world.engine(by).prove_entry(id, true))
+            else {
+                panic!("another claim")
+            };
+            assert_eq!((proven, author.device, author.member), (*id, *writer, member));
+            assert_eq!(author.name, if *writer == anna { "Anna" } else { "Ben" });
+            assert_eq!(content, Content::Talk(Talk::Post { text: text.clone() }));
+            assert!((1..=world.engine(anna).settlement().height).contains(&settled.height));
+            let sealed = world.engine(by).prove_entry(id, false).unwrap().encode();
+            let inside = |needle: &[u8]| sealed.windows(needle.len()).any(|window| window == needle);
+            assert!(!inside(text.as_bytes()));
+        }
+    }
+}
+
+#[test]
+fn thanks_are_proven_with_their_reason_and_members_with_their_points() {
+    let (mut world, anna, ben) = two();
+    let to = world.engine(ben).own_member().unwrap();
+    let thanks = world.act(anna, |engine, now| engine.thank(to, 7, "for coming", now)).unwrap().id;
+    assert_eq!(world.engine(anna).prove_entry(&thanks, true), Err(ProveError::NotSettled));
+    world.pass(10_000);
+    let Statement::Entry { content: Content::Operation(Operation::Transfer { amount: 7, .. }, reason), .. } =
+        verified(world.engine(ben).prove_entry(&thanks, true))
+    else {
+        panic!("another claim")
+    };
+    assert_eq!(reason.as_deref(), Some("for coming"));
+    let Statement::Member { name, balance, .. } = verified(world.engine(anna).prove_member(to)) else {
+        panic!("another claim")
+    };
+    assert_eq!((name.as_str(), balance), ("Ben", 107));
+    let stranger = MemberId([9; 32]);
+    assert_eq!(verified(world.engine(anna).prove_member(stranger)), Statement::NoMember(stranger));
+}
+
+#[test]
+fn who_cannot_prove_says_why() {
+    let (mut world, anna, _) = two();
+    let post = world.post(anna, "hello");
+    world.pass(10_000);
+    assert_eq!(world.engine(RELAY).prove_entry(&post, false), Err(ProveError::NoState));
+    assert_eq!(world.engine(anna).prove_entry(&EntryId([9; 32]), false), Err(ProveError::NotHeld));
+    assert_eq!(world.engine(anna).prove_fork(anna), Err(ProveError::NoFork));
+    let to = world.engine(anna).own_member().unwrap();
+    // What is not durable yet is not told.
+    world.hosts.get_mut(&anna).unwrap().disk.holds = true;
+    world.post(anna, "on its way");
+    world.pass(10_000);
+    assert_eq!(world.engine(anna).prove_member(to), Err(ProveError::NotSettled));
+}
