@@ -15,6 +15,7 @@ mod answer;
 mod engine;
 mod frontier;
 mod guard;
+mod inspect;
 pub mod join;
 mod keyring;
 mod mailbox;
@@ -30,6 +31,7 @@ mod write;
 
 pub use engine::{Engine, Event, Limits, Output, Peer, Seat};
 pub use guard::Divided;
+pub use inspect::Load;
 pub use keyring::Keyring;
 pub use prove::ProveError;
 pub use random::Random;

@@ -1,10 +1,11 @@
-//! `cargo xtask build | start | test | bench`: everything that a fresh clone needs, with Rust by rustup and Node only.
+//! `cargo xtask build | start | test | bench | sim`: everything that a fresh clone needs, with Rust by rustup and Node only.
 //!
 //! npm's scripts are thin over this. A step whose inputs did not change is skipped, so a second start is quick.
 
 mod bench;
 mod build;
 mod page;
+mod sim;
 mod sizes;
 mod stamp;
 mod start;
@@ -53,6 +54,11 @@ enum Command {
         /// Only by the scripts whose name contains this; then only on the screen.
         filter: Option<String>,
     },
+    /// Play a scenario in the simulator; without one, all are listed. Arguments go to it.
+    Sim {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -71,6 +77,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Build => build::within_budget(&workspace).map(|()| ExitCode::SUCCESS),
         Command::Start { relay } => start::start(&workspace, &relay),
         Command::Test { long, only, filter } => test::run(&workspace, &test::Options { long, only, filter }),
+        Command::Sim { arguments } => sim::run(&workspace, &arguments),
         Command::Bench { filter } => bench::run(&workspace, filter.as_deref()).map(|()| ExitCode::SUCCESS),
     }
 }

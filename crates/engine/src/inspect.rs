@@ -1,0 +1,46 @@
+//! A look from outside, for the simulator and for tests: what no screen shows and what no decision rests on.
+
+use crate::engine::Engine;
+use crate::session::Session;
+use ledgerno_ledger::bytes::EntryId;
+use ledgerno_ledger::state::State;
+
+/// What an engine holds at the moment that it should not hold for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Entries that wait for their ancestors.
+    pub waiting: usize,
+    /// Questions that are out.
+    pub questions: usize,
+    /// Sessions that are not at rest.
+    pub sessions: usize,
+    /// Guests.
+    pub guests: usize,
+}
+
+impl Engine {
+    /// The height that settled an entry; `None` while it is not settled.
+    pub fn settled_at(&self, id: &EntryId) -> Option<u64> {
+        self.chain.settled(id).map(|settled| settled.height)
+    }
+
+    /// Up to which height settled headers are durable here.
+    pub fn durable_height(&self) -> u64 {
+        self.durable_height
+    }
+
+    /// The state after the newest settled header, where it is folded.
+    pub fn state(&self) -> Option<&State> {
+        self.chain.state()
+    }
+
+    /// What is held at the moment.
+    pub fn load(&self) -> Load {
+        Load {
+            waiting: self.dag.waiting(),
+            questions: self.asked.len() + self.parcels_asked.len(),
+            sessions: self.sessions.values().filter(|session| !Session::rests(session)).count(),
+            guests: self.guests.len(),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The people of a run: a circle that all have joined already, and the log that each of them begins with.
+//!
+//! The circle is made by engines, as in life, but without a network: the founder founds and invites, each newcomer joins
+//! with what the link's parcel would hold, the founder settles. So a run begins with members and not with a crowd at the
+//! door; joining itself is a scenario's matter.
+
+use crate::host::MakeSeat;
+use ledgerno_engine::wire::Topic;
+use ledgerno_engine::{Engine, Item, Keyring, Limits, Output, Random, Seat, join};
+use ledgerno_ledger::bytes::{DeviceId, EntryId, MemberId};
+use ledgerno_ledger::codec;
+use ledgerno_ledger::entry::Invite;
+use ledgerno_ledger::genesis::{Genesis, Rules};
+use ledgerno_ledger::invite::{InviteLink, RelayAddress};
+use ledgerno_ledger::keys::{DeviceKey, Identity, InviteSecret, VoteSecret};
+use ledgerno_ledger::seal::LaneKeys;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// When runs begin, in milliseconds since 1970.
+pub const START: u64 = 1_800_000_000_000;
+/// How many join by one invite: fewer than may be unsettled at once.
+const COHORT: usize = 50;
+const WEEK: u64 = 7 * 24 * 3_600_000;
+
+/// The circle could not be made: a fault of the engine.
+#[derive(Debug, thiserror::Error)]
+#[error("the cast: {0}")]
+pub struct CastError(pub String);
+
+fn fault(why: impl std::fmt::Display) -> CastError {
+    CastError(why.to_string())
+}
+
+/// A person with one device.
+#[derive(Clone)]
+pub struct Person {
+    identity: [u8; 32],
+    device: [u8; 32],
+    vote: Option<[u8; 32]>,
+}
+
+impl Person {
+    fn new(random: &mut Random) -> Self {
+        Person { identity: random.bytes(), device: random.bytes(), vote: None }
+    }
+
+    /// The identity.
+    pub fn identity(&self) -> Identity {
+        Identity::from_secret(self.identity)
+    }
+
+    /// The device's key.
+    pub fn device(&self) -> DeviceKey {
+        DeviceKey::from_secret(self.device)
+    }
+
+    /// The member.
+    pub fn member(&self) -> MemberId {
+        self.identity().member()
+    }
+
+    /// The device.
+    pub fn id(&self) -> DeviceId {
+        self.device().id()
+    }
+
+    /// The vote, if there is one.
+    pub fn vote(&self) -> Option<VoteSecret> {
+        self.vote.map(VoteSecret::from_secret)
+    }
+}
+
+/// The circle and all who are in it.
+pub struct Cast {
+    /// What the circle starts from.
+    pub genesis: Genesis,
+    /// Its lane keys.
+    pub keys: LaneKeys,
+    /// The relay's device.
+    pub relay: DeviceId,
+    /// The members, the founder first.
+    pub people: Vec<Person>,
+    /// What every node's log begins with.
+    pub log: Vec<Rc<[u8]>>,
+    /// The founder's records.
+    pub records: BTreeMap<String, Vec<u8>>,
+    random: Random,
+}
+
+/// What an engine without network wrote.
+#[derive(Default)]
+struct Wrote {
+    log: Vec<Vec<u8>>,
+    records: BTreeMap<String, Vec<u8>>,
+}
+
+impl Wrote {
+    /// Makes all durable that an engine wants written, and drops what it wants said.
+    fn carry(&mut self, engine: &mut Engine) {
+        while let Some(output) = engine.output() {
+            let Output::Write { no, log, records } = output else { continue };
+            self.log.extend(log);
+            for (name, bytes) in records {
+                match bytes {
+                    Some(bytes) => self.records.insert(name, bytes),
+                    None => self.records.remove(&name),
+                };
+            }
+            engine.written(no, START);
+        }
+    }
+}
+
+impl Cast {
+    /// A circle of so many members, made of a seed.
+    ///
+    /// # Errors
+    /// When an engine refuses: a fault.
+    pub fn gather(members: usize, seed: u64, rules: Rules) -> Result<Self, CastError> {
+        let mut wide = [0; 32];
+        wide[..8].copy_from_slice(&seed.to_le_bytes());
+        let mut random = Random::new(wide);
+        let mut founder = Person::new(&mut random);
+        let founding = join::found("Circle", &founder.identity(), &founder.device(), &mut random, START);
+        let mut founding = founding.map_err(fault)?;
+        founding.genesis.rules = rules;
+        founding.keys.epoch = EntryId::from(founding.genesis.id());
+        founder.vote = Some(*founding.vote.secret());
+        let relay = DeviceId(random.bytes());
+        let mut cast = Cast {
+            genesis: founding.genesis,
+            keys: founding.keys,
+            relay,
+            people: vec![founder],
+            log: Vec::new(),
+            records: BTreeMap::new(),
+            random,
+        };
+        cast.fill(members)?;
+        Ok(cast)
+    }
+
+    fn fill(&mut self, members: usize) -> Result<(), CastError> {
+        let mut wrote = Wrote::default();
+        let seed = self.random.bytes();
+        let mut founder = self.open(0, &[], seed)?;
+        founder.present(None).map_err(fault)?;
+        founder.enter(Some("person 0"), START).map_err(fault)?;
+        wrote.carry(&mut founder);
+        // All invites first: then they stand on the founder's own chain alone, and so need the joins.
+        let mut invites = Vec::new();
+        for first in (1..members).step_by(COHORT) {
+            let uses = COHORT.min(members - first);
+            invites.push((uses, invite(&mut founder, uses)?));
+            wrote.carry(&mut founder);
+        }
+        let on_which_joins_stand = wrote.log.clone();
+        for (uses, (secret, invite)) in invites {
+            for _ in 0..uses {
+                let joined = self.newcomer(&on_which_joins_stand, &secret, invite)?;
+                founder.gossip(Topic::Entries, self.relay, &joined, START);
+                wrote.carry(&mut founder);
+            }
+            settle(&mut founder, &mut wrote)?;
+        }
+        settle(&mut founder, &mut wrote)?;
+        self.log = wrote.log.into_iter().map(Rc::from).collect();
+        self.records = wrote.records;
+        Ok(())
+    }
+
+    /// A newcomer joins, over a log that admits it: the bytes of its join, as they are gossiped.
+    fn newcomer(&mut self, log: &[Vec<u8>], secret: &InviteSecret, invite: Invite) -> Result<Vec<u8>, CastError> {
+        let id = self.people.len();
+        self.people.push(Person::new(&mut self.random));
+        let seed = self.random.bytes();
+        let mut engine = self.open(id, log, seed)?;
+        engine.present(Some((secret, invite))).map_err(fault)?;
+        engine.enter(Some(&format!("person {id}")), START).map_err(fault)?;
+        let mut wrote = Wrote::default();
+        wrote.carry(&mut engine);
+        match wrote.log.first().map(|item| Item::from_bytes(item)) {
+            Some(Ok(Item::Entry(packed))) => Ok(codec::encode(&packed)),
+            _ => Err(fault("a join writes no entry")),
+        }
+    }
+
+    fn open(&self, person: usize, log: &[Vec<u8>], seed: [u8; 32]) -> Result<Engine, CastError> {
+        let nothing = Vec::<(String, Vec<u8>)>::new();
+        let seat = self.seat(person);
+        Engine::open(self.genesis.clone(), seat, Limits::default(), log, nothing, seed).map_err(fault)
+    }
+
+    /// A person's seat.
+    pub fn seat(&self, person: usize) -> Seat {
+        (self.make_seat(person))()
+    }
+
+    /// Makes a person's seat, as often as it is wanted.
+    pub fn make_seat(&self, person: usize) -> MakeSeat {
+        let (one, circle, keys) = (self.people[person].clone(), self.genesis.id(), self.keys.clone());
+        Rc::new(move || Seat::Member {
+            device: one.device(),
+            identity: one.identity(),
+            keyring: Keyring::new(circle, keys.clone()),
+            vote: one.vote(),
+        })
+    }
+
+    /// One more person, who has not joined.
+    pub fn stranger(&mut self) -> Person {
+        Person::new(&mut self.random)
+    }
+}
+
+/// The founder's next invite.
+fn invite(founder: &mut Engine, uses: usize) -> Result<(InviteSecret, Invite), CastError> {
+    let uses = u32::try_from(uses).map_err(fault)?;
+    let nowhere = Vec::<RelayAddress>::new();
+    let (invitation, _) = founder.invite(uses, START + WEEK, nowhere, START).map_err(fault)?;
+    let link = InviteLink::from_token(&invitation.token).map_err(fault)?;
+    Ok((link.invite_secret(), invitation.invite))
+}
+
+/// Rings the founder's timer until all is settled.
+fn settle(founder: &mut Engine, wrote: &mut Wrote) -> Result<(), CastError> {
+    for _ in 0..1_000 {
+        let Some(due) = founder.due() else { break };
+        founder.tick(due);
+        wrote.carry(founder);
+    }
+    match founder.settlement().unsettled {
+        0 => Ok(()),
+        left => Err(fault(format!("{left} entries are not settled"))),
+    }
+}

@@ -1,0 +1,125 @@
+//! Faults without liars: the network, the disks, the power, the clocks and the sleepers.
+
+use super::Scenario;
+use crate::check::Waived;
+use crate::host::Id;
+use crate::net::{Conditions, Topology};
+use crate::world::World;
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    let calm = Scenario {
+        name: "calm",
+        about: "Everybody is linked to the relay, and writes; nothing breaks.",
+        members: 8,
+        setup: |_| {},
+        play: |world| {
+            world.plan_writes(60, 0, 30_000);
+            world.run_until(40_000);
+        },
+        waived: Waived::default(),
+        check: |_| {},
+    };
+    vec![
+        Scenario {
+            name: "mesh",
+            about: "Everybody is linked to a few others; messages are lost, come twice and overtake each other.",
+            setup: |setup| {
+                setup.topology = Topology::Mesh { degree: 4 };
+                setup.conditions = Conditions { loss: 100, twice: 100, spread: 400, ..Conditions::default() };
+            },
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "rough",
+            about: "By the relay, with lost, doubled and reordered messages, wrong clocks, slow disks and crashes.",
+            setup: |setup| {
+                setup.conditions = Conditions { loss: 150, twice: 150, spread: 800, ..Conditions::default() };
+                setup.skew = 4 * MINUTE;
+                setup.disk = 400;
+            },
+            play: |world| {
+                world.plan_writes(80, 0, 5 * MINUTE);
+                for _ in 0..12 {
+                    let (at, id) = (world.dice.below(300_000) as u64, world.dice.below(world.nodes()));
+                    world.at(at, move |world| {
+                        let pause = 1 + world.dice.below(20_000) as u64;
+                        world.crash(id, pause);
+                    });
+                }
+                world.run_until(6 * MINUTE);
+            },
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "partition",
+            about: "The network is parted for a day; both sides write.",
+            setup: |setup| setup.topology = Topology::Mesh { degree: 4 },
+            play: |world| {
+                world.plan_writes(20, 0, MINUTE);
+                world.at(MINUTE, |world| world.part(|id| (id % 2) as u8));
+                world.plan_writes(60, 2 * MINUTE, 24 * HOUR);
+                world.run_until(24 * HOUR);
+            },
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "phones",
+            about: "All members but the founder are phones, awake one minute an hour.",
+            play: |world| {
+                let phones: Vec<Id> = (2..world.nodes()).collect();
+                world.awake_by_the_hour(&phones, 12 * HOUR);
+                world.plan_writes_awake(&phones, 40, 12 * HOUR);
+                world.run_until(12 * HOUR);
+            },
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "week-asleep",
+            about: "All witnesses are asleep for a week, and the others write.",
+            play: |world| {
+                world.plan_writes(10, 0, MINUTE);
+                world.at(MINUTE, |world| world.sleep(1));
+                world.plan_writes(40, 2 * MINUTE, 7 * 24 * HOUR);
+                world.run_until(7 * 24 * HOUR);
+            },
+            ..copy(&calm)
+        },
+        calm,
+    ]
+}
+
+fn copy(scenario: &Scenario) -> Scenario {
+    Scenario { ..*scenario }
+}
+
+impl World {
+    /// Phones sleep from the start on and are awake one minute an hour, each at its own minute, for so long.
+    fn awake_by_the_hour(&mut self, phones: &[Id], for_ms: u64) {
+        for &id in phones {
+            self.sleep(id);
+            for hour in 0..for_ms / HOUR {
+                let at = hour * HOUR + minute_of(id);
+                self.at(at, move |world| world.wake(id));
+                self.at(at + MINUTE, move |world| world.sleep(id));
+            }
+        }
+    }
+
+    /// So many writes of phones, at moments when they are awake.
+    fn plan_writes_awake(&mut self, phones: &[Id], count: usize, for_ms: u64) {
+        for _ in 0..count {
+            let id = phones[self.dice.below(phones.len())];
+            let hour = self.dice.below((for_ms / HOUR) as usize) as u64;
+            let at = hour * HOUR + minute_of(id) + self.dice.below(MINUTE as usize) as u64;
+            self.at(at, move |world| world.write_something(id));
+        }
+    }
+}
+
+/// In which minute of the hour a phone is awake.
+fn minute_of(id: Id) -> u64 {
+    (id as u64 * 7 % 59) * MINUTE
+}

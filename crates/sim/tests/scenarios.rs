@@ -1,0 +1,47 @@
+//! Every scenario, with a few seeds each here and with many in the long tests.
+
+use ledgerno_sim::scenario::{Scenario, all};
+
+/// Plays a scenario with so many seeds.
+fn play(name: &str, seeds: std::ops::Range<u64>) {
+    let Some(scenario) = Scenario::named(name) else { panic!("no scenario {name}") };
+    for seed in seeds {
+        let report = scenario.must_hold(seed).report;
+        assert!(report.entries >= 10, "scenario {name} with seed {seed}: little happens, {} entries", report.entries);
+        assert_eq!(report.settled, report.entries - report.waived, "scenario {name} with seed {seed}: settled");
+    }
+}
+
+macro_rules! scenarios {
+    ($($test:ident = $name:literal),* $(,)?) => {
+        $(#[test]
+        fn $test() {
+            play($name, 0..4);
+        })*
+
+        #[test]
+        fn each_has_a_test() {
+            let tested = [$($name),*];
+            let untested: Vec<&str> =
+                all().iter().map(|scenario| scenario.name).filter(|name| !tested.contains(name)).collect();
+            assert_eq!(untested, Vec::<&str>::new());
+        }
+    };
+}
+
+scenarios! {
+    calm = "calm",
+    mesh = "mesh",
+    rough = "rough",
+    partition_of_a_day = "partition",
+    phones_awake_one_minute_an_hour = "phones",
+    all_witnesses_asleep_for_a_week = "week-asleep",
+}
+
+#[test]
+#[ignore = "long"]
+fn many_seeds_of_each() {
+    for scenario in all() {
+        play(scenario.name, 100..140);
+    }
+}
