@@ -12,6 +12,7 @@
 pub mod cast;
 pub mod check;
 pub mod disk;
+pub mod forger;
 pub mod host;
 pub mod liar;
 pub mod net;

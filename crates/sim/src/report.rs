@@ -74,8 +74,6 @@ pub struct Report {
     pub until_settled_at_all: Sample,
     /// Bytes that a node has on its disk.
     pub disk: u64,
-    /// How many entries may stay unsettled in this scenario.
-    pub waived: usize,
     /// What must never be and was.
     pub faults: Vec<String>,
 }
@@ -103,7 +101,6 @@ impl Report {
             until_settled_at_author: took(|seen| seen.settled_at_author),
             until_settled_at_all: took(|seen| seen.settled_at_all),
             disk: disk.max().unwrap_or(0),
-            waived: 0,
             faults: world.watch.faults.clone(),
         }
     }

@@ -2,6 +2,7 @@
 //! checks that hold for all of them, and by its own.
 
 mod faults;
+mod liars;
 
 use crate::cast::CastError;
 use crate::check::Waived;
@@ -21,6 +22,8 @@ pub struct Scenario {
     pub setup: fn(&mut Setup),
     /// Plans what happens and lets it happen.
     pub play: fn(&mut World),
+    /// More lie than are borne: the checks must find a fork.
+    pub must_fork: bool,
     /// What is left out of the checks.
     pub waived: Waived,
     /// Its own checks, when all have healed.
@@ -29,7 +32,7 @@ pub struct Scenario {
 
 /// All scenarios.
 pub fn all() -> Vec<Scenario> {
-    faults::scenarios()
+    faults::scenarios().into_iter().chain(liars::scenarios()).collect()
 }
 
 /// What a run came to.
@@ -60,9 +63,14 @@ impl Scenario {
         (self.play)(&mut world);
         world.finish(self.waived);
         (self.check)(&mut world);
-        let mut report = Report::of(&world, first, first_height);
-        report.waived = self.waived.unsettled;
+        let report = Report::of(&world, first, first_height);
         Ok(Outcome { world, report })
+    }
+
+    /// Whether a run came out as it should.
+    pub fn holds(&self, report: &Report) -> bool {
+        let has = |kind: &str| report.faults.iter().any(|fault| fault.starts_with(kind));
+        if self.must_fork { has("fork:") && !has("hidden:") } else { report.faults.is_empty() }
     }
 
     /// Plays it and panics at a fault, with all that is needed to see it again.
@@ -71,7 +79,7 @@ impl Scenario {
     /// At a fault.
     pub fn must_hold(&self, seed: u64) -> Outcome {
         match self.run(self.members, seed, false) {
-            Ok(outcome) if outcome.report.faults.is_empty() => outcome,
+            Ok(outcome) if self.holds(&outcome.report) => outcome,
             Ok(outcome) => panic!(
                 "scenario {} with {} members and seed {seed}:\n  {}",
                 self.name,

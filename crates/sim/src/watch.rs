@@ -80,8 +80,8 @@ pub struct Watch {
     pub faults: Vec<String>,
 }
 
-/// The most faults that are kept.
-const MAX_FAULTS: usize = 20;
+/// The most faults of one kind that are kept.
+const MAX_ALIKE: usize = 5;
 
 impl Watch {
     /// An observer of so many nodes.
@@ -123,9 +123,11 @@ impl Watch {
         self.suspects[id] = true;
     }
 
-    /// Something that must never be.
+    /// Something that must never be, as `kind: what`.
     pub fn fault(&mut self, why: String) {
-        if self.faults.len() < MAX_FAULTS && !self.faults.contains(&why) {
+        let kind = |fault: &str| fault.split_once(':').map(|(kind, _)| kind.to_owned());
+        let alike = self.faults.iter().filter(|fault| kind(fault) == kind(&why)).count();
+        if alike < MAX_ALIKE && !self.faults.contains(&why) {
             self.faults.push(why);
         }
     }
@@ -180,7 +182,7 @@ impl Watch {
                     bytes: item.len(),
                 });
                 if first.hash != hash && !self.suspects[at] {
-                    self.fault(format!("fork: two headers are settled at height {height}, the second at node {at}"));
+                    self.fault(format!("fork: two headers are settled at height {height}, seen at node {at}"));
                 }
             }
             Err(error) => self.fault(format!("node {at} writes what is no item: {error}")),

@@ -39,6 +39,10 @@ enum Happening {
 pub struct Setup {
     /// Members; the relay is one node more.
     pub members: usize,
+    /// Nodes of people who have not joined, asleep at first.
+    pub strangers: usize,
+    /// A node of which there is another copy, the last one of all, asleep at first.
+    pub twin_of: Option<Id>,
     /// What everything follows from.
     pub seed: u64,
     /// Who is linked to whom.
@@ -60,6 +64,8 @@ impl Setup {
     pub fn new(members: usize, seed: u64) -> Self {
         Setup {
             members,
+            strangers: 0,
+            twin_of: None,
             seed,
             topology: Topology::Hub,
             conditions: Conditions::default(),
@@ -137,11 +143,16 @@ impl World {
     /// # Errors
     /// When the circle can not be made.
     pub fn new(setup: &Setup) -> Result<Self, CastError> {
-        let cast = Cast::gather(setup.members, setup.seed, setup.rules.clone())?;
-        let nodes = setup.members + 1;
+        let mut cast = Cast::gather(setup.members, setup.seed, setup.rules.clone())?;
+        let strangers: Vec<_> = (0..setup.strangers).map(|_| cast.stranger()).collect();
+        cast.people.extend(strangers);
+        let nodes = 1 + cast.people.len() + usize::from(setup.twin_of.is_some());
         let mut dice = Dice::new(setup.seed);
         let mut watch = Watch::new(cast.genesis.id(), nodes);
         watch.all_begin_with(&cast.log, START);
+        for id in 1 + setup.members..1 + cast.people.len() {
+            watch.rolled_back(id, &[], START);
+        }
         let mut world = World {
             now: START,
             hosts: Vec::with_capacity(nodes),
@@ -164,11 +175,22 @@ impl World {
         };
         let relay = world.cast.relay;
         world.add(relay, Rc::new(|| Seat::Keeper), BTreeMap::new(), 0);
-        for person in 0..setup.members {
+        for person in 0..world.cast.people.len() {
             let records = if person == 0 { world.cast.records.clone() } else { BTreeMap::new() };
             let skew = world.dice.below(2 * setup.skew as usize + 1) as i64 - setup.skew as i64;
             let (device, seat) = (world.cast.people[person].id(), world.cast.make_seat(person));
             world.add(device, seat, records, skew);
+            if person >= setup.members {
+                let stranger = &mut world.hosts[1 + person];
+                (stranger.awake, stranger.disk) = (false, Disk::default());
+            }
+        }
+        if let Some(of) = setup.twin_of {
+            let (device, seat) = (world.hosts[of].device, world.cast.make_seat(of - 1));
+            world.add(device, seat, BTreeMap::new(), 0);
+            world.hosts[nodes - 1].awake = false;
+            world.suspect(of);
+            world.suspect(nodes - 1);
         }
         for id in 0..nodes {
             world.start(id);
@@ -180,7 +202,7 @@ impl World {
         let disk = Disk::over(self.cast.log.clone(), records);
         let mut host = Host::new(device, self.cast.genesis.clone(), seat, vec![self.cast.relay], disk);
         host.skew = skew;
-        self.by_device.insert(device, self.hosts.len());
+        self.by_device.entry(device).or_insert(self.hosts.len());
         self.hosts.push(host);
     }
 
@@ -461,7 +483,12 @@ impl World {
 
     fn ask(&mut self, from: Id, to: DeviceId, no: u64, ask: Ask) {
         let life = self.hosts[from].life;
-        let standing = self.by_device.get(&to).and_then(|to| Some((*to, self.links.standing(from, *to)?)));
+        let mut standing = self.by_device.get(&to).and_then(|to| Some((*to, self.links.standing(from, *to)?)));
+        if standing.is_none() {
+            // A copy of a device answers to its name.
+            let copies = self.links.neighbours(from).iter().filter(|other| self.hosts[**other].device == to);
+            standing = copies.filter_map(|other| Some((*other, self.links.standing(from, *other)?))).next();
+        }
         let Some((to, link)) = standing else {
             self.queue.plan(self.now + 1, Happening::NoAnswer { at: from, life, no });
             return;

@@ -10,18 +10,7 @@ const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let calm = Scenario {
-        name: "calm",
-        about: "Everybody is linked to the relay, and writes; nothing breaks.",
-        members: 8,
-        setup: |_| {},
-        play: |world| {
-            world.plan_writes(60, 0, 30_000);
-            world.run_until(40_000);
-        },
-        waived: Waived::default(),
-        check: |_| {},
-    };
+    let calm = calm();
     vec![
         Scenario {
             name: "mesh",
@@ -91,7 +80,24 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-fn copy(scenario: &Scenario) -> Scenario {
+/// Everybody is linked to the relay and writes.
+pub(super) fn calm() -> Scenario {
+    Scenario {
+        name: "calm",
+        about: "Everybody is linked to the relay, and writes; nothing breaks.",
+        members: 8,
+        setup: |_| {},
+        play: |world| {
+            world.plan_writes(60, 0, 30_000);
+            world.run_until(40_000);
+        },
+        must_fork: false,
+        waived: Waived::default(),
+        check: |_| {},
+    }
+}
+
+pub(super) fn copy(scenario: &Scenario) -> Scenario {
     Scenario { ..*scenario }
 }
 
