@@ -87,6 +87,7 @@ pub fn found(
         rules: Rules::default(),
         salt: random.bytes(),
         created: now,
+        succeeds: None,
     };
     genesis.check()?;
     let keys = LaneKeys {

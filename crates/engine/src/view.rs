@@ -182,7 +182,7 @@ impl Engine {
                 amount,
                 reason: self.reason(entry, &reason).unwrap_or_default(),
             },
-            Err(_) => Content::Sealed,
+            Ok(_) | Err(_) => Content::Sealed,
         }
     }
 

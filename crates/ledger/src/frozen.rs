@@ -42,6 +42,7 @@ fn genesis() -> Genesis {
         },
         salt: [6; 32],
         created: 1_800_000_000_000,
+        succeeds: None,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Genesis: what a circle starts from. Its hash is the circle's id, and it is height 0 of the settlement.
 
-use crate::bytes::{BoxKey, CircleId, DeviceId, MemberId, VoteKey, fixed};
+use crate::bytes::{BoxKey, CircleId, DeviceId, Hash, MemberId, VoteKey, fixed};
 use crate::codec::{self, CodecError, encode};
-use crate::entry::MAX_BODY;
+use crate::entry::{Anchor, MAX_BODY};
 use crate::hash::{context, hash};
 use crate::keys::{KeyError, check_box_key, check_key};
 use crate::op::{NameError, check_name};
@@ -100,6 +100,20 @@ pub struct Genesis {
     pub salt: [u8; 32],
     /// The founder's clock, in milliseconds since 1970.
     pub created: u64,
+    /// The circle that this one succeeds, whose quorum was lost for good. Its members opt in one by one, by invites like
+    /// all others.
+    pub succeeds: Option<Predecessor>,
+}
+
+/// A circle that is succeeded, as its last settled header left it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Predecessor {
+    /// The circle.
+    pub circle: CircleId,
+    /// Its last settled header.
+    pub header: Anchor,
+    /// The root of its state, as that header says.
+    pub state_root: Hash,
 }
 
 /// Why a genesis is not accepted.
@@ -156,10 +170,14 @@ impl Genesis {
             check_key(key).map_err(GenesisError::Key)?;
         }
         check_box_key(&self.box_key).map_err(GenesisError::Key)?;
-        if !(1_024..=MAX_BODY as u32).contains(&self.rules.body_limit) {
-            return Err(GenesisError::BodyLimit(self.rules.body_limit));
-        }
-        Ok(())
+        if self.rules.are_in_range() { Ok(()) } else { Err(GenesisError::BodyLimit(self.rules.body_limit)) }
+    }
+}
+
+impl Rules {
+    /// Whether a circle can go by them.
+    pub fn are_in_range(&self) -> bool {
+        (1_024..=MAX_BODY as u32).contains(&self.body_limit)
     }
 }
 

@@ -44,6 +44,14 @@ pub mod context {
         SEAL_REASON = "seal reason";
         /// Encryption key and commitment of a parcel: sealing key ‖ nonce.
         SEAL_PARCEL = "seal parcel";
+        /// By which an epoch's keys are known before they are held: lane key.
+        EPOCH_KEY = "epoch key";
+        /// The key that a sealer and a device share: X25519 secret ‖ sealer's key ‖ device's key.
+        AGREED = "agreed key";
+        /// Encryption key and commitment of lane keys for a device: agreed key ‖ nonce.
+        SEAL_KEYS = "seal lane keys";
+        /// A readable circle's lane keys, which anyone can compute: circle ‖ epoch ‖ lane.
+        READABLE = "readable lane key";
         /// A circle's salt for its state, from epoch 0's state key.
         CIRCLE_SALT = "circle salt";
         /// Where a record stands in the state tree: its canonical key.

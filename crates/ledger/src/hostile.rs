@@ -225,6 +225,7 @@ impl Circle {
             rules: Rules::default(),
             salt: dice.bytes(),
             created: 1_000,
+            succeeds: None,
         };
         let id = genesis.id();
         let state = LaneKey::from_secret(dice.bytes());

@@ -157,8 +157,32 @@ impl DeviceKey {
 
     /// The device's X25519 public key, whose secret is derived from this one.
     pub fn box_key(&self) -> BoxKey {
-        let secret = Zeroizing::new(hash(context::DEVICE_BOX, &[self.0.as_bytes()]));
-        BoxKey(x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*secret)).to_bytes())
+        self.box_secret().key()
+    }
+
+    /// The secret of [`DeviceKey::box_key`].
+    pub(crate) fn box_secret(&self) -> BoxSecret {
+        BoxSecret(Zeroizing::new(hash(context::DEVICE_BOX, &[self.0.as_bytes()])))
+    }
+}
+
+/// An X25519 secret.
+pub(crate) struct BoxSecret(Zeroizing<[u8; 32]>);
+
+impl BoxSecret {
+    /// From 32 random bytes.
+    pub(crate) fn from_secret(secret: [u8; 32]) -> Self {
+        BoxSecret(Zeroizing::new(secret))
+    }
+
+    /// The public key.
+    pub(crate) fn key(&self) -> BoxKey {
+        BoxKey(x25519_dalek::x25519(*self.0, x25519_dalek::X25519_BASEPOINT_BYTES))
+    }
+
+    /// What this secret and that of `other` have in common; nothing to rely on if `other` was not checked.
+    pub(crate) fn agree(&self, other: &BoxKey) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(x25519_dalek::x25519(*self.0, other.0))
     }
 }
 

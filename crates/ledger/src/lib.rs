@@ -12,6 +12,7 @@ pub mod check;
 pub mod codec;
 pub mod dag;
 pub mod entry;
+pub mod epoch;
 #[cfg(test)]
 mod frozen;
 pub mod genesis;

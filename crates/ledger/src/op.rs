@@ -1,9 +1,13 @@
 //! What sealed bodies hold: operations in the state lane, talk in the talk lane. Kinds are only ever added at the end.
 
-use crate::bytes::MemberId;
+use crate::bytes::{DeviceId, EntryId, Hash, InviteKey, MemberId, VoteKey};
 use crate::codec::{self, CodecError, encode};
 use crate::entry::Invite;
+use crate::epoch::{Handout, MAX_SEALED_TO, NewEpoch};
+use crate::genesis::Rules;
 use crate::seal::MAX_REASON;
+use crate::settle::Evidence;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -14,7 +18,11 @@ pub const MAX_NAME: usize = 64;
 /// The most bytes of a post.
 pub const MAX_TEXT: usize = 16 * 1_024;
 /// The most bytes of an encoded [`Operation`].
-pub const MAX_OPERATION: usize = 2_048;
+pub const MAX_OPERATION: usize = 48 * 1_024;
+/// The most bytes of a stamp's sealed note.
+pub const MAX_NOTE: usize = MAX_REASON;
+/// The most devices that one operation promotes, and the most that it demotes.
+pub const MAX_CHANGED: usize = 128;
 /// The most bytes of an encoded [`Talk`].
 pub const MAX_TALK: usize = MAX_TEXT + 16;
 
@@ -38,6 +46,72 @@ pub enum Operation {
         amount: u64,
         /// Why, sealed with the talk key; at most [`MAX_REASON`] bytes, none if no reason is given.
         reason: Vec<u8>,
+    },
+    /// The author's member, or the founder, takes an invite back: nobody comes by it any more.
+    Revoke {
+        /// The invite's key.
+        key: InviteKey,
+        /// The device that gave it.
+        issuer: DeviceId,
+    },
+    /// The author's member gives up one of their devices: lost, or replaced.
+    Retire(DeviceId),
+    /// A new epoch, on demand: after a device was lost, say.
+    Epoch(NewEpoch),
+    /// Keys of an epoch that began before, for devices that lack them.
+    Keys {
+        /// The epoch: these devices hold all up to it by now.
+        epoch: EntryId,
+        /// The keys, sealed.
+        keys: Handout,
+    },
+    /// The author's device was said to hold the keys of the newest epoch, and does not.
+    Lacking,
+    /// The author's device is ready to be a witness.
+    Ready {
+        /// A fresh key, with which it will vote.
+        vote_key: VoteKey,
+        /// Whether it says of itself that it is always on.
+        always_on: bool,
+    },
+    /// The author's device leaves the witnesses.
+    Resign,
+    /// Two votes of a witness that contradict each other: it leaves the witnesses.
+    Evidence(Box<Evidence>),
+    /// What needs authority: done at once if the author's member is the founder, else as soon as more than half of the
+    /// members are for it, its author counted. A member's further proposal takes the place of their open one.
+    Propose(Box<Change>),
+    /// The author's member is for a proposal, named by the entry that makes it.
+    Consent(EntryId),
+    /// A document existed, and the author's member says so.
+    Stamp {
+        /// BLAKE3 of the document.
+        document: Hash,
+        /// What it is, sealed with the talk key as a reason; at most [`MAX_NOTE`] bytes, may be empty.
+        note: Vec<u8>,
+    },
+    /// The author's member vouches for a document that another stamped.
+    Endorse(Hash),
+}
+
+/// What needs authority.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Other numbers to play by.
+    Config(Rules),
+    /// A member leaves, and a new epoch starts whose keys they do not get.
+    Remove {
+        /// Who.
+        member: MemberId,
+        /// The epoch, with its keys for all others.
+        epoch: NewEpoch,
+    },
+    /// Other witnesses, all in one step.
+    Witnesses {
+        /// Devices that said [`Operation::Ready`] not long ago.
+        promote: Vec<DeviceId>,
+        /// Witnesses that leave.
+        demote: Vec<DeviceId>,
     },
 }
 
@@ -66,6 +140,9 @@ pub enum OpError {
         /// Its length.
         len: usize,
     },
+    /// More keys, devices or bytes in a list than it may have.
+    #[error("a list is too long")]
+    List,
     /// The text is empty or too long.
     #[error("a text of {len} bytes, where 1 to {MAX_TEXT} are allowed")]
     Text {
@@ -111,6 +188,10 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
     Ok(())
 }
 
+fn bounded(len: usize, most: usize) -> Result<(), OpError> {
+    if len <= most { Ok(()) } else { Err(OpError::List) }
+}
+
 impl Operation {
     /// The canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
@@ -137,7 +218,16 @@ impl Operation {
             Operation::Transfer { reason, .. } if reason.len() > MAX_REASON => {
                 Err(OpError::Reason { len: reason.len() })
             }
-            Operation::Enrol | Operation::Invite(_) | Operation::Transfer { .. } => Ok(()),
+            Operation::Stamp { note, .. } if note.len() > MAX_NOTE => Err(OpError::Reason { len: note.len() }),
+            Operation::Epoch(NewEpoch { keys, .. }) | Operation::Keys { keys, .. } => {
+                bounded(keys.to.len(), MAX_SEALED_TO)
+            }
+            Operation::Propose(change) => match &**change {
+                Change::Config(_) => Ok(()),
+                Change::Remove { epoch, .. } => bounded(epoch.keys.to.len(), MAX_SEALED_TO),
+                Change::Witnesses { promote, demote } => bounded(promote.len().max(demote.len()), MAX_CHANGED),
+            },
+            _ => Ok(()),
         }
     }
 }

@@ -72,6 +72,10 @@ impl LaneKey {
         LaneKey(secret)
     }
 
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// From epoch 0's state key: the circle's salt, by which the state's values are hidden in its root.
     pub fn circle_salt(&self) -> [u8; 32] {
         hash(context::CIRCLE_SALT, &[&self.0])

@@ -84,6 +84,7 @@ impl World {
             rules,
             salt: [9; 32],
             created: NOW - 1_000,
+            succeeds: None,
         };
         World { circle: genesis.id(), genesis, founder, vote }
     }

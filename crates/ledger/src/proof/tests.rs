@@ -25,7 +25,7 @@ fn member(at: usize) -> MemberId {
 
 fn tree(count: usize) -> StateTree {
     let record = |at| {
-        let value = Member { name: at_name(at), joined_height: 1, balance: at as u64 };
+        let value = Member { name: at_name(at), joined_height: 1, balance: at as u64, ..Member::default() };
         (StateKey::Member(member(at)), encode(&value))
     };
     StateTree::new((0..count).map(record), SALT)

@@ -253,7 +253,7 @@ impl Chain {
         }
         let order = dag.order(&cut)?;
         let time = now.max(self.time());
-        let folded = self.fold(dag, opener, order, height, time).map_err(SettleError::NoBody)?;
+        let folded = self.fold(dag, opener, order, (height, time, proposer)).map_err(SettleError::NoBody)?;
         let (state, state_root) = folded.state.ok_or(SettleError::NotFolded)?;
         let header = Header {
             version: VERSION,
@@ -313,7 +313,8 @@ impl Chain {
         if header.entries as usize != order.len() {
             return Err(Refusal::WrongCount { says: header.entries, are: order.len() });
         }
-        let folded = self.fold(dag, opener, order, header.height, header.time).map_err(Refusal::NoBody)?;
+        let folded =
+            self.fold(dag, opener, order, (header.height, header.time, header.proposer)).map_err(Refusal::NoBody)?;
         if header.entries_root != folded.entries_root {
             return Err(Refusal::WrongRoot { which: Root::Entries });
         }
@@ -404,15 +405,14 @@ impl Chain {
         dag: &Dag,
         opener: Option<&dyn Opener>,
         order: Vec<EntryId>,
-        height: u64,
-        time: u64,
+        (height, time, proposer): (u64, u64, DeviceId),
     ) -> Result<Folded, EntryId> {
         let entries_root = ENTRIES.root(order.iter().map(|id| &id.0));
         let (Some(opener), Some(state)) = (opener, &self.state) else {
             return Ok(Folded { order, entries_root, verdicts: Vec::new(), state: None });
         };
         let mut state = state.clone();
-        state.begin(height, time);
+        state.begin(height, time, proposer);
         let mut verdicts = Vec::with_capacity(order.len());
         for id in &order {
             let packed = dag.get(id).ok_or(*id)?;
@@ -425,6 +425,7 @@ impl Chain {
             let body = plain.as_deref().map_or(Opened::NotOpened, Opened::Plain);
             verdicts.push((*id, state.apply(*id, entry, body)));
         }
+        state.finish();
         let root = state.root(&opener.salt());
         Ok(Folded { order, entries_root, verdicts, state: Some((state, root)) })
     }
