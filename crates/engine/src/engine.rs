@@ -1,6 +1,8 @@
 //! The engine itself: what it holds, how entries and settled headers come in, and how they become durable before
 //! anything that rests on them is said to others.
 
+use crate::acts;
+use crate::epoch::{self, Epochs};
 use crate::frontier::Frontier;
 use crate::guard::Guard;
 use crate::keyring::Keyring;
@@ -190,6 +192,9 @@ pub struct Engine {
     pub(crate) invited: HashMap<InviteKey, u32>,
     pub(crate) invitations: SortedMap<String, crate::write::Invitation>,
     pub(crate) mailbox: Mailbox,
+    pub(crate) epochs: Epochs,
+    /// Vote secrets that this device offered itself with.
+    pub(crate) votes: Vec<VoteSecret>,
     pub(crate) timeline: Timeline,
     pub(crate) settler: Settler,
     pub(crate) sessions: SortedMap<Peer, Session>,
@@ -249,6 +254,8 @@ impl Engine {
             invited: HashMap::new(),
             invitations: SortedMap::new(),
             mailbox: Mailbox::default(),
+            epochs: Epochs::default(),
+            votes: Vec::new(),
             timeline: Timeline::default(),
             settler: Settler::default(),
             sessions: SortedMap::new(),
@@ -265,6 +272,14 @@ impl Engine {
             next_no: 0,
             outputs: VecDeque::new(),
         };
+        // The log is folded with the keys that came by it.
+        let (keys, records): (Vec<_>, Vec<_>) =
+            records.into_iter().partition(|(name, _)| name.as_ref().starts_with(epoch::RECORD));
+        for (name, bytes) in keys {
+            if !engine.restore_epoch(name.as_ref(), bytes.as_ref()) {
+                return Err(OpenError::Record { name: name.as_ref().to_owned() });
+            }
+        }
         for (at, bytes) in log.into_iter().enumerate() {
             let item = Item::from_bytes(bytes.as_ref()).map_err(|error| OpenError::Damaged { at, error })?;
             engine.replay(item).map_err(|why| OpenError::DoesNotFit { at, why })?;
@@ -276,6 +291,7 @@ impl Engine {
             }
         }
         engine.settler.note(engine.settles() && engine.dag.unsettled() > 0, 0);
+        engine.after_settled(0);
         Ok(engine)
     }
 
@@ -298,6 +314,8 @@ impl Engine {
     fn restore(&mut self, name: &str, bytes: &[u8]) -> bool {
         if name.starts_with(mailbox::RECORD) {
             self.mailbox.restore(name, bytes)
+        } else if name.starts_with(acts::VOTE) {
+            self.restore_vote(name, bytes)
         } else if name == SENT {
             codec::decode::<u64>(bytes, 16).map(|sent| self.sent = sent as usize).is_ok()
         } else {
@@ -330,7 +348,8 @@ impl Engine {
 
     /// When [`Engine::tick`] is wanted, in milliseconds since 1970.
     pub fn due(&self) -> Option<u64> {
-        self.settler.due().into_iter().chain(self.sessions.values().filter_map(Session::due)).min()
+        let epochs = self.epochs.due();
+        self.settler.due().into_iter().chain(epochs).chain(self.sessions.values().filter_map(Session::due)).min()
     }
 
     /// The time that [`Engine::due`] named is reached.
@@ -338,6 +357,7 @@ impl Engine {
         if self.settler.ring(now) {
             self.settle(now);
         }
+        self.hand_out_keys(now);
         let due: Vec<Peer> = self
             .sessions
             .iter()
@@ -485,11 +505,12 @@ impl Engine {
     pub(crate) fn write(
         &mut self,
         log: Vec<Vec<u8>>,
-        records: Vec<(String, Option<Vec<u8>>)>,
+        mut records: Vec<(String, Option<Vec<u8>>)>,
         entries: Vec<EntryId>,
         then: Vec<Then>,
         now: u64,
     ) -> u64 {
+        records.extend(self.fresh_keys());
         if log.is_empty() && records.is_empty() {
             for one in then {
                 self.once_durable(one, now);
@@ -524,6 +545,7 @@ impl Engine {
             self.timeline.add(*id, entry);
             self.index.insert(*id, self.order.len());
             self.order.push(*id);
+            self.look_for_keys(*id);
         }
         self.compare_anchors(&new);
         new

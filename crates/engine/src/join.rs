@@ -17,8 +17,10 @@ use crate::wire::MAX_PARCEL;
 pub struct Parcel {
     /// The circle's genesis, encoded.
     pub genesis: Vec<u8>,
-    /// The lane keys.
+    /// The first epoch's lane keys.
     pub keys: LaneKeys,
+    /// Those of later epochs, as many as find room.
+    pub later: Vec<LaneKeys>,
     /// The invite as it was given.
     pub invite: Invite,
     /// The name of the member who gave it.

@@ -18,18 +18,38 @@ impl Keyring {
         Keyring { circle, epochs: vec![first] }
     }
 
-    /// The keys that seal what is written now.
-    pub fn newest(&self) -> &LaneKeys {
-        &self.epochs[self.epochs.len() - 1]
+    /// A ring with its first keys and those of later epochs.
+    pub fn with(circle: CircleId, first: LaneKeys, later: impl IntoIterator<Item = LaneKeys>) -> Self {
+        let mut ring = Self::new(circle, first);
+        for keys in later {
+            ring.add(keys);
+        }
+        ring
+    }
+
+    /// Adds an epoch's keys; false if they are held. A talk key that was missing is added to the state key.
+    pub fn add(&mut self, keys: LaneKeys) -> bool {
+        match self.epochs.iter_mut().find(|held| held.epoch == keys.epoch) {
+            Some(held) if held.talk.is_none() && keys.talk.is_some() && held.state == keys.state => *held = keys,
+            Some(_) => return false,
+            None => self.epochs.push(keys),
+        }
+        true
+    }
+
+    /// All keys, the first epoch's first.
+    pub fn all(&self) -> &[LaneKeys] {
+        &self.epochs
+    }
+
+    /// The keys of an epoch, if they are held.
+    pub fn of(&self, epoch: &EntryId) -> Option<&LaneKeys> {
+        self.epochs.iter().find(|keys| keys.epoch == *epoch)
     }
 
     /// The key of a lane in an epoch, if it is held.
     pub fn key(&self, epoch: EntryId, lane: Lane) -> Option<&LaneKey> {
-        let keys = self.epochs.iter().find(|keys| keys.epoch == epoch)?;
-        match lane {
-            Lane::State => Some(&keys.state),
-            Lane::Talk => keys.talk.as_ref(),
-        }
+        self.of(&epoch)?.lane(lane)
     }
 }
 
@@ -41,5 +61,9 @@ impl Opener for Keyring {
 
     fn salt(&self) -> [u8; 32] {
         self.epochs[0].state.circle_salt()
+    }
+
+    fn holds(&self, epoch: &EntryId) -> bool {
+        self.of(epoch).is_some()
     }
 }

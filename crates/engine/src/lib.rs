@@ -11,8 +11,11 @@
 
 #![deny(missing_docs)]
 
+mod acts;
 mod answer;
+pub mod council;
 mod engine;
+mod epoch;
 mod frontier;
 mod guard;
 mod inspect;

@@ -187,7 +187,9 @@ impl Engine {
         let taken = self.adopt(block, proof);
         let taken = self.took(&taken);
         log.extend(self.log_items(&taken));
-        self.write(log, Vec::new(), taken, then, now);
+        let spent = self.spent_votes();
+        self.write(log, spent, taken, then, now);
+        self.after_settled(now);
         self.outputs.push_back(Output::Event(Event::Changed));
     }
 

@@ -200,7 +200,7 @@ impl Engine {
         String::from_utf8(plain).ok()
     }
 
-    fn operation(&self, id: &EntryId) -> Option<Operation> {
+    pub(crate) fn operation(&self, id: &EntryId) -> Option<Operation> {
         let packed = self.dag.get(id)?;
         let entry = &packed.signed.entry;
         let plain = (entry.lane == Lane::State).then(|| self.plain(entry, packed.body.as_deref()?)).flatten()?;
@@ -238,11 +238,11 @@ impl Engine {
         self.own.is_empty() && !invited && member.is_some_and(|own| self.dag.members().any(|member| *member == own))
     }
 
-    /// What can be given now: the settled balance, less own thanks that are not settled.
-    pub fn spendable(&self, _now: u64) -> u64 {
+    /// What can be given now: the settled balance and the purse, less own thanks that are not settled.
+    pub fn spendable(&self, now: u64) -> u64 {
         let Some(member) = self.own_member() else { return 0 };
         let settled = self.chain.state().and_then(|state| state.member(&member)).map_or(0, |member| member.balance);
-        settled.saturating_sub(self.on_their_way())
+        settled.saturating_add(self.allowance(now)).saturating_sub(self.on_their_way())
     }
 
     fn on_their_way(&self) -> u64 {

@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 
 /// What the names of own invites' records begin with.
 const INVITATION: &str = "invite-";
+/// The most later epochs whose keys a parcel holds.
+const MAX_LATER: usize = 24;
 /// The most parcels that are being brought at once; the others follow.
 const MAX_PARCELS_ASKED: usize = 4;
 
@@ -122,7 +124,8 @@ impl Engine {
             None => Operation::Enrol,
         };
         let admission = self.admission.clone().ok_or(WriteError::NotInYet)?;
-        self.compose(Lane::State, &operation.encode(), Some(admission), Vec::new(), now)
+        let first = self.circle.into();
+        self.compose((Lane::State, first), &operation.encode(), Some(admission), Vec::new(), now)
     }
 
     /// Writes a post.
@@ -140,7 +143,7 @@ impl Engine {
     /// # Errors
     /// [`WriteError`].
     pub fn thank(&mut self, to: MemberId, amount: u64, reason: &str, now: u64) -> Result<Written, WriteError> {
-        let Seat::Member { identity, device, keyring, .. } = &self.seat else { return Err(WriteError::NoSeat) };
+        let Seat::Member { identity, .. } = &self.seat else { return Err(WriteError::NoSeat) };
         if amount == 0 || to == identity.member() {
             return Err(WriteError::Amount);
         }
@@ -151,17 +154,8 @@ impl Engine {
         if balance < amount {
             return Err(WriteError::Balance { balance, amount });
         }
-        let reason = match (reason.trim(), keyring.newest().talk.as_ref()) {
-            ("", _) | (_, None) => Vec::new(),
-            (reason, Some(talk)) => {
-                let (device, seq) = (device.id(), self.own.len() as u64);
-                let nonce = self.random.bytes();
-                seal::seal_reason(self.circle, device, seq, talk, nonce, reason.as_bytes())?
-            }
-        };
-        let operation = Operation::Transfer { to, amount, reason };
-        operation.check()?;
-        self.write_body(Lane::State, &operation.encode(), Vec::new(), now)
+        let reason = self.seal_for_members(reason)?;
+        self.operate(&Operation::Transfer { to, amount, reason }, now)
     }
 
     /// Gives an invite; its link works once a relay keeps its parcel ([`Event::ParcelKept`]).
@@ -178,18 +172,53 @@ impl Engine {
         let by = self.own_name().ok_or(WriteError::NotInYet)?;
         let secret: [u8; 32] = self.random.bytes();
         let nonce = self.random.bytes();
-        let Seat::Member { device, keyring, .. } = &self.seat else { return Err(WriteError::NoSeat) };
+        let Seat::Member { device, .. } = &self.seat else { return Err(WriteError::NoSeat) };
         let key = InviteSecret::from_secret(secret);
         let invite = Invite::issue(self.circle, &key, device, uses, expiry);
-        let parcel = Parcel { genesis: self.genesis.encode(), keys: keyring.newest().clone(), invite, by };
         let link =
             InviteLink { version: invite::VERSION, secret, circle: self.circle, relays, pinned: self.chain.head() };
-        let parcel = key.seal(nonce, &codec::encode(&parcel))?;
+        let parcel = self.seal_parcel(&key, invite, by, nonce)?;
         let invitation = Invitation { token: link.to_token(), invite, kept: false, address: key.address(), parcel };
         let record = (name_of(&invite.key), Some(codec::encode(&invitation)));
-        let written = self.write_body(Lane::State, &Operation::Invite(invite).encode(), vec![record], now)?;
+        let written = self.write_operation(&Operation::Invite(invite), vec![record], now)?;
         self.invitations.insert(name_of(&invite.key), invitation.clone());
         Ok((invitation, written))
+    }
+
+    fn seal_parcel(
+        &self,
+        secret: &InviteSecret,
+        invite: Invite,
+        by: String,
+        nonce: [u8; 24],
+    ) -> Result<Vec<u8>, WriteError> {
+        let Seat::Member { keyring, .. } = &self.seat else { return Err(WriteError::NoSeat) };
+        let [keys, later @ ..] = keyring.all() else { return Err(WriteError::NoSeat) };
+        // What finds no room is handed to the newcomer by whoever is awake.
+        let later = later[later.len().saturating_sub(MAX_LATER)..].to_vec();
+        let parcel = Parcel { genesis: self.genesis.encode(), keys: keys.clone(), later, invite, by };
+        Ok(secret.seal(nonce, &codec::encode(&parcel))?)
+    }
+
+    /// Seals the parcels of the own invites for an epoch that began, and brings them to the relays again.
+    pub(crate) fn seal_parcels_anew(&mut self, now: u64) {
+        let Some(by) = self.own_name() else { return };
+        let mut records = Vec::new();
+        for (name, mut invitation) in self.invitations.clone() {
+            let nonce = self.random.bytes();
+            let Ok(link) = InviteLink::from_token(&invitation.token) else { continue };
+            let sealed = self.seal_parcel(&link.invite_secret(), invitation.invite, by.clone(), nonce);
+            let (Ok(parcel), true) = (sealed, invitation.invite.expiry > now) else { continue };
+            (invitation.parcel, invitation.kept) = (parcel, false);
+            records.push((name.clone(), Some(codec::encode(&invitation))));
+            self.invitations.insert(name, invitation);
+        }
+        if !records.is_empty() {
+            self.write(Vec::new(), records, Vec::new(), vec![Then::Offer], now);
+        }
+        for keeper in self.keepers.clone() {
+            self.offer_parcels(keeper, now);
+        }
     }
 
     /// Invites given by this device.
@@ -241,6 +270,26 @@ impl Engine {
         true
     }
 
+    pub(crate) fn write_operation(
+        &mut self,
+        operation: &Operation,
+        records: Vec<(String, Option<Vec<u8>>)>,
+        now: u64,
+    ) -> Result<Written, WriteError> {
+        operation.check()?;
+        self.write_body(Lane::State, &operation.encode(), records, now)
+    }
+
+    /// Writes an operation for those too who have the first epoch's keys alone.
+    pub(crate) fn write_for_all(&mut self, operation: &Operation, now: u64) -> Result<Written, WriteError> {
+        operation.check()?;
+        if self.own.is_empty() {
+            return Err(WriteError::NotInYet);
+        }
+        let first = self.circle.into();
+        self.compose((Lane::State, first), &operation.encode(), None, Vec::new(), now)
+    }
+
     fn write_body(
         &mut self,
         lane: Lane,
@@ -251,13 +300,13 @@ impl Engine {
         if self.own.is_empty() {
             return Err(WriteError::NotInYet);
         }
-        self.compose(lane, plain, None, records, now)
+        self.compose((lane, self.writing_epoch(lane)), plain, None, records, now)
     }
 
     /// Seals, signs and takes an own entry, and writes it; it is offered to the others once it is durable.
     fn compose(
         &mut self,
-        lane: Lane,
+        (lane, epoch): (Lane, EntryId),
         plain: &[u8],
         admission: Option<entry::Admission>,
         records: Vec<(String, Option<Vec<u8>>)>,
@@ -267,7 +316,6 @@ impl Engine {
         let Seat::Member { device, keyring, .. } = &self.seat else { return Err(WriteError::NoSeat) };
         let parents = self.dag.parents(&device.id());
         let first = parents.seq == 0;
-        let keys = keyring.newest();
         let genesis = Anchor { height: 0, hash: HeaderHash(self.circle.0) };
         let mut entry = Entry {
             version: entry::VERSION,
@@ -278,12 +326,12 @@ impl Engine {
             time: now,
             checkpoint: if first { genesis } else { self.chain.head() },
             lane,
-            epoch: if first { self.circle.into() } else { keys.epoch },
+            epoch,
             body_hash: Hash([0; 32]),
             body_len: 0,
             admission: admission.map(Box::new),
         };
-        let key = keys.lane(lane).ok_or(WriteError::NoSeat)?;
+        let key = keyring.key(epoch, lane).ok_or(WriteError::NoSeat)?;
         let body = seal::seal_body(&BodyContext::of(self.circle, &entry), key, nonce, plain)?;
         let limit = self.genesis.rules.body_limit as usize;
         if body.len() > limit {

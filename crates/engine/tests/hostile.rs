@@ -139,6 +139,7 @@ fn parcels() {
     let parcel = Parcel {
         genesis: friends.circle.genesis.encode(),
         keys: friends.circle.keys.clone(),
+        later: Vec::new(),
         invite: friends.invite,
         by: "Anna".to_owned(),
     };

@@ -91,8 +91,14 @@ impl<S: Store> Node<S> {
                 return Err(No::Full.into());
             }
         }
-        let record =
-            CircleRecord { genesis: genesis.encode(), keys: None, vote: None, relays: Vec::new(), pinned: None };
+        let record = CircleRecord {
+            genesis: genesis.encode(),
+            keys: None,
+            later: Vec::new(),
+            vote: None,
+            relays: Vec::new(),
+            pinned: None,
+        };
         self.remember(record).await?;
         tracing::info!(circle = %genesis.id(), "a circle is kept from now on");
         Ok(())

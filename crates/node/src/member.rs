@@ -146,6 +146,7 @@ impl<S: Store> Node<S> {
         let record = CircleRecord {
             genesis: founding.genesis.encode(),
             keys: Some(founding.keys),
+            later: Vec::new(),
             vote: Some(*founding.vote.secret()),
             relays: vec![relay],
             pinned: None,
@@ -192,6 +193,7 @@ impl<S: Store> Node<S> {
             let record = CircleRecord {
                 genesis: genesis.encode(),
                 keys: Some(parcel.keys),
+                later: parcel.later,
                 vote: None,
                 relays,
                 pinned: Some(link.pinned),

@@ -27,15 +27,26 @@ impl<S: Store> Node<S> {
     /// The file's text. Who has it, is this person.
     pub fn export_identity(&self) -> String {
         let state = self.0.state.borrow();
-        let circles = state
-            .profile
-            .circles
-            .values()
-            .map(|record| CircleRecord { vote: None, pinned: None, ..record.clone() })
-            .collect();
+        let circles = self.taken_along();
         let bytes = codec::encode(&Exported { identity: state.profile.identity, circles });
         let checksum = blake3::hash(&bytes);
         format!("{MARK}{}.{}\n", hex(&bytes), hex(&checksum.as_bytes()[..4]))
+    }
+
+    /// The circles' records as another device of this person needs them, with the keys of all epochs.
+    pub(crate) fn taken_along(&self) -> Vec<CircleRecord> {
+        let state = self.0.state.borrow();
+        let later = |id: &CircleId| {
+            let engine = state.circles.get(id).and_then(|circle| circle.engine.as_ref());
+            engine.and_then(|engine| engine.lane_keys().get(1..)).map(<[_]>::to_vec)
+        };
+        let along = |(id, record): (&CircleId, &CircleRecord)| CircleRecord {
+            later: later(id).unwrap_or_else(|| record.later.clone()),
+            vote: None,
+            pinned: None,
+            ..record.clone()
+        };
+        state.profile.circles.iter().map(along).collect()
     }
 
     /// Becomes the person of the file, on this device, and enrols it in the person's circles as their relays are reached.
@@ -112,8 +123,14 @@ mod tests {
     #[test]
     fn a_key_file_is_read_back_and_nothing_else_is() {
         let Circle { genesis, keys, .. } = Circle::new(7);
-        let record =
-            CircleRecord { genesis: genesis.encode(), keys: Some(keys), vote: None, relays: vec![], pinned: None };
+        let record = CircleRecord {
+            genesis: genesis.encode(),
+            keys: Some(keys),
+            later: vec![],
+            vote: None,
+            relays: vec![],
+            pinned: None,
+        };
         let file = text(&Exported { identity: [3; 32], circles: vec![record.clone()] });
         assert_eq!(read(&file).unwrap().identity, [3; 32]);
         let bytes = codec::encode(&Exported { identity: [3; 32], circles: vec![record] });

@@ -27,8 +27,10 @@ const MAX_RECORD: usize = 16 * 1024;
 pub struct CircleRecord {
     /// The genesis, encoded.
     pub genesis: Vec<u8>,
-    /// The lane keys; a relay has none.
+    /// The first epoch's lane keys; a relay has none.
     pub keys: Option<LaneKeys>,
+    /// Those of later epochs that came with them; what came since is in the circle's own store.
+    pub later: Vec<LaneKeys>,
     /// The vote's secret, at a witness.
     pub vote: Option<[u8; 32]>,
     /// The relays that keep the circle.
@@ -59,7 +61,7 @@ impl CircleRecord {
 
     /// The lane keys as a ring.
     pub fn keyring(&self, circle: CircleId) -> Option<Keyring> {
-        self.keys.clone().map(|keys| Keyring::new(circle, keys))
+        self.keys.clone().map(|keys| Keyring::with(circle, keys, self.later.clone()))
     }
 
     /// The vote.

@@ -11,13 +11,14 @@ use crate::state::{Opened, State, Verdict};
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 
-/// The keys of a member or a witness, as the fold needs them. Whoever gives an opener holds the state keys of all settled
-/// epochs.
+/// The keys of a member or a witness, as the fold needs them.
 pub trait Opener {
     /// The plain body of an entry; `None`: the right key is at hand and does not open it.
     fn open(&self, entry: &Entry, sealed: &[u8]) -> Option<Vec<u8>>;
     /// The circle's salt, derived from epoch 0's state key.
     fn salt(&self) -> [u8; 32];
+    /// Whether the state key of an epoch is at hand; without it nothing above the epoch's beginning is folded.
+    fn holds(&self, epoch: &EntryId) -> bool;
 }
 
 /// A header with what it was made of, not yet settled here.
@@ -53,8 +54,8 @@ pub enum SettleError {
     /// Without the lane keys, or a state folded from the genesis on, the next state is not known.
     #[error("the state is not folded here")]
     NotFolded,
-    /// A state body is not held.
-    #[error("the state body of {0:?} is missing")]
+    /// A state body is not held, or the keys of the epoch that this entry started.
+    #[error("the state body of {0:?}, or the key of its epoch, is missing")]
     NoBody(EntryId),
     /// The last height there is.
     #[error("there is no next height")]
@@ -143,8 +144,8 @@ pub enum Refusal {
         /// Which.
         which: Root,
     },
-    /// A state body is not held.
-    #[error("the state body of {0:?} is missing")]
+    /// A state body is not held, or the keys of the epoch that this entry started.
+    #[error("the state body of {0:?}, or the key of its epoch, is missing")]
     NoBody(EntryId),
 }
 
@@ -411,6 +412,9 @@ impl Chain {
         let (Some(opener), Some(state)) = (opener, &self.state) else {
             return Ok(Folded { order, entries_root, verdicts: Vec::new(), state: None });
         };
+        if let Some(epoch) = state.epochs().iter().find(|epoch| !opener.holds(&epoch.id)) {
+            return Err(epoch.id);
+        }
         let mut state = state.clone();
         state.begin(height, time, proposer);
         let mut verdicts = Vec::with_capacity(order.len());

@@ -1,0 +1,194 @@
+//! Epochs among real engines: who reads what, how keys find their way, and what a removed member can still do.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::{RELAY, START, WEEK, World};
+use ledgerno_engine::wire::Answer;
+use ledgerno_ledger::bytes::{DeviceId, Hash};
+use ledgerno_ledger::genesis::Rules;
+use ledgerno_ledger::invite::InviteLink;
+use ledgerno_ledger::state::VoidReason;
+
+struct Three {
+    world: World,
+    anna: DeviceId,
+    ben: DeviceId,
+    carl: DeviceId,
+    token: String,
+}
+
+/// A founder and two friends, all linked to the relay, everything settled.
+fn three() -> Three {
+    let mut world = World::new(7);
+    let anna = world.found("Anna");
+    world.link(anna, RELAY);
+    let (token, _) = world.invite(anna, 10, START + WEEK);
+    let ben = world.join("Ben", &token);
+    let carl = world.join("Carl", &token);
+    world.pass(10_000);
+    Three { world, anna, ben, carl, token }
+}
+
+fn assert_one_root(world: &World, devices: &[DeviceId]) {
+    let first = world.engine(devices[0]).settlement();
+    assert_eq!(first.unsettled, 0);
+    for device in devices {
+        assert_eq!(world.engine(*device).settlement(), first);
+        assert!(world.engine(*device).refusals().is_empty());
+    }
+}
+
+#[test]
+fn a_removed_member_reads_nothing_new_and_writes_nothing_that_counts() {
+    let Three { mut world, anna, ben, carl, .. } = three();
+    world.post(anna, "for all");
+    let out = world.engine(ben).own_member().unwrap();
+    world.act(anna, |engine, now| engine.remove(out, now)).unwrap();
+    world.pass(10_000);
+    assert_eq!(world.engine(anna).epochs(), 2);
+    world.post(anna, "without Ben");
+    world.post(carl, "indeed");
+    world.pass(10_000);
+    assert_eq!(world.texts(carl), ["for all", "without Ben", "indeed"]);
+    assert_eq!(world.texts(ben), ["for all"]);
+    let to = world.engine(anna).own_member().unwrap();
+    let thanks = world.act(ben, |engine, now| engine.thank(to, 5, "sorry", now)).unwrap().id;
+    world.pass(10_000);
+    assert_one_root(&world, &[anna, carl]);
+    let shown = world.engine(carl).timeline(100).into_iter().find(|shown| shown.id == thanks).unwrap();
+    assert_eq!(shown.void, Some(VoidReason::Removed));
+    // Over a restart, from the disk alone.
+    for device in [anna, carl] {
+        world.crash(device);
+        world.link(device, RELAY);
+    }
+    assert_eq!(world.texts(carl), ["for all", "without Ben", "indeed"]);
+    assert_one_root(&world, &[anna, carl]);
+}
+
+#[test]
+fn of_two_removals_at_once_one_is_void() {
+    let Three { mut world, anna, ben, carl, .. } = three();
+    let members = [ben, carl].map(|device| world.engine(device).own_member().unwrap());
+    let entries = members.map(|member| world.act(anna, |engine, now| engine.remove(member, now)).unwrap().id);
+    world.pass(10_000);
+    assert_eq!(world.engine(anna).epochs(), 2);
+    let voids = entries.map(|id| world.engine(anna).timeline(100).into_iter().find(|one| one.id == id).unwrap().void);
+    assert_eq!(voids, [None, Some(VoidReason::EpochPassed)]);
+    world.post(anna, "just us");
+    world.pass(10_000);
+    assert_one_root(&world, &[anna, carl]);
+    assert_eq!(world.texts(carl), ["just us"]);
+}
+
+#[test]
+fn a_link_that_was_given_before_an_epoch_leads_into_it() {
+    let Three { mut world, anna, ben, carl, token } = three();
+    // Whoever fetched the parcel before, holds old keys alone.
+    let Answer::Parcel(old) = world.parcel(&token) else { panic!("no parcel") };
+    world.act(carl, |engine, now| engine.start_epoch(now)).unwrap();
+    world.pass(10_000);
+    world.post(anna, "in the new epoch");
+    world.pass(10_000);
+    let dora = world.join("Dora", &token);
+    let late = world.newcomer(&token, &old);
+    world.act(late, |engine, now| engine.enter(Some("Late"), now)).unwrap();
+    world.pass(60_000);
+    assert_one_root(&world, &[anna, ben, carl, dora, late]);
+    for device in [ben, dora, late] {
+        assert_eq!(world.texts(device), ["in the new epoch"]);
+        assert!(!world.engine(device).devices().iter().any(|one| one.lacks_keys));
+    }
+    world.post(late, "thank you");
+    world.pass(10_000);
+    assert_eq!(world.texts(ben), ["in the new epoch", "thank you"]);
+}
+
+#[test]
+fn whoever_slept_through_two_epochs_finds_the_way() {
+    let Three { mut world, anna, ben, carl, token } = three();
+    world.unlink(ben, RELAY);
+    for text in ["one", "two"] {
+        world.act(anna, |engine, now| engine.start_epoch(now)).unwrap();
+        world.pass(10_000);
+        world.post(carl, text);
+        world.pass(10_000);
+    }
+    assert_eq!(world.engine(anna).epochs(), 3);
+    world.link(ben, RELAY);
+    world.pass(30_000);
+    assert_eq!(world.texts(ben), ["one", "two"]);
+    assert_one_root(&world, &[anna, ben, carl]);
+    assert!(InviteLink::from_token(&token).is_ok());
+}
+
+#[test]
+fn nothing_is_sent_once_everybody_has_the_keys() {
+    let Three { mut world, anna, ben, .. } = three();
+    world.act(anna, |engine, now| engine.start_epoch(now)).unwrap();
+    world.pass(60_000);
+    let sent = world.messages;
+    world.pass(WEEK);
+    assert_eq!(world.messages, sent);
+    assert_eq!(world.engine(ben).epochs(), 2);
+}
+
+#[test]
+fn stamps_ranking_and_allowance_are_seen_by_all() {
+    let Three { mut world, anna, ben, carl, .. } = three();
+    let document = Hash([5; 32]);
+    world.act(ben, |engine, now| engine.stamp(document, "the lease", now)).unwrap();
+    world.pass(10_000);
+    world.act(carl, |engine, now| engine.endorse(document, now)).unwrap();
+    let to = world.engine(carl).own_member().unwrap();
+    world.act(anna, |engine, now| engine.thank(to, 7, "", now)).unwrap();
+    world.pass(10_000);
+    for device in [anna, ben, carl] {
+        let stamp = world.engine(device).stamps().remove(0);
+        assert_eq!((stamp.name.as_str(), stamp.note.as_str()), ("Ben", "the lease"));
+        assert_eq!(stamp.vouchers.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["Carl"]);
+        let ranking = world.engine(device).ranking(world.now);
+        assert_eq!((ranking.len(), ranking[0].name.as_str(), ranking[0].in_all, ranking[0].lately), (1, "Carl", 7, 7));
+        assert_eq!(world.engine(device).witnesses().len(), 1);
+    }
+    assert_eq!(world.engine(anna).allowance(world.now), 0);
+    world.pass(WEEK);
+    assert_eq!(world.engine(anna).allowance(world.now), Rules::default().allowance);
+    assert_eq!(world.engine(anna).spendable(world.now), 93 + Rules::default().allowance);
+}
+
+#[test]
+fn what_a_majority_wants_is_done_without_the_founder() {
+    let Three { mut world, anna, ben, carl, .. } = three();
+    let rules = Rules { allowance: 5, ..Rules::default() };
+    let proposal = world.act(ben, |engine, now| engine.change_rules(rules.clone(), now)).unwrap().id;
+    world.pass(10_000);
+    let motion = world.engine(carl).motions().remove(0);
+    assert_eq!((motion.id, motion.name.as_str(), motion.consents, motion.needed), (proposal, "Ben", 1, 2));
+    world.act(carl, |engine, now| engine.consent(proposal, now)).unwrap();
+    world.pass(10_000);
+    assert_eq!(world.engine(anna).rules(), &rules);
+    assert!(world.engine(anna).motions().is_empty());
+    assert_one_root(&world, &[anna, ben, carl]);
+}
+
+#[test]
+fn an_offer_to_witness_is_kept_over_a_restart() {
+    let Three { mut world, anna, ben, .. } = three();
+    world.act(ben, |engine, now| engine.offer_to_witness(true, now)).unwrap();
+    world.pass(10_000);
+    let ready = world.engine(anna).witnesses().into_iter().find(|one| !one.votes).unwrap();
+    assert_eq!((ready.device, ready.always_on, ready.name.as_str()), (ben, true, "Ben"));
+    assert_eq!(world.hosts[&ben].disk.records.keys().filter(|name| name.starts_with("vote-")).count(), 1);
+    world.crash(ben);
+    world.link(ben, RELAY);
+    world.pass(10_000);
+    // A second offer takes the place of the first, whose secret is wiped.
+    world.act(ben, |engine, now| engine.offer_to_witness(false, now)).unwrap();
+    world.pass(10_000);
+    assert_eq!(world.hosts[&ben].disk.records.keys().filter(|name| name.starts_with("vote-")).count(), 1);
+    assert!(world.engine(ben).vote_secret().is_none());
+    assert!(world.engine(anna).vote_secret().is_some());
+}
