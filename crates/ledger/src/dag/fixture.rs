@@ -30,10 +30,6 @@ impl Opener for Plain {
     fn salt(&self) -> [u8; 32] {
         [7; 32]
     }
-
-    fn holds(&self, _: &EntryId) -> bool {
-        true
-    }
 }
 
 pub struct Person {

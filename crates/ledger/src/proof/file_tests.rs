@@ -33,11 +33,12 @@ fn told() -> Told {
     let friend = Hand::new(7);
     let (member, device) = (founder.member(), founder.device.id());
     let records = [(member, "Anna"), (friend.member(), "Ben")].map(|(id, name)| {
-        let member = Member { name: name.to_string(), joined_height: 1, balance: 93 };
+        let member = Member { name: name.to_string(), joined_height: 1, balance: 93, ..Member::default() };
         (StateKey::Member(id), encode(&member))
     });
     let device_record = |member, key: &crate::keys::DeviceKey| {
-        let device = Device { member, role: Role::Write, box_key: key.box_key(), enrolled_height: 1 };
+        let device =
+            Device { member, role: Role::Write, box_key: key.box_key(), enrolled_height: 1, epoch: 0, retired: false };
         (StateKey::Device(key.id()), encode(&device))
     };
     let devices = [device_record(member, &founder.device), device_record(friend.member(), &friend.device)];
@@ -298,7 +299,14 @@ fn what_does_not_belong_together_is_refused() {
     // A device that is enrolled for somebody who is no member.
     let (key, device) =
         (StateKey::Device(told.story.circle.founder.device.id()), told.story.circle.founder.device.box_key());
-    let stray = Device { member: MemberId([9; 32]), role: Role::Write, box_key: device, enrolled_height: 1 };
+    let stray = Device {
+        member: MemberId([9; 32]),
+        role: Role::Write,
+        box_key: device,
+        enrolled_height: 1,
+        epoch: 0,
+        retired: false,
+    };
     let tree = StateTree::new([(key, encode(&stray))], SALT);
     let mut story = Story::new();
     story.circle.founder = Hand::new(0);
