@@ -4,7 +4,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use axum::http::Uri;
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
+use ledgerno_ledger::bytes::CircleId;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::tls::TlsFiles;
@@ -12,8 +13,11 @@ use crate::tls::TlsFiles;
 /// A relay for ledgerno: hands out the page, introduces browsers to each other, and keeps sealed entries for friends
 /// who are away.
 #[derive(Debug, Parser)]
-#[command(name = "ledgerno-relay", version)]
+#[command(name = "ledgerno-relay", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
+    /// What to do instead of being a relay.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = listen)]
     pub listen: SocketAddr,
@@ -35,6 +39,27 @@ pub struct Cli {
     /// What to log on stderr: error, warn, info, debug or trace, or a list like `info,libp2p=debug`
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log)]
     pub log: Targets,
+}
+
+/// What the program does besides being a relay.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a proof file offline, and say in words what it proves, by whom and when
+    #[command(after_help = crate::verify::EXIT_CODES)]
+    Verify(Verify),
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The proof file (.ledgerno)
+    pub file: PathBuf,
+    /// The document that it is about; it is hashed and compared
+    #[arg(long, value_name = "DOC")]
+    pub document: Option<PathBuf>,
+    /// The circle that it must be of, by its id
+    #[arg(long, value_name = "ID", value_parser = circle)]
+    pub circle: Option<CircleId>,
 }
 
 impl Cli {
@@ -102,6 +127,12 @@ impl std::str::FromStr for PublicUrl {
         let url = format!("{scheme}://{authority}/");
         if url.len() > MAX_URL { Err(UrlError::TooLong) } else { Ok(Self(url)) }
     }
+}
+
+fn circle(text: &str) -> Result<CircleId, String> {
+    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+    let id = bytes.and_then(|bytes| bytes.try_into().ok()).map(CircleId);
+    id.ok_or_else(|| "a circle's id has 64 hexadecimal digits".to_owned())
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
@@ -180,6 +211,22 @@ mod tests {
         assert_eq!(folder(&[], &[home, ("XDG_DATA_HOME", "")]).unwrap(), Path::new("/home/me/.local/share/ledgerno"));
         assert_eq!(folder(&["--data", "here"], &[home]).unwrap(), Path::new("here"));
         assert_eq!(folder(&[], &[]), None);
+    }
+
+    #[test]
+    fn a_proof_is_verified_instead_of_being_a_relay() {
+        let id = "0a".repeat(32);
+        let cli = parse(&["verify", "a.ledgerno", "--document", "b.pdf", "--circle", &id]).unwrap();
+        let Some(Command::Verify(verify)) = cli.command else { panic!("{cli:?}") };
+        assert_eq!(
+            (verify.file.as_path(), verify.document.as_deref()),
+            (Path::new("a.ledgerno"), Some(Path::new("b.pdf")))
+        );
+        assert_eq!(verify.circle, Some(CircleId([10; 32])));
+        for wrong in [&["verify"][..], &["verify", "a", "--circle", "0a"], &["--listen", "0:1", "verify", "a"]] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(parse(&[]).unwrap().command.is_none());
     }
 
     #[test]

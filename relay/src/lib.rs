@@ -13,6 +13,7 @@ pub mod http;
 pub mod limits;
 pub mod secrets;
 pub mod tls;
+pub mod verify;
 pub mod ws;
 
 use std::io::ErrorKind;

@@ -1,4 +1,4 @@
-//! `ledgerno-relay`: reads the command line, waits for signals, and runs [`ledgerno_relay::serve`].
+//! `ledgerno-relay`: reads the command line, waits for signals, and runs [`ledgerno_relay::serve`]; or verifies a proof.
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::process::ExitCode;
@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use futures::FutureExt;
 use ledgerno_relay::announce::{Reader, announce};
-use ledgerno_relay::cli::Cli;
-use ledgerno_relay::{Config, Language, serve};
+use ledgerno_relay::cli::{Cli, Command};
+use ledgerno_relay::{Config, Language, serve, verify};
 use tokio::sync::oneshot;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(Command::Verify(options)) = &cli.command {
+        return verify::run(options, Language::here(), &mut stdout().lock(), &mut stderr().lock());
+    }
     let log = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
     tracing_subscriber::registry().with(log).with(cli.log.clone()).init();
 

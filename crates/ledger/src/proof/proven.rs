@@ -2,7 +2,7 @@
 
 use super::file::{Author, Claim, EntryClaim, FileError, ForkClaim, Opened, ProofFile};
 use super::{LightChain, ProofError, StateProof, Trust};
-use crate::bytes::{CircleId, DeviceId, EntryId, MemberId};
+use crate::bytes::{CircleId, DeviceId, EntryId, Hash, MemberId};
 use crate::entry::{Anchor, Entry, Lane, VERSION, hash_body};
 use crate::keys::check_key;
 use crate::op::{Operation, Talk};
@@ -139,6 +139,17 @@ pub enum Limit {
 }
 
 impl Proven {
+    /// BLAKE3 of the document that it is about, if it is about one.
+    pub fn document(&self) -> Option<Hash> {
+        match self.statement {
+            Statement::Header(_)
+            | Statement::Member { .. }
+            | Statement::NoMember(_)
+            | Statement::Entry { .. }
+            | Statement::Fork { .. } => None,
+        }
+    }
+
     /// What it does not say.
     pub fn limits(&self) -> Vec<Limit> {
         let mut limits = alloc::vec![Limit::Circle];
