@@ -5,13 +5,13 @@
 
 use crate::engine::{Engine, Seat};
 use crate::keyring::Keyring;
-use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash, MemberId};
+use ledgerno_ledger::bytes::{DeviceId, EntryId, Hash, HeaderHash, MemberId};
 use ledgerno_ledger::entry::{Entry, Lane, Packed};
 use ledgerno_ledger::merkle::ENTRIES;
 use ledgerno_ledger::op::Operation;
 use ledgerno_ledger::proof::{
-    Author, Claim, EntryClaim, EntryProof, ForkClaim, ForkProof, HistoryProof, LightChain, Older, Opened, ProofFile,
-    StateTree,
+    Author, Claim, EntryClaim, EntryProof, ForkClaim, ForkProof, HistoryProof, LightChain, MAX_NAMED, Older, Opened,
+    ProofFile, StampClaim, StateTree,
 };
 use ledgerno_ledger::seal::{self, BodyKey};
 use ledgerno_ledger::settle::Opener;
@@ -39,6 +39,9 @@ pub enum ProveError {
     /// Its body was erased, or the key is not held.
     #[error("the body does not open here")]
     Sealed,
+    /// No settled stamp of the document.
+    #[error("the document is not stamped")]
+    NotStamped,
     /// The device did not fork, as far as is known here.
     #[error("the device has not forked")]
     NoFork,
@@ -85,6 +88,19 @@ impl Engine {
         let moment = Moment::new(self)?;
         let proof = moment.tree.prove(StateKey::Member(id));
         moment.file(Claim::Member(Box::new(proof)))
+    }
+
+    /// That a document was stamped, by whom and when, and who vouched for it.
+    ///
+    /// # Errors
+    /// [`ProveError`].
+    pub fn prove_stamp(&self, document: Hash) -> Result<ProofFile, ProveError> {
+        let moment = Moment::new(self)?;
+        let stamped = moment.state.stamped(&document).ok_or(ProveError::NotStamped)?;
+        let members = [stamped.by].into_iter().chain(stamped.vouched.iter().map(|vouched| vouched.member));
+        let members = members.take(MAX_NAMED).map(|id| moment.tree.prove(StateKey::Member(id))).collect();
+        let stamp = moment.tree.prove(StateKey::Stamp(document));
+        moment.file(Claim::Stamp(Box::new(StampClaim { stamp, members })))
     }
 
     /// That a device forked.
@@ -178,11 +194,15 @@ impl<'a> Moment<'a> {
         Ok(Opened { reason: self.reason(entry, &plain), body, key })
     }
 
-    /// The key of a transfer's reason, if there is one that opens.
+    /// The key of a transfer's reason or a stamp's note, if there is one that opens.
     fn reason(&self, entry: &Entry, plain: &[u8]) -> Option<BodyKey> {
         let talk = self.keyring.key(entry.epoch, Lane::Talk)?;
         let reason = match Operation::decode(plain) {
-            Ok(Operation::Transfer { reason, .. }) if entry.lane == Lane::State => reason,
+            Ok(Operation::Transfer { reason, .. } | Operation::Stamp { note: reason, .. })
+                if entry.lane == Lane::State =>
+            {
+                reason
+            }
             _ => return None,
         };
         let text = seal::open_reason(self.engine.circle, entry.device, entry.seq, talk, &reason).ok()?;

@@ -18,11 +18,12 @@ mod state;
 mod tree;
 
 pub use file::{
-    Author, Claim, EntryClaim, FILE_VERSION, FileError, ForkClaim, MAGIC, MAX_PROOF_FILE, Older, Opened, ProofFile,
+    Author, Claim, EntryClaim, FILE_VERSION, FileError, ForkClaim, MAGIC, MAX_NAMED, MAX_PROOF_FILE, Older, Opened,
+    ProofFile, StampClaim,
 };
 pub use fork::{ForkProof, MAX_FORK};
 pub use light::{LightChain, Link, MAX_LIGHT_CHAIN, Pinned, Trust, TrustError};
-pub use proven::{Content, Limit, Person, Proven, Rests, Statement};
+pub use proven::{Content, Limit, Person, Proven, Rests, Statement, Voucher};
 pub use state::{Finding, MAX_STATE_PROOF, MAX_VALUE, StateProof, StateTree};
 pub use tree::{EntryProof, HistoryProof};
 

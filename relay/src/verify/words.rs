@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use ledgerno_ledger::op::{Operation, Talk};
-use ledgerno_ledger::proof::{Content, Limit, Person, Proven, Rests, Statement};
+use ledgerno_ledger::proof::{Content, Limit, Person, Proven, Rests, Statement, Voucher};
 
 use super::Unproven;
 use crate::error::Language::{self, English, Japanese};
@@ -55,9 +55,9 @@ fn statement(proven: &Proven, document: bool, language: Language) -> Vec<String>
                 Japanese => vec![format!("ヘッダーが確定しました({at}、エントリー {entries} 件): {hash}")],
             }
         }
-        Statement::Member { id, name, joined_height, balance } => {
+        Statement::Member { id, name, joined_height, balance, removed } => {
             let (name, at) = (one_line(name), newest());
-            match language {
+            let mut lines = match language {
                 English => vec![
                     format!("\"{name}\" is a member, {at}."),
                     format!("Joined at height {joined_height}; {balance} points."),
@@ -68,7 +68,33 @@ fn statement(proven: &Proven, document: bool, language: Language) -> Vec<String>
                     format!("高さ {joined_height} で参加、{balance} ポイント。"),
                     format!("メンバー: {id}"),
                 ],
+            };
+            lines.extend(gone(*removed, language));
+            lines
+        }
+        Statement::Stamp { document, by, entry, height, time, vouchers } => {
+            let (name, at) = (one_line(&by.name), when(*height, *time, language));
+            let mut lines = match language {
+                English => vec![
+                    format!("A document existed {at}: its stamp was settled then, by the member \"{name}\"."),
+                    format!("document (BLAKE3): {document}"),
+                ],
+                Japanese => vec![
+                    format!("ある文書が存在していました({at})。メンバー「{name}」のスタンプがその時に確定しました。"),
+                    format!("文書 (BLAKE3): {document}"),
+                ],
+            };
+            lines.extend(person(by, language));
+            lines.push(format!("{}: {entry}", pick(language, "entry", "エントリー")));
+            for Voucher { person: who, height, time } in vouchers {
+                let (name, at) = (one_line(&who.name), when(*height, *time, language));
+                lines.push(match language {
+                    English => format!("\"{name}\" vouched for it {at}."),
+                    Japanese => format!("「{name}」が保証しました({at})。"),
+                });
+                lines.extend(person(who, language));
             }
+            lines
         }
         Statement::NoMember(id) => {
             let at = newest();
@@ -134,6 +160,13 @@ fn says(content: &Content, language: Language) -> Vec<String> {
             };
             std::iter::once(thanks).chain(reason.iter().flat_map(|reason| quoted(reason))).collect()
         }
+        Content::Operation(Operation::Stamp { document, .. }, note) => {
+            let stamp = match language {
+                English => format!("A stamp of the document {document} (BLAKE3)."),
+                Japanese => format!("文書 {document} (BLAKE3) のスタンプ。"),
+            };
+            std::iter::once(stamp).chain(note.iter().flat_map(|note| quoted(note))).collect()
+        }
         Content::Operation(operation, _) => {
             let mut shown = String::new();
             // Writing into a string does not fail.
@@ -146,10 +179,16 @@ fn says(content: &Content, language: Language) -> Vec<String> {
 }
 
 fn person(person: &Person, language: Language) -> Vec<String> {
-    vec![
-        format!("{}: {}", pick(language, "member", "メンバー"), person.member),
-        format!("{}: {}", pick(language, "device", "端末"), person.device),
-    ]
+    let member = format!("{}: {}", pick(language, "member", "メンバー"), person.member);
+    let device = format!("{}: {}", pick(language, "device", "端末"), person.device);
+    [member, device].into_iter().chain(gone(person.removed, language)).collect()
+}
+
+fn gone(removed: Option<u64>, language: Language) -> Option<String> {
+    removed.map(|height| match language {
+        English => format!("This member was removed at height {height}."),
+        Japanese => format!("このメンバーは高さ {height} で外されました。"),
+    })
 }
 
 fn trust(proven: &Proven, language: Language) -> Vec<String> {

@@ -32,8 +32,14 @@ pub const FILE_VERSION: u8 = 1;
 /// The most bytes of a proof file.
 pub const MAX_PROOF_FILE: usize = MAGIC.len() + 1 + MAX_GENESIS + MAX_LIGHT_CHAIN + MAX_CLAIM + CHECKSUM;
 
+/// The most members whom one file names.
+pub const MAX_NAMED: usize = 65;
+
 const MAX_AUTHOR: usize = 2 * MAX_STATE_PROOF;
-const MAX_CLAIM: usize = 16 + MAX_PACKED + MAX_HEADER + 2 * MAX_PATH + MAX_AUTHOR + MAX_FORK + 64;
+const MAX_CLAIM: usize =
+    16 + MAX_PACKED + MAX_HEADER + 2 * MAX_PATH + MAX_AUTHOR + MAX_FORK + MAX_NAMED * MAX_PERSON + 64;
+/// A member's record with its proof in a circle of any size.
+const MAX_PERSON: usize = 4_096;
 const CHECKSUM: usize = 32;
 
 /// A claim with all that it takes to check it.
@@ -58,6 +64,18 @@ pub enum Claim {
     Entry(Box<EntryClaim>),
     /// That a device forked.
     Fork(Box<ForkClaim>),
+    /// That a document existed, and who vouched.
+    Stamp(Box<StampClaim>),
+}
+
+/// A stamped document. Its record holds who vouched and when, so that one proof shows all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StampClaim {
+    /// The record of [`StateKey::Stamp`](crate::state::StateKey::Stamp).
+    pub stamp: StateProof,
+    /// The records of who stamped it and then, in the record's order, of the first of those who vouched: at most
+    /// [`MAX_NAMED`] in all, and otherwise all.
+    pub members: Vec<StateProof>,
 }
 
 /// An entry, settled.
@@ -100,7 +118,7 @@ pub struct Opened {
     pub body: Vec<u8>,
     /// Its key.
     pub key: BodyKey,
-    /// The key of the reason of a transfer.
+    /// The key of a transfer's reason or a stamp's note.
     pub reason: Option<BodyKey>,
 }
 
@@ -140,9 +158,12 @@ pub enum FileError {
     /// A proof under a header does not hold.
     #[error(transparent)]
     Proof(#[from] ProofError),
-    /// The author is no member under the newest header.
-    #[error("the author is no member")]
+    /// Who is named is no member under the newest header.
+    #[error("who is named is no member")]
     NoMember,
+    /// The document was not stamped.
+    #[error("the document is not stamped")]
+    NotStamped,
     /// The body is not the entry's, or its key does not open it.
     #[error("the body is not what the entry holds, or does not open")]
     Body,

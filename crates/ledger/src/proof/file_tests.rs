@@ -1,20 +1,27 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-use super::file::{Author, Claim, EntryClaim, FileError, ForkClaim, Older, Opened, ProofFile};
+use super::file::{Author, Claim, EntryClaim, FileError, ForkClaim, Older, Opened, ProofFile, StampClaim};
 use super::fixture::{Story, Voter, set};
 use super::*;
-use crate::bytes::{DeviceId, MemberId};
+use crate::bytes::{DeviceId, EntryId, Hash, MemberId};
 use crate::codec::encode;
 use crate::entry::{Lane, Packed, Role};
 use crate::hash::{context, hash};
 use crate::hostile::{Person as Hand, besiege, flip_every_bit};
+use crate::keys::DeviceKey;
 use crate::op::{Operation, Talk};
 use crate::seal::{BodyKey, seal_reason};
-use crate::state::{Device, Member, StateKey};
+use crate::state::{Device, Member, Stamped, StateKey, Vouched};
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
 const SALT: [u8; 32] = [3; 32];
+const DOCUMENT: Hash = Hash([6; 32]);
+
+fn enrolled(member: MemberId, key: &DeviceKey) -> Device {
+    let (role, box_key) = (Role::Write, key.box_key());
+    Device { member, role, box_key, enrolled_height: 1, epoch: 0, retired: false }
+}
 
 /// A circle whose founder wrote a post, which height 2 settled, and thanked a friend, which height 4 settled; three
 /// witnesses since height 2.
@@ -36,13 +43,18 @@ fn told() -> Told {
         let member = Member { name: name.to_string(), joined_height: 1, balance: 93, ..Member::default() };
         (StateKey::Member(id), encode(&member))
     });
-    let device_record = |member, key: &crate::keys::DeviceKey| {
-        let device =
-            Device { member, role: Role::Write, box_key: key.box_key(), enrolled_height: 1, epoch: 0, retired: false };
-        (StateKey::Device(key.id()), encode(&device))
-    };
+    let device_record = |member, key: &DeviceKey| (StateKey::Device(key.id()), encode(&enrolled(member, key)));
     let devices = [device_record(member, &founder.device), device_record(friend.member(), &friend.device)];
-    let tree = StateTree::new(records.into_iter().chain(devices), SALT);
+    let stamped = Stamped {
+        by: member,
+        device,
+        entry: EntryId([8; 32]),
+        height: 2,
+        time: 55,
+        vouched: alloc::vec![Vouched { member: friend.member(), device: friend.device.id(), height: 3, time: 66 }],
+    };
+    let stamp = [(StateKey::Stamp(DOCUMENT), encode(&stamped))];
+    let tree = StateTree::new(records.into_iter().chain(devices).chain(stamp), SALT);
 
     let post = story.circle.post(&mut founder, &[], "the cake is in the fridge");
     let talk = story.circle.keys.talk.clone().unwrap();
@@ -120,11 +132,16 @@ impl Told {
         self.file(Claim::Member(Box::new(self.tree.prove(StateKey::Member(id)))))
     }
 
+    fn stamp(&self) -> StampClaim {
+        let members = [self.story.circle.founder.member(), self.friend].map(|id| self.tree.prove(StateKey::Member(id)));
+        StampClaim { stamp: self.tree.prove(StateKey::Stamp(DOCUMENT)), members: members.to_vec() }
+    }
+
     fn fork(&self, author: Option<Author>) -> ProofFile {
         let circle = &self.story.circle;
         let entry = |text| {
             let mut person = Hand::new(0);
-            person.device = crate::keys::DeviceKey::from_secret(*circle.founder.device.secret());
+            person.device = DeviceKey::from_secret(*circle.founder.device.secret());
             person.seq = 3;
             circle.post(&mut person, &[], text).signed
         };
@@ -143,6 +160,7 @@ impl Told {
             self.post(true),
             self.post(false),
             self.thanks(true),
+            self.file(Claim::Stamp(Box::new(self.stamp()))),
             self.fork(Some(self.author())),
             self.fork(None),
         ]
@@ -161,7 +179,12 @@ fn a_post_is_proven_by_whom_when_and_what() {
     let header = story.header(2);
     let expected = Statement::Entry {
         id: told.post.signed.entry.id(story.circle.id),
-        author: Person { device: founder.device.id(), member: founder.member(), name: "Anna".to_string() },
+        author: Person {
+            device: founder.device.id(),
+            member: founder.member(),
+            name: "Anna".to_string(),
+            removed: None,
+        },
         seq: 1,
         written: told.post.signed.entry.time,
         settled: crate::entry::Anchor { height: 2, hash: header.hash() },
@@ -186,12 +209,38 @@ fn thanks_are_proven_with_their_reason() {
 }
 
 #[test]
+fn a_stamp_is_proven_with_who_vouched() {
+    let told = told();
+    let file = |claim: StampClaim| told.file(Claim::Stamp(Box::new(claim)));
+    let proven = ProofFile::verify(&file(told.stamp()).encode()).unwrap();
+    assert_eq!((proven.document(), proven.limits()), (Some(DOCUMENT), [Limit::Circle, Limit::Names].to_vec()));
+    let Statement::Stamp { by, entry, height: 2, time: 55, vouchers, .. } = proven.statement else { panic!() };
+    assert_eq!((by.name.as_str(), by.member, entry), ("Anna", told.story.circle.founder.member(), EntryId([8; 32])));
+    let [Voucher { person, height: 3, time: 66 }] = &vouchers[..] else { panic!("{vouchers:?}") };
+    assert_eq!((person.name.as_str(), person.member), ("Ben", told.friend));
+
+    let with = |change: &dyn Fn(&mut StampClaim)| {
+        let mut claim = told.stamp();
+        change(&mut claim);
+        file(claim).check().map(drop)
+    };
+    let other = Err(FileError::Proof(ProofError::Other));
+    assert_eq!(with(&|claim| claim.members.swap(0, 1)), other, "another stamped it");
+    assert_eq!(with(&|claim| drop(claim.members.pop())), Err(FileError::NoMember), "who vouched is left out");
+    assert_eq!(with(&|claim| claim.members.push(claim.members[0].clone())), Err(FileError::NoMember));
+    assert_eq!(with(&|claim| claim.stamp = claim.members[0].clone()), other);
+    let unstamped = told.tree.prove(StateKey::Stamp(Hash([7; 32])));
+    assert_eq!(with(&|claim| claim.stamp = unstamped.clone()), Err(FileError::NotStamped));
+    assert_eq!(with(&|claim| claim.stamp.key = unstamped.key), Err(FileError::Proof(ProofError::NotUnderRoot)));
+}
+
+#[test]
 fn members_forks_and_headers_are_proven() {
     let told = told();
     let (story, anna) = (&told.story, told.story.circle.founder.member());
     let [header, there, absent, .., fork, bare] = &told.all()[..] else { panic!() };
     assert_eq!(header.check().unwrap().statement, Statement::Header(story.header(4)));
-    let member = Statement::Member { id: anna, name: "Anna".to_string(), joined_height: 1, balance: 93 };
+    let member = Statement::Member { id: anna, name: "Anna".to_string(), joined_height: 1, balance: 93, removed: None };
     assert_eq!(there.check().unwrap().statement, member);
     assert_eq!(absent.check().unwrap().statement, Statement::NoMember(MemberId([9; 32])));
     let proven = fork.check().unwrap();
@@ -297,16 +346,8 @@ fn what_does_not_belong_together_is_refused() {
     foreign.genesis.salt[0] ^= 1;
     assert!(matches!(foreign.check(), Err(FileError::Trust(_))));
     // A device that is enrolled for somebody who is no member.
-    let (key, device) =
-        (StateKey::Device(told.story.circle.founder.device.id()), told.story.circle.founder.device.box_key());
-    let stray = Device {
-        member: MemberId([9; 32]),
-        role: Role::Write,
-        box_key: device,
-        enrolled_height: 1,
-        epoch: 0,
-        retired: false,
-    };
+    let key = StateKey::Device(told.story.circle.founder.device.id());
+    let stray = enrolled(MemberId([9; 32]), &told.story.circle.founder.device);
     let tree = StateTree::new([(key, encode(&stray))], SALT);
     let mut story = Story::new();
     story.circle.founder = Hand::new(0);

@@ -1,13 +1,13 @@
 //! What a proof file proves: the claim, by whom, when, and what that rests on.
 
-use super::file::{Author, Claim, EntryClaim, FileError, ForkClaim, Opened, ProofFile};
+use super::file::{Author, Claim, EntryClaim, FileError, ForkClaim, MAX_NAMED, Opened, ProofFile, StampClaim};
 use super::{LightChain, ProofError, StateProof, Trust};
 use crate::bytes::{CircleId, DeviceId, EntryId, Hash, MemberId};
 use crate::entry::{Anchor, Entry, Lane, VERSION, hash_body};
 use crate::keys::check_key;
 use crate::op::{Operation, Talk};
 use crate::settle::Header;
-use crate::state::StateKey;
+use crate::state::{Stamped, StateKey, Vouched};
 use crate::verify::verify;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -54,6 +54,19 @@ pub struct Person {
     pub member: MemberId,
     /// What the member calls themself.
     pub name: String,
+    /// The height at which they were removed, if they were.
+    pub removed: Option<u64>,
+}
+
+/// Who vouched for a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Voucher {
+    /// Who, with the device by which they did; without a name where the file names too many.
+    pub person: Person,
+    /// The height at which that settled.
+    pub height: u64,
+    /// That header's time, milliseconds since 1970.
+    pub time: u64,
 }
 
 /// A claim that holds.
@@ -71,6 +84,8 @@ pub enum Statement {
         joined_height: u64,
         /// Their points.
         balance: u64,
+        /// The height at which they were removed, if they were.
+        removed: Option<u64>,
     },
     /// Nobody with this identity is a member, by the newest header.
     NoMember(MemberId),
@@ -102,6 +117,21 @@ pub enum Statement {
         /// Both entries.
         entries: [EntryId; 2],
     },
+    /// A document existed when its stamp was settled.
+    Stamp {
+        /// BLAKE3 of the document.
+        document: Hash,
+        /// Who stamped it.
+        by: Person,
+        /// The entry that did.
+        entry: EntryId,
+        /// The height at which that settled.
+        height: u64,
+        /// That header's time, milliseconds since 1970.
+        time: u64,
+        /// Who vouched for it besides, sorted by member.
+        vouchers: Vec<Voucher>,
+    },
 }
 
 /// What an entry says, as far as the file shows it.
@@ -113,7 +143,7 @@ pub enum Content {
     Unknown(Lane),
     /// Talk.
     Talk(Talk),
-    /// An operation, and the reason if it is a transfer whose reason is shown.
+    /// An operation; and the reason of a transfer, or a stamp's note, if that is shown.
     Operation(Operation, Option<String>),
 }
 
@@ -142,6 +172,7 @@ impl Proven {
     /// BLAKE3 of the document that it is about, if it is about one.
     pub fn document(&self) -> Option<Hash> {
         match self.statement {
+            Statement::Stamp { document, .. } => Some(document),
             Statement::Header(_)
             | Statement::Member { .. }
             | Statement::NoMember(_)
@@ -159,7 +190,7 @@ impl Proven {
         }
         match &self.statement {
             Statement::Header(_) | Statement::NoMember(_) => {}
-            Statement::Member { .. } => limits.push(Limit::Names),
+            Statement::Member { .. } | Statement::Stamp { .. } => limits.push(Limit::Names),
             Statement::Fork { author, .. } => {
                 limits.push(if author.is_some() { Limit::Names } else { Limit::NoAuthor });
             }
@@ -200,8 +231,11 @@ impl ProofFile {
             (Claim::Header, Some(newest)) => Statement::Header(newest.header.clone()),
             (Claim::Member(proof), Some(newest)) => member(proof, newest)?,
             (Claim::Entry(claim), Some(newest)) => entry(claim, newest)?,
+            (Claim::Stamp(claim), Some(newest)) => stamp(claim, newest)?,
             (Claim::Fork(claim), newest) => fork(claim, circle, newest.as_ref())?,
-            (Claim::Header | Claim::Member(_) | Claim::Entry(_), None) => return Err(FileError::NoHeader),
+            (Claim::Header | Claim::Member(_) | Claim::Entry(_) | Claim::Stamp(_), None) => {
+                return Err(FileError::NoHeader);
+            }
         };
         if newest.is_none() && self.chain.start.is_some() {
             return Err(FileError::NoHeader);
@@ -256,9 +290,13 @@ fn voters(chain: &LightChain) -> usize {
 fn member(proof: &StateProof, newest: &Newest) -> Result<Statement, FileError> {
     let StateKey::Member(id) = proof.key else { return Err(ProofError::Other.into()) };
     Ok(match proof.member(&newest.header.state_root, id)? {
-        Some(member) => {
-            Statement::Member { id, name: member.name, joined_height: member.joined_height, balance: member.balance }
-        }
+        Some(member) => Statement::Member {
+            id,
+            name: member.name,
+            joined_height: member.joined_height,
+            balance: member.balance,
+            removed: member.removed,
+        },
         None => Statement::NoMember(id),
     })
 }
@@ -267,9 +305,35 @@ impl Author {
     fn check(&self, of: DeviceId, newest: &Newest) -> Result<Person, FileError> {
         let root = &newest.header.state_root;
         let device = self.device.device(root, of)?.ok_or(FileError::NoMember)?;
-        let member = self.member.member(root, device.member)?.ok_or(FileError::NoMember)?;
-        Ok(Person { device: of, member: device.member, name: member.name })
+        named(&self.member, device.member, of, newest)
     }
+}
+
+/// A member with a device of theirs, by the member's record.
+fn named(proof: &StateProof, member: MemberId, device: DeviceId, newest: &Newest) -> Result<Person, FileError> {
+    let record = proof.member(&newest.header.state_root, member)?.ok_or(FileError::NoMember)?;
+    Ok(Person { device, member, name: record.name, removed: record.removed })
+}
+
+fn stamp(claim: &StampClaim, newest: &Newest) -> Result<Statement, FileError> {
+    let StateKey::Stamp(document) = claim.stamp.key else { return Err(ProofError::Other.into()) };
+    let record: Option<Stamped> = claim.stamp.read(&newest.header.state_root, &claim.stamp.key)?;
+    let Stamped { by, device, entry, height, time, vouched } = record.ok_or(FileError::NotStamped)?;
+    let (author, members) = claim.members.split_first().ok_or(FileError::NoMember)?;
+    if members.len() != vouched.len().min(MAX_NAMED - 1) {
+        return Err(FileError::NoMember);
+    }
+    let by = named(author, by, device, newest)?;
+    let mut members = members.iter();
+    let vouchers = vouched.into_iter().map(|Vouched { member, device, height, time }| {
+        let person = match members.next() {
+            Some(proof) => named(proof, member, device, newest)?,
+            None => Person { device, member, name: String::new(), removed: None },
+        };
+        Ok(Voucher { person, height, time })
+    });
+    let vouchers = vouchers.collect::<Result<Vec<Voucher>, FileError>>()?;
+    Ok(Statement::Stamp { document, by, entry, height, time, vouchers })
 }
 
 fn entry(claim: &EntryClaim, newest: &Newest) -> Result<Statement, FileError> {
@@ -321,7 +385,9 @@ impl Opened {
 
     fn reason(&self, circle: CircleId, entry: &Entry, operation: &Operation) -> Result<Option<String>, FileError> {
         let Some(key) = &self.reason else { return Ok(None) };
-        let Operation::Transfer { reason, .. } = operation else { return Err(FileError::Body) };
+        let (Operation::Transfer { reason, .. } | Operation::Stamp { note: reason, .. }) = operation else {
+            return Err(FileError::Body);
+        };
         let plain = key.open_reason(circle, entry.device, entry.seq, reason).map_err(|_| FileError::Body)?;
         String::from_utf8(plain).map(Some).map_err(|_| FileError::Body)
     }
