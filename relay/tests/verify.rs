@@ -73,8 +73,7 @@ fn a_stamp_is_told_in_words_and_its_document_compared() {
     let file = write(folder.path(), "a.ledgerno", &stamped(&circle).encode());
     let document = write(folder.path(), "contract.pdf", DOCUMENT);
     let id = circle.id.to_string();
-    let arguments =
-        [file.as_os_str(), "--document".as_ref(), document.as_os_str(), "--circle".as_ref(), id.as_ref()];
+    let arguments = [file.as_os_str(), "--document".as_ref(), document.as_os_str(), "--circle".as_ref(), id.as_ref()];
     for (language, words) in [
         (
             "C",

@@ -10,7 +10,7 @@ use crate::{page, sizes, tools, wasm};
 /// grew too large still runs, so its tests can.
 pub fn everything(workspace: &Workspace) -> Result<Vec<Size>> {
     tools::ensure_node_modules(workspace)?;
-    wasm::module(workspace)?;
+    wasm::modules(workspace)?;
     let built = page::build(workspace)?;
     let sizes = sizes::of_page(workspace)?;
     if built || sizes::check_budget(&sizes).is_err() {

@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 /// Below this a compressed form saves nothing on the wire.
 const WORTH_COMPRESSING: u64 = 200;
 
-const INPUTS: [&str; 9] = [
+const INPUTS: [&str; 10] = [
     "index.html",
     "package-lock.json",
     "svelte.config.js",
@@ -20,6 +20,7 @@ const INPUTS: [&str; 9] = [
     "vite.config.ts",
     "crates/wasm/npm/package.json",
     "crates/wasm/npm/pkg",
+    "crates/wasm/npm/pkg-proof",
     "crates/wasm/npm/src",
     "web/src",
 ];

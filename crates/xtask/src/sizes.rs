@@ -10,6 +10,8 @@ use crate::workspace::Workspace;
 
 /// All that the page loads, compressed by brotli: at most this many bytes (520 KB).
 pub const BUDGET: u64 = 520_000;
+/// The module that is loaded when a proof is to be verified: at most this many bytes by itself (120 KB).
+pub const PROOF_BUDGET: u64 = 120_000;
 /// The languages: each is a file, and a visitor loads one (`web/src/i18n`); the largest counts.
 const LANGUAGES: [&str; 2] = ["en", "ja"];
 
@@ -42,10 +44,11 @@ fn length(file: &Path) -> Result<u64> {
     Ok(std::fs::metadata(file).with_context(|| format!("{}", file.display()))?.len())
 }
 
-/// The sum of what one visitor loads: everything, but of the languages the largest only.
+/// The sum of what one visitor loads: everything, but of the languages the largest only, and nothing that is loaded when
+/// it is asked for.
 pub fn total(sizes: &[Size]) -> Size {
     let language = sizes.iter().filter(|size| is_language(size)).max_by_key(|size| size.brotli);
-    let loaded = || sizes.iter().filter(|size| !is_language(size)).chain(language);
+    let loaded = || sizes.iter().filter(|size| !is_language(size) && !is_proof(size)).chain(language);
     let sum = |part: fn(&Size) -> u64| loaded().map(part).sum();
     Size {
         name: "loaded, in one language".into(),
@@ -53,6 +56,10 @@ pub fn total(sizes: &[Size]) -> Size {
         gzip: sum(|size| size.gzip),
         brotli: sum(|size| size.brotli),
     }
+}
+
+fn is_proof(size: &Size) -> bool {
+    size.name.starts_with("assets/ledgerno_proof") && size.name.ends_with(".wasm")
 }
 
 fn is_language(size: &Size) -> bool {
@@ -77,6 +84,9 @@ pub fn check_budget(sizes: &[Size]) -> Result<()> {
     if brotli > BUDGET {
         bail!("the page loads {brotli} bytes (brotli), {} over its budget of {BUDGET}", brotli - BUDGET);
     }
+    if let Some(proof) = sizes.iter().find(|size| is_proof(size) && size.brotli > PROOF_BUDGET) {
+        bail!("{} has {} bytes (brotli), over its budget of {PROOF_BUDGET}", proof.name, proof.brotli);
+    }
     Ok(())
 }
 
@@ -93,6 +103,15 @@ mod tests {
         let file = |name: &str, brotli| Size { name: name.into(), raw: 9, gzip: 9, brotli };
         let sizes = [file("assets/ja-A_-1.js", 5), file("assets/en-Bc.js", 3), file("assets/entry-x.js", 1)];
         assert_eq!(total(&sizes).brotli, 6);
+    }
+
+    #[test]
+    fn what_is_loaded_on_demand_has_a_budget_of_its_own() {
+        let proof = |brotli| Size { name: "assets/ledgerno_proof_bg-x.wasm".into(), raw: 9, gzip: 9, brotli };
+        let with = |brotli| page(BUDGET - 1).into_iter().chain([proof(brotli)]).collect::<Vec<_>>();
+        assert_eq!(total(&with(7)).brotli, BUDGET);
+        assert!(check_budget(&with(PROOF_BUDGET)).is_ok());
+        assert!(check_budget(&with(PROOF_BUDGET + 1)).is_err());
     }
 
     #[test]

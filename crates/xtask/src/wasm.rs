@@ -31,20 +31,27 @@ const OPTIMIZE: [&str; 7] = [
     "--strip-target-features",
 ];
 
-/// Builds the page's module into the npm package.
-pub fn module(workspace: &Workspace) -> Result<()> {
-    let compiled = compile(workspace, "ledgerno-wasm")?;
-    let package = workspace.path("crates/wasm/npm/pkg");
+/// What a page loads at once, and what it loads when it is asked for: crate, and folder in the npm package.
+const MODULES: [(&str, &str); 2] = [("ledgerno-wasm", "pkg"), ("ledgerno-proof", "pkg-proof")];
+
+/// Builds the page's modules into the npm package.
+pub fn modules(workspace: &Workspace) -> Result<()> {
+    MODULES.iter().try_for_each(|(name, folder)| module(workspace, name, folder))
+}
+
+fn module(workspace: &Workspace, name: &str, folder: &str) -> Result<()> {
+    let compiled = compile(workspace, name)?;
+    let package = workspace.path("crates/wasm/npm").join(folder);
     let mut inputs = Inputs::new("wasm module 1");
     inputs.path(&compiled)?;
     inputs.path(&workspace.path("node_modules/binaryen/package.json"))?;
     for option in FEATURES.iter().chain(&OPTIMIZE) {
         inputs.text(option);
     }
-    stamp::unless_done(workspace, "wasm", &inputs, &package, || {
-        println!("Making the wasm module small");
+    stamp::unless_done(workspace, name, &inputs, &package, || {
+        println!("Making the module {name} small");
         bind(&compiled, &package)?;
-        optimize(workspace, &package.join("ledgerno_wasm_bg.wasm"))
+        optimize(workspace, &package.join(format!("{}_bg.wasm", name.replace('-', "_"))))
     })?;
     Ok(())
 }
