@@ -40,6 +40,7 @@ mod gossip;
 mod limits;
 mod links;
 mod mux;
+mod noise;
 mod swarm;
 mod ws;
 

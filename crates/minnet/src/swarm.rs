@@ -23,9 +23,8 @@ use libp2p::{
         transport::{Boxed, timeout::TransportTimeoutError},
         upgrade::Version,
     },
-    identify,
-    identity::{self, Keypair},
-    noise, ping,
+    identity::Keypair,
+    ping,
     request_response::{self, OutboundRequestId, ProtocolSupport},
     swarm::{self, ConnectionId, NetworkBehaviour, SwarmEvent},
 };
@@ -37,6 +36,7 @@ use crate::{
     gossip::Gossip,
     limits::*,
     mux::Yamux,
+    noise::Noise,
     ws,
 };
 
@@ -54,7 +54,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Protocols {
     limits: connection_limits::Behaviour,
     pub(crate) gossip: Gossip,
-    identify: identify::Behaviour,
     ping: ping::Behaviour,
     pub(crate) requests: request_response::Behaviour<Codec>,
 }
@@ -85,7 +84,7 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
         timeout: config.timeout,
     };
     let transport = transport(&key, socket, config.timeout)?;
-    let protocols = protocols(&config, key.public())?;
+    let protocols = protocols(&config)?;
     let id = key.public().to_peer_id();
     let driver = async move {
         // Within the future, for the executor needs the runtime that it is spawned on.
@@ -105,8 +104,7 @@ fn transport(
     socket: ws::Transport,
     timeout: Duration,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, StartError> {
-    let noise =
-        noise::Config::new(key).map_err(|error| StartError::Config { part: "noise", reason: error.to_string() })?;
+    let noise = Noise::new(key).map_err(|error| StartError::Config { part: "noise", reason: error.to_string() })?;
     Ok(socket
         .upgrade(Version::V1)
         .authenticate(noise)
@@ -120,18 +118,13 @@ fn transport(
         .boxed())
 }
 
-fn protocols(config: &Config, key: identity::PublicKey) -> Result<Protocols, StartError> {
+fn protocols(config: &Config) -> Result<Protocols, StartError> {
     let limits = ConnectionLimits::default()
         .with_max_pending_incoming(Some(config.max_connections.min(MAX_ACCEPTING)))
         .with_max_pending_outgoing(Some(MAX_DIALS))
         .with_max_established_incoming(Some(config.max_connections))
         .with_max_established_outgoing(Some(config.max_connections))
         .with_max_established_per_peer(Some(MAX_LINKS_PER_PEER));
-    let identify = identify::Config::new(format!("/ledgerno/{}", config.version), key)
-        .with_agent_version(agent(config))
-        .with_push_listen_addr_updates(false)
-        .with_hide_listen_addrs(true)
-        .with_cache_size(0);
     let codec = Codec { max_request: config.max_request, max_response: config.max_response };
     let requests = request_response::Config::default()
         .with_request_timeout(config.timeout)
@@ -139,7 +132,6 @@ fn protocols(config: &Config, key: identity::PublicKey) -> Result<Protocols, Sta
     Ok(Protocols {
         limits: connection_limits::Behaviour::new(limits),
         gossip: Gossip::new(config).map_err(|reason| StartError::Config { part: "gossip", reason })?,
-        identify: identify::Behaviour::new(identify),
         ping: ping::Behaviour::new(
             ping::Config::new().with_interval(config.ping).with_timeout(config.ping.min(PING_TIMEOUT)),
         ),
@@ -183,7 +175,7 @@ pub(crate) enum Outstanding {
     Asked { peer: PeerId, link: ConnectionId, answer: Answered },
 }
 
-#[expect(clippy::large_enum_variant, reason = "made and taken apart at once, one at a time")]
+#[allow(clippy::large_enum_variant, reason = "made and taken apart at once, one at a time")]
 enum Turn {
     Call(Option<Command>),
     Swarm(SwarmEvent<ProtocolsEvent>),

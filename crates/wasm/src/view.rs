@@ -35,8 +35,10 @@ fn object(fields: impl IntoIterator<Item = (&'static str, JsValue)>) -> JsValue 
 }
 
 fn failure(code: &str, facts: Vec<(&'static str, String)>) -> JsValue {
-    let facts =
-        object(facts.into_iter().map(|(name, value)| (name, value.parse::<f64>().map_or(value.into(), JsValue::from))));
+    let facts = object(facts.into_iter().map(|(name, value)| {
+        // As f64 it would cost 10 KB of powers of ten.
+        (name, value.parse::<u64>().map_or_else(|_| value.into(), |number| (number as f64).into()))
+    }));
     object([("code", code.into()), ("facts", facts)])
 }
 

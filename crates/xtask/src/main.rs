@@ -4,7 +4,10 @@
 
 mod bench;
 mod build;
+mod compiler;
 mod page;
+
+mod quiet;
 mod sim;
 mod sizes;
 mod stamp;
@@ -62,7 +65,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+    match compiler::called().unwrap_or_else(|| run(Arguments::parse())) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

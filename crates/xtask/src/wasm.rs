@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
+use crate::compiler;
+use crate::quiet;
 use crate::stamp::{self, Inputs};
 use crate::tools::{self, WASM};
 use crate::workspace::Workspace;
@@ -42,7 +44,7 @@ pub fn modules(workspace: &Workspace) -> Result<()> {
 fn module(workspace: &Workspace, name: &str, folder: &str) -> Result<()> {
     let compiled = compile(workspace, name)?;
     let package = workspace.path("crates/wasm/npm").join(folder);
-    let mut inputs = Inputs::new("wasm module 1");
+    let mut inputs = Inputs::new("wasm module 2");
     inputs.path(&compiled)?;
     inputs.path(&workspace.path("node_modules/binaryen/package.json"))?;
     for option in FEATURES.iter().chain(&OPTIMIZE) {
@@ -60,16 +62,18 @@ fn module(workspace: &Workspace, name: &str, folder: &str) -> Result<()> {
 pub fn compile(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     tools::ensure_target(workspace, WASM)?;
     let mut cargo = tools::cargo(workspace);
+    compiler::install(&mut cargo)?;
     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", rust_flags());
     tools::run(cargo.args(["build", "--profile", "web", "--target", WASM, "--package", package]))
         .with_context(|| format!("{package} does not build for the page"))?;
     Ok(workspace.target(&format!("{WASM}/web/{}.wasm", package.replace('-', "_"))))
 }
 
-/// SIMD, which browsers have since 2021 (Safari since 2023), takes entries in 8 % faster. Panics name no folder of the builder's machine: cargo calls the workspace's own files by their place in it, but those of
-/// libraries by their place in its home.
+/// SIMD, which browsers have since 2021 (Safari since 2023), takes entries in 8 % faster. Panics name no folder of the
+/// builder's machine: cargo calls the workspace's own files by their place in it, but those of libraries by their place
+/// in its home.
 fn rust_flags() -> String {
-    let mut flags = vec!["-Ctarget-feature=+simd128".to_owned()];
+    let mut flags = vec!["-Ctarget-feature=+simd128".to_owned(), compiler::flag()];
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
     let registries = home.and_then(|home| std::fs::read_dir(home.join("registry/src")).ok());
@@ -84,8 +88,10 @@ pub fn bind(compiled: &Path, out: &Path) -> Result<()> {
     if out.exists() {
         std::fs::remove_dir_all(out).with_context(|| format!("{}", out.display()))?;
     }
+    let bytes = std::fs::read(compiled).with_context(|| format!("{}", compiled.display()))?;
+    let name = compiled.file_stem().context("a module without a name")?.to_string_lossy();
     Bindgen::new()
-        .input_path(compiled)
+        .input_bytes(&name, quiet::module(&bytes)?)
         .web(true)?
         .typescript(true)
         .omit_default_module_path(false)

@@ -1,0 +1,86 @@
+//! The compiler of the page's module: rustc, told less.
+//!
+//! Cargo adds up the features of a crate over all that depend on it, and nothing can take one away again. The curve's
+//! tables for its base point are such a feature: 38 KB that nothing packs, asked for by libraries of which none needs
+//! them. Without, a signature costs a fraction of a millisecond more, and batches of them are checked as fast. So cargo
+//! calls xtask in rustc's place (`RUSTC_WRAPPER`), and xtask calls rustc without that feature.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+
+/// Set when cargo calls xtask as its compiler.
+const MARK: &str = "LEDGERNO_PAGE_COMPILER";
+/// What each crate is built without.
+const WITHOUT: [(&str, &str); 1] = [("curve25519_dalek", "precomputed-tables")];
+
+/// Makes cargo call this program for rustc.
+pub fn install(cargo: &mut Command) -> Result<()> {
+    cargo.env("RUSTC_WRAPPER", std::env::current_exe()?).env(MARK, "1");
+    Ok(())
+}
+
+/// A flag for rustc that says how it is called, so that cargo builds anew when this changes.
+pub fn flag() -> String {
+    let without: Vec<String> = WITHOUT.iter().map(|(krate, feature)| format!("{krate}/{feature}")).collect();
+    format!("--cfg=without=\"{}\"", without.join(","))
+}
+
+/// Calls rustc if cargo means us to.
+pub fn called() -> Option<Result<ExitCode>> {
+    std::env::var_os(MARK)?;
+    let mut words = std::env::args_os().skip(1);
+    let rustc = words.next()?;
+    Some(call(&rustc, &words.collect::<Vec<_>>()))
+}
+
+fn call(rustc: &OsStr, words: &[OsString]) -> Result<ExitCode> {
+    let status =
+        Command::new(rustc).args(less(words)).status().with_context(|| format!("{}", Path::new(rustc).display()))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The words without `--cfg feature="…"` where that feature is one to leave out. What is built for the builder's own
+/// machine stays as it is.
+fn less(words: &[OsString]) -> Vec<&OsStr> {
+    let follows = |one: &str, other: &str| words.windows(2).any(|pair| pair[0] == one && pair[1] == other);
+    let page = follows("--target", crate::tools::WASM);
+    let without: Vec<String> = WITHOUT
+        .iter()
+        .filter(|(krate, _)| page && follows("--crate-name", krate))
+        .map(|(_, feature)| format!("feature=\"{feature}\""))
+        .collect();
+    let mut kept: Vec<&OsStr> = Vec::with_capacity(words.len());
+    for word in words {
+        if without.iter().any(|feature| word == feature.as_str()) && kept.last().is_some_and(|last| *last == "--cfg") {
+            kept.pop();
+        } else {
+            kept.push(word);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn called(line: &str) -> String {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        less(&words).join(OsStr::new(" ")).into_string().unwrap_or_default()
+    }
+
+    #[test]
+    fn the_feature_goes_from_that_crate_for_the_page_only() {
+        let page = |krate: &str, feature: &str| {
+            format!("--crate-name {krate} --cfg feature=\"alloc\" {feature}--target wasm32-unknown-unknown")
+        };
+        let tables = "--cfg feature=\"precomputed-tables\" ";
+        assert_eq!(called(&page("curve25519_dalek", tables)), page("curve25519_dalek", ""));
+        assert_eq!(called(&page("x25519_dalek", tables)), page("x25519_dalek", tables));
+        let native = page("curve25519_dalek", tables).replace("wasm32-unknown-unknown", "x86_64-unknown-linux-gnu");
+        assert_eq!(called(&native), native);
+    }
+}
