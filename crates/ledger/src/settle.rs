@@ -1,18 +1,37 @@
 //! The settlement: at each height, the witnesses agree on one header over a cut of the DAG.
 //!
-//! [`Witnesses`] says who votes and how many votes are a quorum; [`Vote`] and [`Certificate`] are what they sign;
-//! [`Chain`] is one node's settled history. It makes the next header, checks what others settled against its own DAG and
-//! its own fold, and believes no root that it can compute. The views of the general agreement (propose, notarize,
-//! finalize, nullify) take their place here beside [`Chain`]; with one witness a header that it makes and finalizes in
-//! view 0 is settled.
+//! Per height one agreement on a header, in views 0, 1, 2, …, by W witnesses of equal weight of whom at most B lie;
+//! Q = ⌊(W + B) / 2⌋ + 1 of them are a quorum, and any two quorums share an honest witness. (The Simplex family, one value
+//! a height.) [`Witnesses`] says who votes; [`Vote`] is what they sign.
+//!
+//! - [`Voter`]: what a witness may sign. It *notarizes* at most one header a view, *finalizes* what a quorum notarized,
+//!   and *nullifies* a view whose time is over; the last two exclude each other.
+//! - [`Tally`]: Q votes of distinct witnesses make a notarization, a nullification, or a [`Certificate`].
+//! - [`Round`]: the views of a height: who leads, what may be proposed, how one jumps past a view.
+//! - [`Bundle`]: what is told of an open height, and kept on the disk before the votes that it permits are sent.
+//! - [`Chain`]: one node's settled history. It makes the next header, checks others' against its own DAG and its own fold,
+//!   and believes no root that it can compute.
+//!
+//! [`Evidence`] is two votes that no honest witness casts. The witnesses of the next height follow from the state; a header
+//! names them by hash. A sole witness notarizes and finalizes alone, in view 0.
 
+mod bundle;
 mod chain;
+mod round;
+mod tally;
 mod vote;
+mod voter;
 
+pub use bundle::{Bundle, BundleError, MAX_BUNDLE, Notarization, Nullification, Proposal};
+#[cfg(any(test, feature = "hostile"))]
+pub use chain::plan;
 pub use chain::{Block, Chain, Opener, Refusal, Root, SettleError, Settled};
+pub use round::{Next, Round, justified};
+pub use tally::{Taken, Tally, Voices};
 pub use vote::{
     Certificate, CertificateError, Evidence, MAX_WITNESSES, Renewal, SignedVote, Vote, VoteKind, Witness, Witnesses,
 };
+pub use voter::{Ballot, MAX_FINALIZES, Voter};
 
 use crate::bytes::{CircleId, DeviceId, Hash, HeaderHash};
 use crate::codec::{self, CodecError, encode};
@@ -113,5 +132,7 @@ impl Proof {
     }
 }
 
+#[cfg(test)]
+mod round_tests;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,15 @@
 //! One node's settled history, and the making and checking of its next header.
+//!
+//! A proposal is checked for what it says of the cut, the roots and the time, which must not be before the previous
+//! header's nor after both that and the own clock with the circle's bound. One that a quorum notarized before is proposed
+//! again whatever the time is now. A certified header is checked for all but that: a quorum went by its own clocks (a sole
+//! witness goes by nobody's but its own, so its time is checked by everybody).
+//!
+//! Who votes on the next height follows from the state after this one. Whoever does not fold is told by the proof,
+//! and holds it to the header's hash.
 
-use super::{Certificate, CertificateError, Checkpoint, Header, Proof, VERSION, Witnesses, cut_hash};
-use crate::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash, VoteKey};
+use super::{Certificate, CertificateError, Checkpoint, Header, Proof, Renewal, VERSION, Voices, Witnesses, cut_hash};
+use crate::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash, MemberId, Signature, VoteKey};
 use crate::dag::{CutError, Dag};
 use crate::entry::{Anchor, Entry, Head, Lane};
 use crate::genesis::Genesis;
@@ -36,6 +44,8 @@ pub struct Block {
     pub verdicts: Vec<(EntryId, Verdict)>,
     /// The state after it; `None` when it was not folded.
     pub state: Option<State>,
+    /// Who votes on the height after it.
+    pub witnesses: Witnesses,
 }
 
 /// What became of an entry that is settled.
@@ -119,6 +129,9 @@ pub enum Refusal {
     /// Its proposer is no witness.
     #[error("the proposer is no witness")]
     WrongProposer,
+    /// The founder did not sign the renewal, it is for another header, or there was more than one witness.
+    #[error("the renewal of the witness does not hold")]
+    BadRenewal,
     /// Its time is before the previous header's, or too far ahead.
     #[error("the header's time {time} is not from {from} to {to}")]
     Time {
@@ -149,6 +162,39 @@ pub enum Refusal {
     /// A state body is not held, or the keys of the epoch that this entry started.
     #[error("the state body of {0:?}, or the key of its epoch, is missing")]
     NoBody(EntryId),
+    /// Without the state no header is notarized.
+    #[error("the state is not folded here")]
+    NotFolded,
+}
+
+/// Witness sets by height, until the state says who votes: a test may plan them.
+#[cfg(any(test, feature = "hostile"))]
+pub mod plan {
+    use super::Witnesses;
+    use alloc::vec::Vec;
+    use core::cell::RefCell;
+
+    extern crate std;
+
+    std::thread_local! {
+        static PLAN: RefCell<Vec<(u64, Witnesses)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// From the height on, in this thread, these vote.
+    pub fn from(height: u64, witnesses: Witnesses) {
+        PLAN.with(|plan| plan.borrow_mut().push((height, witnesses)));
+    }
+
+    pub(super) fn witnesses(height: u64) -> Option<Witnesses> {
+        PLAN.with(|plan| plan.borrow().iter().rev().find(|(from, _)| *from <= height).map(|(_, set)| set.clone()))
+    }
+}
+
+#[cfg(not(any(test, feature = "hostile")))]
+mod plan {
+    pub(super) fn witnesses(_: u64) -> Option<super::Witnesses> {
+        None
+    }
 }
 
 /// One node's settled history.
@@ -161,7 +207,13 @@ pub struct Chain {
     hashes: Vec<HeaderHash>,
     header: Option<Header>,
     history: Mountains,
-    witnesses: Witnesses,
+    founder: MemberId,
+    /// Who voted from which height on; the last vote on the next.
+    sets: Vec<(u64, Witnesses)>,
+    /// The next header is settled by the one that it names.
+    renewal: Option<Renewal>,
+    /// Of the newest renewal: the set whose only witness was lost, and the one in its place.
+    renewed: Option<(Witnesses, Witnesses)>,
     state: Option<State>,
     settled: HashMap<EntryId, Settled>,
 }
@@ -188,7 +240,10 @@ impl Chain {
             hashes: alloc::vec![HeaderHash(circle.0)],
             header: None,
             history,
-            witnesses: Witnesses::of(genesis),
+            founder: genesis.founder,
+            sets: alloc::vec![(1, Witnesses::of(genesis))],
+            renewal: None,
+            renewed: None,
             state: Some(State::new(genesis)),
             settled: HashMap::new(),
         }
@@ -221,12 +276,19 @@ impl Chain {
 
     /// Who votes on the next height.
     pub fn witnesses(&self) -> &Witnesses {
-        &self.witnesses
+        let (_, newest) = &self.sets[self.sets.len() - 1];
+        newest
+    }
+
+    /// Who votes on a height: a settled one or the next.
+    pub fn witnesses_at(&self, height: u64) -> Option<&Witnesses> {
+        let of = self.sets.partition_point(|(from, _)| *from <= height).checked_sub(1)?;
+        (height <= self.height() + 1).then(|| &self.sets[of].1)
     }
 
     /// Whether one witness votes on the next height, and with this key.
     pub fn is_sole_witness(&self, key: VoteKey) -> bool {
-        matches!(self.witnesses.all(), [only] if only.vote_key == key)
+        matches!(self.witnesses().all(), [only] if only.vote_key == key)
     }
 
     /// What became of an entry; `None` while it is not settled.
@@ -246,7 +308,7 @@ impl Chain {
         proposer: DeviceId,
         now: u64,
     ) -> Result<Option<Block>, SettleError> {
-        if !self.witnesses.has_device(&proposer) {
+        if !self.witnesses().has_device(&proposer) {
             return Err(SettleError::NoWitness(proposer));
         }
         let height = self.height().checked_add(1).ok_or(SettleError::LastHeight)?;
@@ -258,6 +320,7 @@ impl Chain {
         let time = now.max(self.time());
         let folded = self.fold(dag, opener, order, (height, time, proposer)).map_err(SettleError::NoBody)?;
         let (state, state_root) = folded.state.ok_or(SettleError::NotFolded)?;
+        let witnesses = self.witnesses_after(&state);
         let header = Header {
             version: VERSION,
             circle: self.circle,
@@ -270,18 +333,55 @@ impl Chain {
             entries_root: folded.entries_root,
             history_root: self.history.root(),
             state_root,
-            witnesses: self.witnesses.hash(),
+            witnesses: witnesses.hash(),
         };
-        Ok(Some(Block { header, cut, order: folded.order, verdicts: folded.verdicts, state: Some(state) }))
+        let Folded { order, verdicts, .. } = folded;
+        Ok(Some(Block { header, cut, order, verdicts, state: Some(state), witnesses }))
     }
 
     /// Settles a block by one witness's vote in view 0: enough where that witness is the only one.
     pub fn certify(&self, block: &Block, secret: &VoteSecret) -> Proof {
         let header = block.header.hash();
         let vote = Certificate::vote(self.circle, block.header.height, 0, header);
-        let certificate = Certificate { header, view: 0, votes: alloc::vec![(secret.key(), vote.sign(secret))] };
+        self.proof(block, Certificate { header, view: 0, votes: alloc::vec![(secret.key(), vote.sign(secret))] })
+    }
+
+    /// Settles a block by a quorum's finalizes in a view, which name the witnesses of its height by their places.
+    pub fn prove(&self, block: &Block, view: u64, voices: &Voices<Signature>) -> Proof {
+        let all = self.witnesses().all();
+        let key = |at: &u8| all.get(usize::from(*at)).map(|witness| witness.vote_key);
+        let votes = voices.iter().filter_map(|(at, signature)| Some((key(at)?, *signature))).collect();
+        self.proof(block, Certificate { header: block.header.hash(), view, votes })
+    }
+
+    fn proof(&self, block: &Block, certificate: Certificate) -> Proof {
+        let witnesses = (block.witnesses != *self.witnesses()).then(|| block.witnesses.clone());
         let checkpoint = Checkpoint { header: block.header.clone(), certificate };
-        Proof { checkpoint, cut: block.cut.clone(), witnesses: None, renewal: None }
+        Proof { checkpoint, cut: block.cut.clone(), witnesses, renewal: self.renewal }
+    }
+
+    /// The founder names another sole witness: it settles the next header. False, and nothing changes, if the renewal does
+    /// not hold for the newest header here.
+    pub fn renew(&mut self, renewal: Renewal) -> bool {
+        let Some(witnesses) = self.renewed_by(&renewal) else { return false };
+        self.renewed = Some((self.witnesses().clone(), witnesses.clone()));
+        self.renewal = Some(renewal);
+        self.vote_from_next(witnesses);
+        true
+    }
+
+    fn renewed_by(&self, renewal: &Renewal) -> Option<Witnesses> {
+        let was_sole = self.witnesses().all().len() == 1;
+        let holds = was_sole && renewal.after == self.head() && renewal.holds(self.circle, &self.founder);
+        holds.then(|| Witnesses::new(alloc::vec![renewal.witness], None))
+    }
+
+    fn vote_from_next(&mut self, witnesses: Witnesses) {
+        let next = self.height() + 1;
+        self.sets.retain(|(from, _)| *from < next);
+        if self.sets.last().is_none_or(|(_, last)| *last != witnesses) {
+            self.sets.push((next, witnesses));
+        }
     }
 
     /// Checks what others settled: its votes, that it follows, and everything that can be computed from the own DAG and,
@@ -290,7 +390,52 @@ impl Chain {
     /// # Errors
     /// [`Refusal`]; the first three kinds are no fault of the header's.
     pub fn check(&self, dag: &Dag, opener: Option<&dyn Opener>, proof: &Proof, now: u64) -> Result<Block, Refusal> {
-        let Proof { checkpoint: Checkpoint { header, certificate }, cut, .. } = proof;
+        let Proof { checkpoint: Checkpoint { header, certificate }, cut, witnesses: told, renewal } = proof;
+        let hash = self.check_place(header, Some(certificate))?;
+        let renewed = match renewal {
+            Some(renewal) if self.renewal != Some(*renewal) => {
+                Some(self.renewed_by(renewal).ok_or(Refusal::BadRenewal)?)
+            }
+            Some(_) => None,
+            None if self.renewal.is_some() => return Err(Refusal::BadRenewal),
+            None => None,
+        };
+        let voters = renewed.as_ref().unwrap_or(self.witnesses());
+        certificate.check(self.circle, header.height, hash, voters)?;
+        let clock = (voters.all().len() == 1).then_some(now);
+        let lost = renewed.as_ref().map(|renewed| (self.witnesses(), renewed));
+        let block = self.check_block(dag, opener, (header, cut), voters, clock, told.as_ref(), lost)?;
+        // It is told where it changes, and there alone.
+        let changed = (block.witnesses != *voters).then_some(&block.witnesses);
+        if told.as_ref() != changed {
+            return Err(Refusal::WrongRoot { which: Root::Witnesses });
+        }
+        Ok(block)
+    }
+
+    /// Checks a header that is put to the vote, as a witness does before it notarizes: the cut is held whole, and all
+    /// that it says is computed again. Whether it is justified is not looked at. One that is proposed `again` was found in
+    /// time by a quorum. `now` is the own clock in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the first three kinds are no fault of the header's.
+    pub fn check_proposal(
+        &self,
+        dag: &Dag,
+        opener: &dyn Opener,
+        (header, cut): (&Header, &[Head]),
+        again: bool,
+        now: u64,
+    ) -> Result<Block, Refusal> {
+        self.check_place(header, None)?;
+        if self.state.is_none() {
+            return Err(Refusal::NotFolded);
+        }
+        self.check_block(dag, Some(opener), (header, cut), self.witnesses(), (!again).then_some(now), None, None)
+    }
+
+    /// Whether a header is of this circle and the next; its hash.
+    fn check_place(&self, header: &Header, certificate: Option<&Certificate>) -> Result<HeaderHash, Refusal> {
         if header.version != VERSION {
             return Err(Refusal::Version(header.version));
         }
@@ -299,13 +444,26 @@ impl Chain {
         }
         let hash = header.hash();
         if let Some(ours) = self.hash_at(header.height) {
-            return Err(self.against_settled(header, certificate, ours, hash));
+            return Err(self.against_settled(header.height, certificate, ours, hash));
         }
         if header.height != self.height() + 1 {
             return Err(Refusal::Ahead(header.height));
         }
-        certificate.check(self.circle, header.height, hash, &self.witnesses)?;
-        self.check_header(header, now)?;
+        Ok(hash)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one check, in two uses")]
+    fn check_block(
+        &self,
+        dag: &Dag,
+        opener: Option<&dyn Opener>,
+        (header, cut): (&Header, &[Head]),
+        voters: &Witnesses,
+        clock: Option<u64>,
+        told: Option<&Witnesses>,
+        lost: Option<(&Witnesses, &Witnesses)>,
+    ) -> Result<Block, Refusal> {
+        self.check_header(header, voters, clock)?;
         if header.cut_hash != cut_hash(cut) {
             return Err(Refusal::WrongRoot { which: Root::Cut });
         }
@@ -324,13 +482,33 @@ impl Chain {
         if folded.state.as_ref().is_some_and(|(_, root)| header.state_root != *root) {
             return Err(Refusal::WrongRoot { which: Root::State });
         }
+        let witnesses = match &folded.state {
+            Some((state, _)) => {
+                let next = self.witnesses_after(state);
+                lost.filter(|(lost, _)| **lost == next).map_or(next, |(_, renewed)| renewed.clone())
+            }
+            None => told.unwrap_or(voters).clone(),
+        };
+        if header.witnesses != witnesses.hash() {
+            return Err(Refusal::WrongRoot { which: Root::Witnesses });
+        }
         Ok(Block {
             header: header.clone(),
-            cut: cut.clone(),
+            cut: cut.to_vec(),
             order: folded.order,
             verdicts: folded.verdicts,
             state: folded.state.map(|(state, _)| state),
+            witnesses,
         })
+    }
+
+    /// Who votes on the height after a state.
+    fn witnesses_after(&self, state: &State) -> Witnesses {
+        let next = plan::witnesses(state.height() + 1).unwrap_or_else(|| self.sets[0].1.clone());
+        match &self.renewed {
+            Some((lost, renewed)) if *lost == next => renewed.clone(),
+            _ => next,
+        }
     }
 
     /// Goes on to a block that [`Chain::next`] or [`Chain::check`] gave, settled by its proof. Returns the entries that
@@ -341,6 +519,10 @@ impl Chain {
         if !follows || proof.checkpoint.header != block.header {
             return Vec::new();
         }
+        if let Some(renewal) = proof.renewal.filter(|renewal| self.renewal != Some(*renewal)) {
+            self.renew(renewal);
+        }
+        self.renewal = None;
         let height = block.header.height;
         self.settled.extend(block.order.iter().map(|id| (*id, Settled { height, verdict: None })));
         let folded = block.verdicts.into_iter().map(|(id, verdict)| (id, Settled { height, verdict: Some(verdict) }));
@@ -349,6 +531,7 @@ impl Chain {
         self.history.push(&hash.0);
         self.header = Some(block.header);
         self.state = block.state;
+        self.vote_from_next(block.witnesses);
         dag.settle(&block.cut, &block.order)
     }
 
@@ -360,44 +543,42 @@ impl Chain {
         self.header.as_ref().map_or(self.created, |header| header.time)
     }
 
-    /// What to say of a header at a height that is settled here. The witnesses did not change since.
+    /// What to say of a header at a height that is settled here.
     fn against_settled(
         &self,
-        header: &Header,
-        certificate: &Certificate,
+        height: u64,
+        certificate: Option<&Certificate>,
         ours: HeaderHash,
         theirs: HeaderHash,
     ) -> Refusal {
-        let height = header.height;
+        let (Some(voters), Some(certificate)) = (self.witnesses_at(height), certificate) else {
+            // No header is at height 0; and what is only proposed comes too late.
+            return if height == 0 && ours != theirs { Refusal::WrongPrev } else { Refusal::Known(height) };
+        };
         if ours == theirs {
             return Refusal::Known(height);
         }
-        match certificate.check(self.circle, height, theirs, &self.witnesses) {
-            // No header is at height 0.
-            Ok(()) if height == 0 => Refusal::WrongPrev,
+        match certificate.check(self.circle, height, theirs, voters) {
             Ok(()) => Refusal::Conflict { height, ours, theirs },
             Err(error) => Refusal::BadCertificate(error),
         }
     }
 
-    /// What a header must say whatever the entries are.
-    fn check_header(&self, header: &Header, now: u64) -> Result<(), Refusal> {
+    /// What a header must say whatever the entries are; its time is held to a clock, if there is one.
+    fn check_header(&self, header: &Header, voters: &Witnesses, clock: Option<u64>) -> Result<(), Refusal> {
         if header.prev != self.last() {
             return Err(Refusal::WrongPrev);
         }
-        if !self.witnesses.has_device(&header.proposer) {
+        if !voters.has_device(&header.proposer) {
             return Err(Refusal::WrongProposer);
         }
         let from = self.time();
-        let to = now.saturating_add(self.clock_bound).max(from);
+        let to = clock.map_or(u64::MAX, |now| now.saturating_add(self.clock_bound).max(from));
         if !(from..=to).contains(&header.time) {
             return Err(Refusal::Time { time: header.time, from, to });
         }
         if header.history_root != self.history.root() {
             return Err(Refusal::WrongRoot { which: Root::History });
-        }
-        if header.witnesses != self.witnesses.hash() {
-            return Err(Refusal::WrongRoot { which: Root::Witnesses });
         }
         Ok(())
     }
