@@ -55,6 +55,10 @@ impl Engine {
                 let (proofs, more) = self.proofs_from(from);
                 self.answer(no, Answer::Headers { proofs, more });
             }
+            Ask::Bundles => {
+                let answer = Answer::Bundles(self.kept_bundles());
+                self.once_durable(Then::Say(Output::Answer { no, answer }), now);
+            }
             Ask::PutParcel { address, invite, parcel } => self.put_parcel(peer, no, address, invite, parcel, now),
         }
     }
@@ -99,10 +103,10 @@ impl Engine {
         let mut waits = false;
         for proof in proofs {
             let before = self.chain.height();
-            let bytes = proof.encode();
+            let say = self.say_proof(&proof);
             waits |= self.take_proof(proof, peer, now) == Heard::Waits;
             if self.chain.height() > before
-                && let Some(say) = self.say_proof(bytes)
+                && let Some(say) = say
             {
                 self.once_durable(say, now);
             }

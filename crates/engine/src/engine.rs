@@ -9,19 +9,20 @@ use crate::keyring::Keyring;
 use crate::mailbox::{self, Mailbox};
 use crate::random::Random;
 use crate::session::Session;
-use crate::settler::{Awaited, Heard, Settler};
+use crate::settler::agreement::{self, Agreement};
+use crate::settler::{self, Awaited, Settler};
 use crate::store::{Item, OpenError, entry_item};
 use crate::view::Timeline;
-use crate::wire::{Answer, Ask, MAX_GOSSIP, No, Topic};
+use crate::wire::{Answer, Ask, MAX_GOSSIP, No, Topic, Votes};
 use hashbrown::HashMap;
-use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, InviteKey};
+use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, InviteKey, VoteKey};
 use ledgerno_ledger::check::{self, Checked, Named, Refused};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::dag::{self, Dag, Outcome};
 use ledgerno_ledger::entry::{Admission, Invite, Packed};
 use ledgerno_ledger::genesis::Genesis;
 use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
-use ledgerno_ledger::settle::{Chain, Proof, Refusal};
+use ledgerno_ledger::settle::{Chain, Evidence, Proof, Refusal};
 use ledgerno_ledger::sorted::SortedMap;
 use std::collections::VecDeque;
 
@@ -116,6 +117,10 @@ pub enum Event {
         /// Who sent it.
         from: Peer,
     },
+    /// A witness was found to lie: two votes that no honest one casts.
+    Evidence(Evidence),
+    /// This witness's disk was rolled back: another node holds votes of it that it does not know. The key signs no more.
+    VoteRetired(VoteKey),
     /// A relay says that it does not keep the circle.
     Unkept {
         /// The relay.
@@ -197,6 +202,9 @@ pub struct Engine {
     pub(crate) votes: Vec<VoteSecret>,
     pub(crate) timeline: Timeline,
     pub(crate) settler: Settler,
+    pub(crate) agreement: Agreement,
+    /// A header that is certified beside ours.
+    pub(crate) conflict: Option<Proof>,
     pub(crate) sessions: SortedMap<Peer, Session>,
     /// Questions under way, by number.
     pub(crate) asked: SortedMap<u64, Peer>,
@@ -258,6 +266,8 @@ impl Engine {
             votes: Vec::new(),
             timeline: Timeline::default(),
             settler: Settler::default(),
+            agreement: Agreement::default(),
+            conflict: None,
             sessions: SortedMap::new(),
             asked: SortedMap::new(),
             parcels_asked: SortedMap::new(),
@@ -290,7 +300,10 @@ impl Engine {
                 return Err(OpenError::Record { name: name.to_owned() });
             }
         }
-        engine.settler.note(engine.settles() && engine.dag.unsettled() > 0, 0);
+        // A witness without a past forgot nothing.
+        engine.agreement.caught_up = engine.order.is_empty();
+        engine.open_height();
+        engine.note_unsettled(0);
         engine.after_settled(0);
         Ok(engine)
     }
@@ -316,6 +329,12 @@ impl Engine {
             self.mailbox.restore(name, bytes)
         } else if name.starts_with(acts::VOTE) {
             self.restore_vote(name, bytes)
+        } else if name == agreement::BUNDLE {
+            self.restore_bundle(bytes)
+        } else if name == agreement::RETIRED {
+            self.restore_retired(bytes)
+        } else if name == settler::CONFLICT {
+            self.restore_conflict(bytes)
         } else if name == SENT {
             codec::decode::<u64>(bytes, 16).map(|sent| self.sent = sent as usize).is_ok()
         } else {
@@ -348,8 +367,8 @@ impl Engine {
 
     /// When [`Engine::tick`] is wanted, in milliseconds since 1970.
     pub fn due(&self) -> Option<u64> {
-        let epochs = self.epochs.due();
-        self.settler.due().into_iter().chain(epochs).chain(self.sessions.values().filter_map(Session::due)).min()
+        let settling = self.settler.due().into_iter().chain(self.agreement.due()).chain(self.epochs.due());
+        settling.chain(self.sessions.values().filter_map(Session::due)).min()
     }
 
     /// The time that [`Engine::due`] named is reached.
@@ -357,6 +376,7 @@ impl Engine {
         if self.settler.ring(now) {
             self.settle(now);
         }
+        self.beat(now);
         self.hand_out_keys(now);
         let due: Vec<Peer> = self
             .sessions
@@ -380,10 +400,8 @@ impl Engine {
                 }
             }
             Topic::Votes => {
-                let Ok(proof) = Proof::decode(bytes) else { return };
-                if self.take_proof(proof, from, now) == Heard::Waits {
-                    self.sync(from, now);
-                }
+                let Ok(votes) = Votes::from_bytes(bytes) else { return };
+                self.hear_votes(votes, from, now);
             }
             Topic::Presence => {}
         }
@@ -460,6 +478,8 @@ impl Engine {
         // A branch that is held back comes to wait, and the header that names it lets it in.
         if !intake.taken.is_empty() || self.dag.waiting() > waited {
             self.retry_awaited(now);
+            self.notarize_proposed(now);
+            self.settle_certified(now);
         }
         intake
     }
@@ -498,7 +518,7 @@ impl Engine {
         now: u64,
     ) -> u64 {
         let log = self.log_items(&entries);
-        self.settler.note(self.settles() && self.dag.unsettled() > 0, now);
+        self.note_unsettled(now);
         self.write(log, records, entries, then, now)
     }
 

@@ -72,6 +72,7 @@ enum Step {
     Knock { admission: Box<Admission> },
     Headers,
     GiveHeaders,
+    Bundles,
 }
 
 impl Session {
@@ -135,6 +136,11 @@ impl Engine {
         self.sessions.remove(&peer);
         self.guests.remove(&peer);
         self.outputs.push_back(Output::Event(Event::Changed));
+    }
+
+    /// Whether a question is out.
+    pub(crate) fn is_exchanging(&self) -> bool {
+        self.sessions.values().any(|session| session.out.is_some() || session.waits)
     }
 
     /// Whether anything is being exchanged.
@@ -246,6 +252,7 @@ impl Engine {
             Step::Knock { admission } => Some(Ask::Knock(admission.clone())),
             Step::Headers => (self.sessions.get(&peer)?.height > self.chain.height())
                 .then(|| Ask::Headers { from: self.chain.height() + 1 }),
+            Step::Bundles => self.wants_bundles().then_some(Ask::Bundles),
             Step::GiveHeaders => {
                 let (proofs, more) = self.proofs_from(self.sessions.get(&peer)?.height.saturating_add(1));
                 let session = self.sessions.get_mut(&peer)?;
@@ -326,7 +333,7 @@ impl Engine {
                 let Some(session) = self.sessions.get_mut(&peer) else { return true };
                 (session.height, session.introduced) = (height, false);
                 let upto = session.upto;
-                session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders]);
+                session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders, Step::Bundles]);
                 self.acknowledged(upto, now);
                 self.offer_parcels(peer, now);
                 self.outputs.push_back(Output::Event(Event::Synced { with: peer }));
@@ -371,11 +378,11 @@ impl Engine {
                 let before = self.chain.height();
                 let mut waits = false;
                 for proof in proofs {
-                    let (height, bytes) = (self.chain.height(), proof.encode());
+                    let (height, say) = (self.chain.height(), self.say_proof(&proof));
                     waits |= self.take_proof(proof, peer, now) == Heard::Waits;
                     if self.device().is_none()
                         && self.chain.height() > height
-                        && let Some(say) = self.say_proof(bytes)
+                        && let Some(say) = say
                     {
                         self.once_durable(say, now);
                     }
@@ -388,6 +395,10 @@ impl Engine {
                         session.plan.push_front(Step::Headers);
                     }
                 }
+                true
+            }
+            (Step::Bundles, Answer::Bundles(bundles)) => {
+                self.take_bundles(&bundles, now);
                 true
             }
             _ => false,
@@ -424,7 +435,7 @@ impl Engine {
         if session.idle_rounds > MAX_IDLE_ROUNDS {
             // Something that one side refuses: leave it for now, and go on with what is settled.
             session.unfinished = true;
-            session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders]);
+            session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders, Step::Bundles]);
         } else if buckets.is_empty() {
             session.plan = VecDeque::from([Step::Compare]);
         } else {

@@ -1,12 +1,19 @@
-//! When to settle. This is the smallest case: one witness, who settles alone what it holds whole, a moment after the
-//! first unsettled entry, so that a burst of writes makes one header. The general settlement takes this module's place.
-//! What others settled is checked against the own DAG and fold; what does not hold is refused, and said.
+//! When to settle. Whoever proposes waits a moment after the first unsettled entry, so that a burst of writes makes one
+//! header. A sole witness settles it alone, in view 0; among several the header is put to the vote ([`agreement`]). What
+//! others settled is checked against the own DAG and fold; what does not hold is refused, and said. Of two certified
+//! headers of one height both are kept, nothing is shown as *settled* any more, and neither is chosen.
+
+pub(crate) mod agreement;
+mod hearing;
 
 use crate::engine::{Engine, Event, Output, Peer, Seat, Then};
 use crate::store::proof_item;
-use crate::wire::{MAX_GOSSIP, Topic};
+use crate::wire::Votes;
 use ledgerno_ledger::bytes::EntryId;
-use ledgerno_ledger::settle::{Block, Opener, Proof, Refusal};
+use ledgerno_ledger::codec;
+use ledgerno_ledger::entry::Head;
+use ledgerno_ledger::mutant::{Mutant, is_on};
+use ledgerno_ledger::settle::{Block, MAX_PROOF, Opener, Proof, Refusal};
 
 /// How long the first unsettled entry waits for company, in milliseconds.
 const GATHER_MS: u64 = 150;
@@ -61,8 +68,11 @@ pub(crate) struct Awaited {
     certified: bool,
 }
 
+/// The record of a header that is certified beside ours.
+pub(crate) const CONFLICT: &str = "conflict";
+
 impl Engine {
-    fn opener(&self) -> Option<&dyn Opener> {
+    pub(crate) fn opener(&self) -> Option<&dyn Opener> {
         match &self.seat {
             Seat::Member { keyring, .. } => Some(keyring),
             Seat::Keeper => None,
@@ -79,34 +89,48 @@ impl Engine {
     pub(crate) fn settle(&mut self, now: u64) {
         let Seat::Member { device, vote: Some(vote), .. } = &self.seat else { return };
         if !self.settles() {
-            return;
+            return self.propose(now);
         }
         let next = self.chain.next(&self.dag, self.opener(), device.id(), now);
         let Ok(Some(block)) = next else { return };
         let proof = self.chain.certify(&block, vote);
-        let say = self.say_proof(proof.encode());
+        let say = self.say_proof(&proof);
         self.adopt_and_write(block, proof, say.into_iter().chain([Then::Offer]).collect(), now);
-        self.settler.note(!self.dag.cut().is_empty(), now);
+        if self.settles() {
+            self.settler.note(!self.dag.cut().is_empty(), now);
+        }
     }
 
     /// Gossip of a settled header; one over the bound is found by sync.
-    pub(crate) fn say_proof(&self, bytes: Vec<u8>) -> Option<Then> {
-        (bytes.len() <= MAX_GOSSIP).then_some(Then::Say(Output::Publish { topic: Topic::Votes, bytes }))
+    pub(crate) fn say_proof(&self, proof: &Proof) -> Option<Then> {
+        if is_on(Mutant::CertificateNotForwarded) {
+            return None;
+        }
+        agreement::say(&Votes::Proof(proof.clone()))
     }
 
     /// Checks a settled header. Branches of a forked device that were held back are let in once a certified cut names
     /// them; they are written before the header.
     fn check(&mut self, proof: &Proof, now: u64) -> Result<Block, Refusal> {
         let checked = self.chain.check(&self.dag, self.opener(), proof, now);
-        let Err(Refusal::Missing(heads)) = &checked else { return checked };
+        match &checked {
+            Err(Refusal::Missing(heads)) if self.let_in(heads, now) => {
+                self.chain.check(&self.dag, self.opener(), proof, now)
+            }
+            _ => checked,
+        }
+    }
+
+    /// Lets branches in that were held back and that a cut names; whether there were any.
+    pub(crate) fn let_in(&mut self, heads: &[Head], now: u64) -> bool {
         let ids: Vec<EntryId> = heads.iter().map(|head| head.id).collect();
         let named = self.dag.name(&ids);
-        if named.is_empty() {
-            return checked;
+        let any = !named.is_empty();
+        if any {
+            let named = self.took(&named);
+            self.write_entries(named, Vec::new(), Vec::new(), now);
         }
-        let named = self.took(&named);
-        self.write_entries(named, Vec::new(), Vec::new(), now);
-        self.chain.check(&self.dag, self.opener(), proof, now)
+        any
     }
 
     /// Takes back a settled header from the log.
@@ -153,6 +177,11 @@ impl Engine {
                 Heard::Waits
             }
             Err(why) => {
+                if matches!(why, Refusal::Conflict { .. }) && self.conflict.is_none() {
+                    let record = (CONFLICT.to_owned(), Some(proof.encode()));
+                    self.write(Vec::new(), vec![record], Vec::new(), Vec::new(), now);
+                    self.conflict = Some(proof.clone());
+                }
                 self.refuse(proof.height(), why, from);
                 Heard::Refused
             }
@@ -182,13 +211,27 @@ impl Engine {
         &self.refused
     }
 
-    fn adopt_and_write(&mut self, block: Block, proof: Proof, then: Vec<Then>, now: u64) {
-        let mut log = vec![proof_item(&proof)];
+    /// Takes back a header that is certified beside ours; false if it is none.
+    pub(crate) fn restore_conflict(&mut self, bytes: &[u8]) -> bool {
+        self.conflict = codec::decode(bytes, MAX_PROOF).ok();
+        self.conflict.is_some()
+    }
+
+    /// A header that is certified beside ours at its height: more witnesses lie than are borne. From then on nothing is
+    /// shown as settled.
+    pub fn conflict(&self) -> Option<&Proof> {
+        self.conflict.as_ref()
+    }
+
+    pub(crate) fn adopt_and_write(&mut self, block: Block, proof: Proof, then: Vec<Then>, now: u64) {
+        let mut log = if is_on(Mutant::CertificateNotKept) { Vec::new() } else { vec![proof_item(&proof)] };
         let taken = self.adopt(block, proof);
         let taken = self.took(&taken);
         log.extend(self.log_items(&taken));
         let spent = self.spent_votes();
         self.write(log, spent, taken, then, now);
+        self.open_height();
+        self.note_unsettled(now);
         self.after_settled(now);
         self.outputs.push_back(Output::Event(Event::Changed));
     }

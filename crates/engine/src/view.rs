@@ -145,6 +145,7 @@ impl Engine {
         let seen_by = self.dag.seen_by(id);
         let sent = Some(entry.device) != self.device() || seen_by > 0 || entry.seq < self.sent as u64;
         let settled = self.chain.settled(id).is_some_and(|settled| settled.height <= self.durable_height);
+        let settled = settled && self.conflict().is_none();
         Some(Status::of(sent, seen_by, settled))
     }
 

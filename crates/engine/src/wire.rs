@@ -1,13 +1,13 @@
 //! What nodes say to each other, each message bounded before it is read.
 //!
 //! A question travels as request kind ‖ circle ‖ postcard of [`Ask`], its answer as postcard of [`Answer`]. Gossip
-//! carries one [`Packed`] entry on topic 1 and one [`Proof`] on topic 2.
+//! carries one [`Packed`] entry on topic 1 and [`Votes`] on topic 2.
 
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash};
 use ledgerno_ledger::codec::{self, CodecError};
 use ledgerno_ledger::entry::{Admission, Invite, Packed};
 use ledgerno_ledger::hash;
-use ledgerno_ledger::settle::Proof;
+use ledgerno_ledger::settle::{Bundle, Proof, Proposal, SignedVote};
 use serde::{Deserialize, Serialize};
 
 /// The most bytes of a question: a full batch of entries and its frame.
@@ -40,6 +40,36 @@ impl Topic {
     /// The topic's name in the network: only members can tell what it is about.
     pub fn id(self, circle: CircleId) -> [u8; 32] {
         hash::hash(hash::context::TOPIC, &[&circle.0, &(self as u16).to_be_bytes()])
+    }
+}
+
+/// What is said about votes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Votes {
+    /// What is settled.
+    Proof(Proof),
+    /// A header that a leader puts to the vote.
+    Proposal(Box<Proposal>),
+    /// Where a witness stands.
+    Bundle(Box<Bundle>),
+    /// One vote.
+    Vote {
+        /// The height that it is of.
+        height: u64,
+        /// The vote.
+        vote: SignedVote,
+    },
+}
+
+impl Votes {
+    /// The bytes that travel.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads what was said; nothing of it is checked.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(bytes, MAX_GOSSIP)
     }
 }
 
@@ -99,6 +129,8 @@ pub enum Ask {
         /// Where it was left.
         address: Hash,
     },
+    /// The newest bundle of each witness.
+    Bundles,
 }
 
 /// A stretch of a device's chain.
@@ -173,6 +205,8 @@ pub enum Answer {
     Parcel(Vec<u8>),
     /// The question is not answered.
     No(No),
+    /// As many as fit.
+    Bundles(Vec<Bundle>),
 }
 
 /// Why a question is not answered.
@@ -211,7 +245,7 @@ impl Ask {
     /// The request kind that carries it (DESIGN section 4).
     pub fn kind(&self) -> u16 {
         match self {
-            Ask::Headers { .. } => 2,
+            Ask::Headers { .. } | Ask::Bundles => 2,
             Ask::Entries(_) => 3,
             Ask::Frontier { .. } | Ask::Devices { .. } | Ask::Branches { .. } => 4,
             Ask::Ranges(_) | Ask::Give { .. } => 5,

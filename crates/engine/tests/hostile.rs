@@ -8,7 +8,7 @@ mod alone;
 
 use alone::{Alone, Friends, LIAR};
 use ledgerno_engine::join::Parcel;
-use ledgerno_engine::wire::{Answer, Ask, MAX_ASK, No, Place, REGISTER, Range, Register, Topic, circle_of};
+use ledgerno_engine::wire::{Answer, Ask, MAX_ASK, No, Place, REGISTER, Range, Register, Topic, Votes, circle_of};
 use ledgerno_engine::{Engine, Item, Limits, OpenError, Seat};
 use ledgerno_ledger::bytes::Hash;
 use ledgerno_ledger::codec::{self, CodecError};
@@ -240,7 +240,8 @@ fn gossip() {
     let mut ben = settled_engine(&friends, &proof);
     let held = ben.held();
     let entries: Vec<Vec<u8>> = friends.entries.iter().map(codec::encode).collect();
-    let proofs = [proof.encode(), next_proof(&friends, &proof).encode()];
+    let said = |proof: Proof| Votes::Proof(proof).to_bytes();
+    let proofs = [said(proof.clone()), said(next_proof(&friends, &proof))];
     for (topic, valid) in
         [(Topic::Entries, &entries[..]), (Topic::Votes, &proofs[..1]), (Topic::Presence, &entries[..1])]
     {

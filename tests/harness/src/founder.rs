@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use ledgerno_engine::wire::{Answer, Ask, No, REGISTER, Register, Topic, circle_of};
+use ledgerno_engine::wire::{Answer, Ask, No, REGISTER, Register, Topic, Votes, circle_of};
 use ledgerno_engine::{Engine, Event, Keyring, Limits, Output, Random, Seat, join};
 use ledgerno_ledger::bytes::{CircleId, DeviceId};
 use ledgerno_ledger::codec;
@@ -151,7 +151,7 @@ impl Founder {
             "post" => drop(self.engine.post(rest, now())?),
             "settle" => {
                 let proof = self.witness.next(&self.log, Lie::None, now())?;
-                self.engine.gossip(Topic::Votes, self.relay.peer, &proof.encode(), now());
+                self.engine.gossip(Topic::Votes, self.relay.peer, &Votes::Proof(proof.clone()).to_bytes(), now());
                 self.publish(&proof)?;
                 self.engine.sync(self.relay.peer, now());
             }
@@ -166,7 +166,9 @@ impl Founder {
     }
 
     fn publish(&self, proof: &Proof) -> Result<()> {
-        Ok(self.net.publish(&minnet::Topic(Topic::Votes.id(self.circle)), proof.encode().into())?)
+        Ok(self
+            .net
+            .publish(&minnet::Topic(Topic::Votes.id(self.circle)), Votes::Proof(proof.clone()).to_bytes().into())?)
     }
 
     fn pump(&mut self) {

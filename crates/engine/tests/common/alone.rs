@@ -2,7 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
-use ledgerno_engine::wire::{Answer, Ask, Topic};
+use ledgerno_engine::wire::{Answer, Ask, Topic, Votes};
 use ledgerno_engine::{Engine, Event, Keyring, Limits, OpenError, Output, Seat};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
 use ledgerno_ledger::codec;
@@ -122,7 +122,7 @@ impl Alone {
     }
 
     pub fn vote(&mut self, proof: &Proof) {
-        self.act(|engine, now| engine.gossip(Topic::Votes, LIAR, &proof.encode(), now));
+        self.act(|engine, now| engine.gossip(Topic::Votes, LIAR, &Votes::Proof(proof.clone()).to_bytes(), now));
     }
 
     /// What the engine answers; `None`: not yet.

@@ -5,7 +5,7 @@
 
 use ledgerno_engine::wire::{Answer, Ask, Topic};
 use ledgerno_engine::{Engine, Event, Keyring, Limits, Output, Random, Seat, join};
-use ledgerno_ledger::bytes::{DeviceId, EntryId};
+use ledgerno_ledger::bytes::{DeviceId, EntryId, VoteKey};
 use ledgerno_ledger::entry::Invite;
 use ledgerno_ledger::genesis::Genesis;
 use ledgerno_ledger::invite::{InviteLink, RelayAddress};
@@ -43,6 +43,10 @@ pub struct World {
     next: u64,
     pub bytes: usize,
     pub messages: usize,
+    /// Of 100 messages so many are lost.
+    pub loss: u8,
+    /// Newcomers come with a vote key.
+    pub votes: BTreeMap<DeviceId, VoteKey>,
     seeds: Random,
 }
 
@@ -62,6 +66,8 @@ impl World {
             next: 0,
             bytes: 0,
             messages: 0,
+            loss: 0,
+            votes: BTreeMap::new(),
             seeds: Random::new([seed; 32]),
         }
     }
@@ -91,6 +97,7 @@ impl World {
         .unwrap();
         let id = DeviceKey::from_secret(device).id();
         let vote = *founding.vote.secret();
+        self.votes.insert(id, founding.vote.key());
         let (genesis, keys) = (founding.genesis.clone(), founding.keys);
         self.host(id, move || {
             let keyring = Keyring::new(genesis.id(), keys.clone());
@@ -119,13 +126,15 @@ impl World {
         let (identity, device): ([u8; 32], [u8; 32]) = (self.seeds.bytes(), self.seeds.bytes());
         let id = DeviceKey::from_secret(device).id();
         let keys = parcel.keys;
+        let vote: [u8; 32] = self.seeds.bytes();
+        self.votes.insert(id, VoteSecret::from_secret(vote).key());
         self.host(id, move || {
             let keyring = Keyring::new(genesis.id(), keys.clone());
             let seat = Seat::Member {
                 device: DeviceKey::from_secret(device),
                 identity: Identity::from_secret(identity),
                 keyring,
-                vote: None,
+                vote: Some(VoteSecret::from_secret(vote)),
             };
             (genesis.clone(), seat)
         });
@@ -234,15 +243,32 @@ impl World {
         self.run();
     }
 
+    /// Lets a disk that holds its writes back write the oldest.
+    pub fn flush_one(&mut self, id: DeviceId) {
+        let now = self.now;
+        let host = self.hosts.get_mut(&id).unwrap();
+        if let Some((no, log, records)) = host.disk.held.pop_front() {
+            host.disk.write(log, records);
+            host.engine.written(no, now);
+        }
+        self.run();
+    }
+
     /// Moves the clock on, ringing what is due on the way.
     pub fn pass(&mut self, ms: u64) {
+        self.pass_without(DeviceId([0; 32]), ms);
+    }
+
+    /// As [`World::pass`], while one is asleep: its ticks come when it wakes up.
+    pub fn pass_without(&mut self, asleep: DeviceId, ms: u64) {
         let end = self.now + ms;
         loop {
-            let due = self.hosts.values().filter_map(|host| host.engine.due()).min().filter(|due| *due <= end);
+            let awake = || self.hosts.iter().filter(|(id, _)| **id != asleep);
+            let due = awake().filter_map(|(_, host)| host.engine.due()).min().filter(|due| *due <= end);
             let Some(due) = due else { break };
             self.now = self.now.max(due);
             let now = self.now;
-            for host in self.hosts.values_mut() {
+            for (_, host) in self.hosts.iter_mut().filter(|(id, _)| **id != asleep) {
                 host.engine.tick(now);
             }
             self.run();
@@ -312,6 +338,13 @@ impl World {
     fn deliver(&mut self, mail: Mail) {
         let now = self.now;
         self.messages += 1;
+        let [dice] = self.seeds.bytes();
+        let lost = dice % 100 < self.loss;
+        let mail = match mail {
+            Mail::Gossip { .. } if lost => return,
+            Mail::Ask { from, no, .. } if lost => Mail::Answer { to: from, no, answer: None },
+            mail => mail,
+        };
         match mail {
             Mail::Gossip { from, to, topic, bytes } => {
                 self.bytes += bytes.len();

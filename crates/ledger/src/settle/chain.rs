@@ -185,6 +185,11 @@ pub mod plan {
         PLAN.with(|plan| plan.borrow_mut().push((height, witnesses)));
     }
 
+    /// Back to the witnesses of the genesis.
+    pub fn clear() {
+        PLAN.with(|plan| plan.borrow_mut().clear());
+    }
+
     pub(super) fn witnesses(height: u64) -> Option<Witnesses> {
         PLAN.with(|plan| plan.borrow().iter().rev().find(|(from, _)| *from <= height).map(|(_, set)| set.clone()))
     }

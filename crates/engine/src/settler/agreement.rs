@@ -1,0 +1,582 @@
+//! Settling with other witnesses: this engine's part in the agreement on the next height.
+//!
+//! While this device votes with others, a [`Round`] of the next height is open. The leader proposes, what it proposes is
+//! checked and notarized, and votes are counted as `ledger::settle` says; here it is seen to that this witness's bundle is
+//! durable before the votes that it permits are said, that a bundle is said on entering a view and at each retry, and that
+//! timers run only while the witness holds something unsettled, has nothing left to sync, and hears Q − 1 others. A
+//! phone that wakes for a minute hears nobody at first, so it nullifies nothing that came while it slept.
+//!
+//! After a restart nothing is signed until another node was asked for this witness's newest bundle. One that is newer than
+//! the disk means that the disk was rolled back: the vote key is retired, and never signs again.
+
+use super::GATHER_MS;
+use crate::engine::{Engine, Event, Output, Seat, Then};
+use crate::wire::{MAX_GOSSIP, Topic, Votes};
+use ledgerno_ledger::bytes::{HeaderHash, Signature, VoteKey};
+use ledgerno_ledger::codec;
+use ledgerno_ledger::entry::Head;
+use ledgerno_ledger::mutant::{Mutant, is_on};
+use ledgerno_ledger::settle::{
+    Ballot, Block, Bundle, Checkpoint, Evidence, Header, MAX_BUNDLE, Next, Notarization, Nullification, Proposal,
+    Refusal, Round, SignedVote, Taken, Vote, Voter,
+};
+use ledgerno_ledger::sorted::SortedMap;
+
+/// The time for the first view, in milliseconds; it doubles with each view.
+const VIEW_MS: u64 = 2_000;
+/// The longest time for a view.
+const MAX_VIEW_MS: u64 = 60_000;
+/// The first pause before the bundle is said again; it doubles.
+const BEAT_MS: u64 = 1_000;
+/// The longest such pause.
+const MAX_BEAT_MS: u64 = 8_000;
+/// For how long a witness counts as heard: longer than the longest pause.
+const HEARD_MS: u64 = 20_000;
+/// The most headers of one height that are kept: those proposed, and the one notarized.
+const MAX_CANDIDATES: usize = 4;
+/// The most nullifications said in a bundle: the newest.
+const MAX_NULLIFICATIONS: usize = 64;
+/// The most votes against each other that are remembered.
+const MAX_EVIDENCE: usize = 8;
+/// The record of the own bundle.
+pub(crate) const BUNDLE: &str = "bundle";
+/// The record of a vote key that signs no more.
+pub(crate) const RETIRED: &str = "retired";
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Agreement {
+    /// At a witness among several.
+    pub(crate) open: Option<Open>,
+    /// The newest bundle of each witness, for who connects.
+    pub(crate) bundles: SortedMap<VoteKey, Bundle>,
+    /// The own bundle as it was on the disk at the start.
+    stored: Option<Bundle>,
+    retired: Option<VoteKey>,
+    /// Another node was asked for the own newest bundle, or this engine has nothing behind it.
+    pub(crate) caught_up: bool,
+    /// When a reply was last said: what is old is answered at most once a beat.
+    pub(crate) replied: Option<u64>,
+    evidence: Vec<Evidence>,
+}
+
+/// The agreement on one height.
+pub(crate) struct Open {
+    pub(crate) height: u64,
+    place: u8,
+    pub(crate) round: Round<HeaderHash, Signature>,
+    candidates: Vec<Candidate>,
+    /// When other witnesses were heard.
+    heard: SortedMap<VoteKey, u64>,
+    beat_at: Option<u64>,
+    beats: u32,
+    /// Since when the time for this view runs.
+    since: Option<u64>,
+}
+
+/// A header that was proposed or notarized.
+struct Candidate {
+    hash: HeaderHash,
+    header: Header,
+    cut: Vec<Head>,
+    /// The view in which its leader proposed it, justified, if it is to be notarized.
+    proposed: Option<u64>,
+    again: bool,
+    /// Once it was checked.
+    block: Option<Block>,
+}
+
+impl Open {
+    fn view_ms(&self) -> u64 {
+        VIEW_MS.saturating_mul(1 << self.round.view().min(6)).min(MAX_VIEW_MS)
+    }
+
+    fn candidate(&mut self, hash: &HeaderHash) -> Option<&mut Candidate> {
+        self.candidates.iter_mut().find(|one| one.hash == *hash)
+    }
+
+    fn due(&self) -> Option<u64> {
+        let over = self.since.filter(|_| !self.round.voter().nullified()).map(|since| since + self.view_ms());
+        over.into_iter().chain(self.beat_at).min()
+    }
+
+    /// Keeps a header; the oldest that is not notarized makes room.
+    fn keep(&mut self, header: &Header, cut: &[Head], proposed: Option<u64>, again: bool) {
+        let hash = header.hash();
+        if let Some(known) = self.candidate(&hash) {
+            known.proposed = proposed.or(known.proposed);
+            known.again |= again;
+            return;
+        }
+        let notarized = self.round.notarized().map(|(_, hash, _)| *hash);
+        if self.candidates.len() >= MAX_CANDIDATES
+            && let Some(at) = self.candidates.iter().position(|one| Some(one.hash) != notarized)
+        {
+            self.candidates.remove(at);
+        }
+        self.candidates.push(Candidate {
+            hash,
+            header: header.clone(),
+            cut: cut.to_vec(),
+            proposed,
+            again,
+            block: None,
+        });
+    }
+}
+
+impl Agreement {
+    pub(crate) fn due(&self) -> Option<u64> {
+        self.open.as_ref().and_then(Open::due)
+    }
+
+    /// The own bundle of a height, as it was written last.
+    pub(crate) fn stored_for(&self, height: u64) -> Option<&Bundle> {
+        self.stored.as_ref().filter(|stored| stored.height == height)
+    }
+}
+
+impl Engine {
+    /// Takes back the own bundle; false if it is none.
+    pub(crate) fn restore_bundle(&mut self, bytes: &[u8]) -> bool {
+        self.agreement.stored = codec::decode(bytes, MAX_BUNDLE).ok();
+        self.agreement.stored.is_some()
+    }
+
+    /// Takes back that a vote key was retired; false if it is none.
+    pub(crate) fn restore_retired(&mut self, bytes: &[u8]) -> bool {
+        self.agreement.retired = codec::decode(bytes, 32).ok();
+        self.agreement.retired.is_some()
+    }
+
+    /// Opens the next height, if this device votes on it with others.
+    pub(crate) fn open_height(&mut self) {
+        let height = self.chain.height() + 1;
+        self.agreement.open = None;
+        self.agreement.bundles.retain(|_, bundle| bundle.height >= height);
+        let witnesses = self.chain.witnesses();
+        let Some(place) = self.vote_key().and_then(|key| witnesses.place(&key)) else { return };
+        if witnesses.all().len() < 2 || self.vote_key() == self.agreement.retired {
+            return;
+        }
+        let quorum = witnesses.quorum();
+        let stored = self.agreement.stored.take_if(|stored| stored.height <= height);
+        let stored = stored.filter(|stored| stored.height == height && Some(stored.key) == self.vote_key());
+        let voter = stored.as_ref().map_or_else(Voter::default, |stored| {
+            Voter::from_record(stored.view, stored.own.iter().map(SignedVote::ballot))
+        });
+        let round = Round::new(quorum, voter);
+        let (candidates, heard) = (Vec::new(), SortedMap::new());
+        let mut open = Open { height, place, round, candidates, heard, beat_at: None, beats: 0, since: None };
+        if let Some(stored) = &stored {
+            if let Some(one) = &stored.notarization {
+                open.keep(&one.header, &one.cut, None, true);
+            }
+            for (ballot, voices) in stored.quorums() {
+                open.round.learn(ballot, voices.clone());
+            }
+            for vote in &stored.own {
+                open.round.take(place, vote.ballot(), vote.signature);
+            }
+        }
+        self.agreement.open = Some(open);
+    }
+
+    pub(crate) fn vote_key(&self) -> Option<VoteKey> {
+        match &self.seat {
+            Seat::Member { vote, .. } => vote.as_ref().map(|vote| vote.key()),
+            Seat::Keeper => None,
+        }
+    }
+
+    /// Whether this device votes on the next height with others.
+    pub(crate) fn votes_with_others(&self) -> bool {
+        self.agreement.open.is_some()
+    }
+
+    /// Whether it is this device's turn to propose.
+    fn leads(&self) -> bool {
+        let Some(open) = &self.agreement.open else { return false };
+        let leader = self.chain.witnesses().leader(open.height, open.round.view());
+        self.agreement.caught_up && leader.map(|leader| leader.vote_key) == self.vote_key()
+    }
+
+    /// Something may be unsettled, or no longer: sets the timers of a witness, alone or with others.
+    pub(crate) fn note_unsettled(&mut self, now: u64) {
+        let unsettled = self.dag.unsettled() > 0;
+        let proposes =
+            self.leads() && self.agreement.open.as_ref().is_some_and(|open| open.round.voter().notarized().is_none());
+        self.settler.note(unsettled && (self.settles() || proposes), now);
+        if let Some(open) = &mut self.agreement.open {
+            if !unsettled {
+                (open.beat_at, open.since) = (None, None);
+            } else if open.beat_at.is_none() {
+                open.beat_at = Some(now.saturating_add(BEAT_MS));
+            }
+        }
+    }
+
+    /// Proposes, as the leader of this view.
+    pub(crate) fn propose(&mut self, now: u64) {
+        if !self.leads() {
+            return;
+        }
+        let Some(open) = &self.agreement.open else { return };
+        let hash = match open.round.next() {
+            None => return,
+            Some(Next::Again(hash)) => {
+                if self.check_candidate(&hash, now).is_err() {
+                    return;
+                }
+                hash
+            }
+            Some(Next::New) => {
+                let Seat::Member { device, .. } = &self.seat else { return };
+                let Ok(Some(block)) = self.chain.next(&self.dag, self.opener(), device.id(), now) else { return };
+                let hash = block.header.hash();
+                let Some(open) = &mut self.agreement.open else { return };
+                open.keep(&block.header, &block.cut, None, false);
+                if let Some(candidate) = open.candidate(&hash) {
+                    candidate.block = Some(block);
+                }
+                hash
+            }
+        };
+        let ballot = self.agreement.open.as_mut().and_then(|open| open.round.notarize(hash));
+        self.go_on(ballot.into_iter().collect(), now);
+    }
+
+    /// Checks a candidate, if it was not; an error is kept from being said twice by the caller.
+    fn check_candidate(&mut self, hash: &HeaderHash, now: u64) -> Result<(), Refusal> {
+        let Some(candidate) = self.agreement.open.as_mut().and_then(|open| open.candidate(hash)) else {
+            return Err(Refusal::Missing(Vec::new()));
+        };
+        if candidate.block.is_some() {
+            return Ok(());
+        }
+        let (header, cut, again) = (candidate.header.clone(), candidate.cut.clone(), candidate.again);
+        self.let_in(&cut, now);
+        let opener = self.opener().ok_or(Refusal::NotFolded)?;
+        let block = self.chain.check_proposal(&self.dag, opener, (&header, &cut), again, now)?;
+        if let Some(candidate) = self.agreement.open.as_mut().and_then(|open| open.candidate(hash)) {
+            candidate.block = Some(block);
+        }
+        Ok(())
+    }
+
+    /// Takes a proposal whose bundle was taken: notarizes it, now or once its entries are here.
+    pub(crate) fn take_proposal(&mut self, proposal: &Proposal, now: u64) -> bool {
+        let Some(open) = &mut self.agreement.open else { return true };
+        open.keep(&proposal.header, &proposal.cut, Some(proposal.bundle.view), proposal.is_again());
+        self.notarize_proposed(now)
+    }
+
+    /// Notarizes what was proposed in this view, if it holds; false if entries are missing.
+    pub(crate) fn notarize_proposed(&mut self, now: u64) -> bool {
+        let Some(open) = &self.agreement.open else { return true };
+        if !self.agreement.caught_up || open.round.voter().notarized().is_some() {
+            return true;
+        }
+        let view = open.round.view();
+        let Some(hash) = open.candidates.iter().find(|one| one.proposed == Some(view)).map(|one| one.hash) else {
+            return true;
+        };
+        match self.check_candidate(&hash, now) {
+            Ok(()) => {
+                let ballot = self.agreement.open.as_mut().and_then(|open| open.round.notarize(hash));
+                self.go_on(ballot.into_iter().collect(), now);
+                true
+            }
+            Err(Refusal::Missing(_) | Refusal::NoBody(_)) => false,
+            // Not in time yet, perhaps; the view's time runs.
+            Err(_) => true,
+        }
+    }
+
+    /// Another witness was heard at the open height.
+    pub(crate) fn heard_witness(&mut self, key: VoteKey, now: u64) {
+        let own = self.vote_key();
+        if let Some(open) = &mut self.agreement.open
+            && Some(key) != own
+        {
+            open.heard.insert(key, now);
+        }
+    }
+
+    /// Takes votes of the open height whose signatures hold.
+    pub(crate) fn take_votes(&mut self, height: u64, votes: &[SignedVote]) {
+        for vote in votes {
+            let Some(place) = self.chain.witnesses().place(&vote.key) else { continue };
+            let Some(open) = self.agreement.open.as_mut().filter(|open| open.height == height) else { return };
+            if let Taken::Against(held, signature) = open.round.take(place, vote.ballot(), vote.signature) {
+                let SignedVote { key, .. } = *vote;
+                let held = SignedVote { kind: held.kind, view: held.view, header: held.header, key, signature };
+                let evidence = Evidence::of(height, held, *vote);
+                self.keep_evidence(evidence);
+            }
+        }
+    }
+
+    fn keep_evidence(&mut self, evidence: Option<Evidence>) {
+        if let Some(evidence) = evidence
+            && self.agreement.evidence.len() < MAX_EVIDENCE
+            && !self.agreement.evidence.iter().any(|known| known.one.key == evidence.one.key)
+        {
+            self.agreement.evidence.push(evidence);
+            self.outputs.push_back(Output::Event(Event::Evidence(evidence)));
+        }
+    }
+
+    /// Witnesses that were found to lie since the start, by two votes each.
+    pub fn evidence(&self) -> &[Evidence] {
+        &self.agreement.evidence
+    }
+
+    /// Takes what a bundle that holds tells of quorums.
+    pub(crate) fn learn(&mut self, bundle: &Bundle, now: u64) {
+        let Some(open) = self.agreement.open.as_mut().filter(|open| open.height == bundle.height) else { return };
+        if let Some(one) = &bundle.notarization {
+            open.keep(&one.header, &one.cut, None, true);
+        }
+        let before = open.round.view();
+        let own: Vec<_> =
+            bundle.quorums().filter_map(|(ballot, voices)| open.round.learn(ballot, voices.clone())).collect();
+        self.entered(before, now);
+        self.take_votes(bundle.height, &bundle.own);
+        self.go_on(own, now);
+    }
+
+    /// The view may have changed: its time starts anew.
+    fn entered(&mut self, before: u64, now: u64) {
+        if let Some(open) = &mut self.agreement.open
+            && open.round.view() != before
+        {
+            open.since = None;
+            self.note_unsettled(now);
+        }
+    }
+
+    /// Casts own votes, goes on as far as all votes allow, and says what came of it once the bundle is durable.
+    pub(crate) fn go_on(&mut self, mut own: Vec<Ballot<HeaderHash>>, now: u64) {
+        if !self.agreement.caught_up {
+            return;
+        }
+        let Some(open) = &mut self.agreement.open else { return };
+        let Seat::Member { vote: Some(secret), .. } = &self.seat else { return };
+        let (height, before) = (open.height, open.round.view());
+        let told = self.agreement.stored.as_ref().map_or(0, |stored| stored.view);
+        let mut cast = Vec::new();
+        loop {
+            for Ballot { view, kind, header } in own {
+                let vote = Vote { kind, circle: self.circle, height, view, header }.cast(secret);
+                open.round.take(open.place, vote.ballot(), vote.signature);
+                cast.push(vote);
+            }
+            own = open.round.advance();
+            if own.is_empty() {
+                break;
+            }
+        }
+        let view = open.round.view();
+        let proposes = cast.len() == 1 && view == before && self.leads();
+        self.entered(before, now);
+        if !cast.is_empty() || view > told {
+            self.say_own(&cast, view > told, proposes, now);
+        }
+        self.settle_certified(now);
+        if view != before {
+            self.notarize_proposed(now);
+        }
+    }
+
+    /// Writes the own bundle, and says after it: the proposal, the bundle on entering a view, or single votes.
+    fn say_own(&mut self, cast: &[SignedVote], entered: bool, proposes: bool, now: u64) {
+        let Some(bundle) = self.own_bundle() else { return };
+        let height = bundle.height;
+        let mut says = Vec::new();
+        if let Some(proposal) = proposes.then(|| self.proposal(&bundle)).flatten() {
+            says.push(proposal);
+        } else if entered {
+            // Its votes of the views that it left are in no bundle.
+            let left = cast.iter().filter(|vote| !bundle.own.contains(vote));
+            says.extend(left.map(|vote| Votes::Vote { height, vote: *vote }));
+            says.push(Votes::Bundle(Box::new(bundle.clone())));
+        } else {
+            says.extend(cast.iter().map(|vote| Votes::Vote { height, vote: *vote }));
+        }
+        let then = says.iter().filter_map(say).collect();
+        let record = (BUNDLE.to_owned(), Some(codec::encode(&bundle)));
+        self.agreement.stored = Some(bundle);
+        self.write(Vec::new(), vec![record], Vec::new(), then, now);
+    }
+
+    /// What this witness tells of the open height.
+    pub(crate) fn own_bundle(&self) -> Option<Bundle> {
+        let open = self.agreement.open.as_ref()?;
+        let Seat::Member { vote: Some(secret), .. } = &self.seat else { return None };
+        let notarization = open.round.notarized().and_then(|(view, hash, voices)| {
+            let candidate = open.candidates.iter().find(|one| one.hash == *hash)?;
+            let (header, cut) = (candidate.header.clone(), candidate.cut.clone());
+            Some(Notarization { view: *view, header, cut, voices: voices.clone() })
+        });
+        let nullified = open.round.nullified();
+        let newest = nullified.len().saturating_sub(MAX_NULLIFICATIONS);
+        let nullification =
+            |(view, voices): &(u64, Vec<(u8, Signature)>)| Nullification { view: *view, voices: voices.clone() };
+        let cast = |Ballot { view, kind, header }| {
+            Vote { kind, circle: self.circle, height: open.height, view, header }.cast(secret)
+        };
+        let mut own: Vec<SignedVote> = open.round.voter().ballots().map(cast).collect();
+        own.sort_unstable();
+        Some(Bundle {
+            height: open.height,
+            key: secret.key(),
+            view: open.round.view(),
+            certificate: self.newest_checkpoint(),
+            notarization,
+            nullifications: nullified[newest..].iter().map(nullification).collect(),
+            own,
+        })
+    }
+
+    fn newest_checkpoint(&self) -> Option<Checkpoint> {
+        let kept = !is_on(Mutant::CertificateNotForwarded);
+        self.proofs.last().filter(|_| kept).map(|proof| proof.checkpoint.clone())
+    }
+
+    /// The own proposal of this view, if there is one.
+    fn proposal(&self, bundle: &Bundle) -> Option<Votes> {
+        let open = self.agreement.open.as_ref()?;
+        let hash = open.round.voter().notarized()?;
+        let candidate = open.candidates.iter().find(|one| one.hash == hash)?;
+        let (header, cut) = (candidate.header.clone(), candidate.cut.clone());
+        Some(Votes::Proposal(Box::new(Proposal { header, cut, bundle: bundle.clone() })))
+    }
+
+    /// Says where this witness stands: what it proposes, or its bundle. It is durable: only what was written is said.
+    pub(crate) fn say_bundle(&mut self, now: u64) {
+        let Some(bundle) = self.own_bundle().filter(|_| self.agreement.caught_up) else { return };
+        let proposal = self.leads().then(|| self.proposal(&bundle)).flatten();
+        let votes = proposal.unwrap_or_else(|| Votes::Bundle(Box::new(bundle)));
+        if let Some(say) = say(&votes) {
+            self.once_durable(say, now);
+        }
+    }
+
+    /// Settles the open height if a quorum finalized a header that is held whole.
+    pub(crate) fn settle_certified(&mut self, now: u64) {
+        let Some(open) = &self.agreement.open else { return };
+        let Some((ballot, voices)) = open.round.certificate() else { return };
+        let Some(hash) = ballot.header else { return };
+        if let Some(candidate) = self.agreement.open.as_mut().and_then(|open| open.candidate(&hash)) {
+            // A quorum found it in time.
+            candidate.again = true;
+        }
+        match self.check_candidate(&hash, now) {
+            Ok(()) => {}
+            Err(_) => return,
+        }
+        let block =
+            self.agreement.open.as_mut().and_then(|open| open.candidate(&hash)).and_then(|one| one.block.take());
+        let Some(block) = block else { return };
+        let proof = self.chain.prove(&block, ballot.view, &voices);
+        let say = self.say_proof(&proof);
+        self.adopt_and_write(block, proof, say.into_iter().chain([Then::Offer]).collect(), now);
+    }
+
+    /// A time that [`Agreement::due`] named is reached.
+    pub(crate) fn beat(&mut self, now: u64) {
+        let Some(due) = self.agreement.due().filter(|due| *due <= now) else { return };
+        if self.dag.cut().is_empty() {
+            if let Some(open) = &mut self.agreement.open {
+                (open.beat_at, open.since) = (None, None);
+            }
+            return;
+        }
+        let runs = self.timer_runs(now);
+        let Some(open) = &mut self.agreement.open else { return };
+        // A tick that comes much too late woke somebody up: what ran meanwhile does not count.
+        let overslept = now.saturating_sub(due) > HEARD_MS && !is_on(Mutant::TimersRunAsleep);
+        if !runs || overslept {
+            open.since = None;
+        }
+        let is_over = open.since.is_some_and(|since| now >= since.saturating_add(open.view_ms()));
+        if runs && open.since.is_none() {
+            open.since = Some(now);
+        }
+        if is_over && let Some(ballot) = open.round.nullify() {
+            self.go_on(vec![ballot], now);
+        }
+        let Some(open) = &mut self.agreement.open else { return };
+        if open.beat_at.is_some_and(|at| at <= now) {
+            let pause = BEAT_MS.saturating_mul(1 << open.beats.min(6)).min(MAX_BEAT_MS);
+            (open.beats, open.beat_at) = (open.beats.saturating_add(1), Some(now.saturating_add(pause)));
+            self.say_bundle(now);
+            self.note_unsettled(now);
+        }
+    }
+
+    /// Whether the time for a view may run: nothing is left to sync, and Q − 1 other witnesses are heard.
+    fn timer_runs(&self, now: u64) -> bool {
+        let Some(open) = &self.agreement.open else { return false };
+        if is_on(Mutant::TimersRunAsleep) {
+            return true;
+        }
+        let heard = open.heard.values().filter(|at| now.saturating_sub(**at) <= HEARD_MS).count();
+        self.agreement.caught_up && heard + 1 >= self.chain.witnesses().quorum() && !self.is_exchanging()
+    }
+
+    /// Starts the time for the view, if it may run and does not.
+    pub(crate) fn mind_timer(&mut self, now: u64) {
+        let runs = self.dag.unsettled() > 0 && self.timer_runs(now);
+        if let Some(open) = self.agreement.open.as_mut().filter(|open| runs && open.since.is_none()) {
+            open.since = Some(now);
+        }
+    }
+
+    /// The own newest bundle as another node has it.
+    pub(crate) fn compare_own(&mut self, theirs: &Bundle, now: u64) {
+        let newer = match (self.own_bundle(), &self.agreement.stored) {
+            (Some(own), _) => theirs.is_newer_than(&own),
+            (None, Some(stored)) => theirs.is_newer_than(stored),
+            (None, None) => theirs.height > self.chain.height(),
+        };
+        if newer && self.agreement.retired != Some(theirs.key) {
+            self.agreement.retired = Some(theirs.key);
+            self.agreement.open = None;
+            self.write(
+                Vec::new(),
+                vec![(RETIRED.to_owned(), Some(codec::encode(&theirs.key)))],
+                Vec::new(),
+                Vec::new(),
+                now,
+            );
+            self.outputs.push_back(Output::Event(Event::VoteRetired(theirs.key)));
+        }
+    }
+
+    /// Another node told all the bundles that it keeps: this witness may sign.
+    pub(crate) fn caught_up(&mut self, now: u64) {
+        if !std::mem::replace(&mut self.agreement.caught_up, true) {
+            // What it learned meanwhile it may finalize now.
+            let own = self.agreement.open.as_ref().map(|open| open.round.voter().ballots().collect());
+            self.go_on(own.unwrap_or_default(), now);
+            self.note_unsettled(now);
+            self.notarize_proposed(now);
+        }
+    }
+
+    /// The own vote key is retired: its disk was rolled back.
+    pub fn is_vote_retired(&self) -> bool {
+        self.agreement.retired.is_some() && self.agreement.retired == self.vote_key()
+    }
+}
+
+/// Gossip of votes; what is over the bound is found by sync.
+pub(crate) fn say(votes: &Votes) -> Option<Then> {
+    let bytes = votes.to_bytes();
+    (bytes.len() <= MAX_GOSSIP).then_some(Then::Say(Output::Publish { topic: Topic::Votes, bytes }))
+}
+
+/// How long a proposer waits for company: as one who settles alone.
+const _: () = assert!(GATHER_MS < BEAT_MS);

@@ -1,0 +1,152 @@
+//! What is said about votes, as it comes in: settled headers, proposals, bundles and single votes, from gossip or as the
+//! answer to a question. What is of the next height is checked against its witnesses, and counted by a witness; the newest
+//! bundle of each is kept by everybody, for who connects. What is of an older height or view is answered with what is
+//! newer; what is of a later height shows that something is to be synced.
+
+use super::Heard;
+use super::agreement::say;
+use crate::engine::{Engine, Peer};
+use crate::wire::{ANSWER_BYTES, Votes};
+use core::cmp::Ordering;
+use ledgerno_ledger::codec;
+use ledgerno_ledger::mutant::{Mutant, is_on};
+use ledgerno_ledger::settle::{Bundle, Proposal, SignedVote, Witnesses};
+
+/// What is old is answered at most this often, in milliseconds.
+const REPLY_MS: u64 = 500;
+
+impl Engine {
+    /// Gossip about votes came.
+    pub(crate) fn hear_votes(&mut self, votes: Votes, from: Peer, now: u64) {
+        let lacks = match votes {
+            Votes::Proof(proof) => self.take_proof(proof, from, now) == Heard::Waits,
+            Votes::Proposal(proposal) => self.hear_proposal(&proposal, now),
+            Votes::Bundle(bundle) => self.hear_bundle(&bundle, now),
+            Votes::Vote { height, vote } => self.hear_vote(height, &vote, now),
+        };
+        if lacks {
+            self.sync(from, now);
+        }
+        self.mind_timer(now);
+    }
+
+    /// Whether something is to be synced.
+    fn hear_vote(&mut self, height: u64, vote: &SignedVote, now: u64) -> bool {
+        match height.cmp(&(self.chain.height() + 1)) {
+            Ordering::Greater => return true,
+            Ordering::Less => self.reply(now),
+            Ordering::Equal if self.chain.witnesses().by_key(&vote.key).is_none() => {}
+            Ordering::Equal if self.votes_with_others() && vote.holds(self.circle, height) => {
+                self.heard_witness(vote.key, now);
+                self.take_votes(height, &[*vote]);
+                self.go_on(Vec::new(), now);
+            }
+            Ordering::Equal => {}
+        }
+        false
+    }
+
+    /// Whether something is to be synced.
+    pub(crate) fn hear_bundle(&mut self, bundle: &Bundle, now: u64) -> bool {
+        match bundle.height.cmp(&(self.chain.height() + 1)) {
+            Ordering::Greater => {
+                let holds = bundle.own.iter().all(|vote| vote.holds(self.circle, bundle.height));
+                if Some(bundle.key) == self.vote_key() && !bundle.own.is_empty() && holds {
+                    self.compare_own(bundle, now);
+                }
+                return true;
+            }
+            Ordering::Less => {
+                self.reply(now);
+                return false;
+            }
+            Ordering::Equal => {}
+        }
+        if bundle.check(self.circle, self.chain.witnesses()).is_err() {
+            return false;
+        }
+        if Some(bundle.key) == self.vote_key() {
+            self.compare_own(bundle, now);
+        }
+        if self.agreement.bundles.get(&bundle.key).is_none_or(|known| bundle.is_newer_than(known)) {
+            self.agreement.bundles.insert(bundle.key, bundle.clone());
+        }
+        if !self.votes_with_others() {
+            return false;
+        }
+        self.heard_witness(bundle.key, now);
+        if self.agreement.open.as_ref().is_some_and(|open| open.round.view() > bundle.view) {
+            self.reply(now);
+        }
+        self.learn(bundle, now);
+        // A certificate whose header is not held whole is found by sync.
+        self.agreement.open.as_ref().is_some_and(|open| open.round.certificate().is_some())
+    }
+
+    fn hear_proposal(&mut self, proposal: &Proposal, now: u64) -> bool {
+        let lacks = self.hear_bundle(&proposal.bundle, now);
+        let is_next = proposal.bundle.height == self.chain.height() + 1;
+        if lacks || !is_next || !self.votes_with_others() {
+            return lacks;
+        }
+        // Its bundle was checked as it is kept, or is refused again here.
+        let known = self.agreement.bundles.get(&proposal.bundle.key);
+        let holds =
+            known == Some(&proposal.bundle) || proposal.bundle.check(self.circle, self.chain.witnesses()).is_ok();
+        holds && proposal.check(self.chain.witnesses()).is_ok() && !self.take_proposal(proposal, now)
+    }
+
+    /// Whether a peer is asked for the bundles that it keeps: by a witness after a restart, and while a height is open.
+    pub(crate) fn wants_bundles(&self) -> bool {
+        let is_open = self.votes_with_others() && self.dag.unsettled() > 0;
+        self.vote_key().is_some() && (is_open || !self.agreement.caught_up)
+    }
+
+    /// A peer told the bundles that it keeps. Whoever connects while a height is open says its own too.
+    pub(crate) fn take_bundles(&mut self, bundles: &[Bundle], now: u64) {
+        for bundle in bundles {
+            self.hear_bundle(bundle, now);
+        }
+        self.caught_up(now);
+        if self.votes_with_others() && self.dag.unsettled() > 0 {
+            self.say_bundle(now);
+        }
+        self.mind_timer(now);
+    }
+
+    /// Answers what is old with what is newer: the newest settled header, and the own bundle.
+    fn reply(&mut self, now: u64) {
+        let rests = self.agreement.replied.is_none_or(|at| now.saturating_sub(at) >= REPLY_MS);
+        if self.vote_key().is_none() || !rests || is_on(Mutant::NoBundleInReply) {
+            return;
+        }
+        self.agreement.replied = Some(now);
+        let newest = self.proofs.last().and_then(|proof| say(&Votes::Proof(proof.clone())));
+        if let Some(newest) = newest.filter(|_| !is_on(Mutant::CertificateNotForwarded)) {
+            self.once_durable(newest, now);
+        }
+        self.say_bundle(now);
+    }
+
+    /// The newest bundle of each witness, as it was heard.
+    pub fn bundles(&self) -> Vec<Bundle> {
+        self.agreement.bundles.values().cloned().collect()
+    }
+
+    /// Who votes on the next height.
+    pub fn witnesses(&self) -> &Witnesses {
+        self.chain.witnesses()
+    }
+
+    /// The newest bundles that are kept, as many as an answer takes.
+    pub(crate) fn kept_bundles(&self) -> Vec<Bundle> {
+        let mut bytes = 0;
+        let own = self.agreement.stored_for(self.chain.height() + 1);
+        let all = self.agreement.bundles.values().chain(own);
+        let fits = all.take_while(|bundle| {
+            bytes += codec::encode(*bundle).len();
+            bytes <= ANSWER_BYTES
+        });
+        fits.cloned().collect()
+    }
+}

@@ -1,0 +1,268 @@
+//! Several witnesses settle together: with one silent, crashed, asleep or cut off, over links that lose messages, and as
+//! the set of them changes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::{RELAY, START, WEEK, World};
+use ledgerno_engine::Event;
+use ledgerno_engine::status::Status;
+use ledgerno_engine::wire::{Topic, Votes};
+use ledgerno_ledger::bytes::{DeviceId, EntryId};
+use ledgerno_ledger::settle::{Witness, Witnesses, plan};
+
+/// A founder and three friends, all linked to the relay.
+struct Four {
+    world: World,
+    all: Vec<DeviceId>,
+}
+
+impl Four {
+    fn new(seed: u8) -> Self {
+        plan::clear();
+        let mut world = World::new(seed);
+        let founder = world.found("Anna");
+        world.link(founder, RELAY);
+        let (token, _) = world.invite(founder, 10, START + WEEK);
+        let mut all = vec![founder];
+        all.extend(["Ben", "Carl", "Dora"].map(|name| world.join(name, &token)));
+        world.pass(10_000);
+        Four { world, all }
+    }
+
+    /// The first `n` vote on the height after the next, which is settled now.
+    fn elect(&mut self, n: usize) {
+        let height = self.height(self.all[0]);
+        let witness =
+            |device: &DeviceId| Witness { device: *device, vote_key: self.world.votes[device], always_on: false };
+        plan::from(height + 2, Witnesses::new(self.all[..n].iter().map(witness).collect(), None));
+        self.post(0, "elected");
+        assert_eq!(self.height(self.all[0]), height + 1);
+    }
+
+    fn elected(seed: u8, n: usize) -> Self {
+        let mut four = Self::new(seed);
+        four.elect(n);
+        four
+    }
+
+    fn height(&self, id: DeviceId) -> u64 {
+        self.world.engine(id).settlement().height
+    }
+
+    /// Writes, and gives it a while to settle.
+    fn post(&mut self, who: usize, text: &str) -> EntryId {
+        let id = self.world.post(self.all[who], text);
+        self.world.pass(10_000);
+        id
+    }
+
+    fn settled(&self, id: &EntryId) -> Vec<bool> {
+        self.all.iter().map(|at| self.world.engine(*at).status(id) == Some(Status::Settled)).collect()
+    }
+
+    /// Waits until all have settled an entry, and stand at one header and one state.
+    fn all_settle(&mut self, id: EntryId, within: u64) {
+        let end = self.world.now + within;
+        let stand = |four: &Self| -> Vec<_> {
+            let ends = four.all.iter().map(|at| four.world.engine(*at).settlement());
+            ends.map(|end| (end.height, end.header, end.state_root)).collect()
+        };
+        while self.settled(&id) != [true; 4] || stand(self).iter().any(|one| *one != stand(self)[0]) {
+            assert!(self.world.now < end, "not settled: {:?} {:?}", self.settled(&id), stand(self));
+            self.world.pass(1_000);
+        }
+    }
+
+    fn unlink(&mut self, who: usize) {
+        self.world.unlink(self.all[who], RELAY);
+    }
+
+    fn link(&mut self, who: usize) {
+        self.world.link(self.all[who], RELAY);
+    }
+}
+
+#[test]
+fn four_witnesses_settle_what_anybody_writes() {
+    let mut four = Four::elected(21, 4);
+    for who in 0..4 {
+        let id = four.world.post(four.all[who], "hello");
+        four.all_settle(id, 3_000);
+    }
+    let messages = four.world.messages;
+    four.world.pass(3_600_000);
+    assert_eq!(four.world.messages, messages, "with nothing unsettled nothing is said");
+    let header = four.world.engine(RELAY).settlement().header;
+    assert_eq!(header, four.world.engine(four.all[0]).settlement().header, "the relay follows");
+}
+
+#[test]
+fn whoever_is_silent_they_settle_without() {
+    for silent in 0..4 {
+        let mut four = Four::elected(22, 4);
+        four.unlink(silent);
+        let ids: Vec<_> = (0..6).map(|at| four.post((silent + 1 + at % 3) % 4, "on")).collect();
+        four.world.pass(60_000);
+        for id in &ids {
+            let mut settled = four.settled(id);
+            assert!(!settled.remove(silent));
+            assert_eq!(settled, [true; 3], "{silent} is silent");
+        }
+        four.link(silent);
+        four.all_settle(ids[5], 30_000);
+    }
+}
+
+#[test]
+fn two_of_four_settle_nothing_and_then_all_do() {
+    let mut four = Four::elected(23, 4);
+    (2..4).for_each(|who| four.unlink(who));
+    let id = four.post(0, "alone");
+    four.world.pass(600_000);
+    assert_eq!(four.settled(&id), [false; 4]);
+    (2..4).for_each(|who| four.link(who));
+    four.all_settle(id, 60_000);
+}
+
+#[test]
+fn they_settle_over_links_that_lose_messages() {
+    for seed in 0..6 {
+        let mut four = Four::elected(30 + seed, 4);
+        for loss in [10, 30] {
+            four.world.loss = loss;
+            let ids: Vec<_> = (0..4).map(|who| four.post(who, "through")).collect();
+            for id in ids {
+                four.all_settle(id, 1_200_000);
+            }
+        }
+    }
+}
+
+/// Stops a witness at any of its writes, while the height is open, and opens it from its disk.
+#[test]
+fn a_witness_that_crashes_at_any_write_goes_on() {
+    for kept in 0..8 {
+        for who in 0..4 {
+            let mut four = Four::elected(24, 4);
+            let id = four.all[who];
+            four.world.hosts.get_mut(&id).unwrap().disk.holds = true;
+            let post = four.world.post(four.all[(who + 1) % 4], "crash");
+            // So many writes reach the disk, each before what it permits is said.
+            for _ in 0..kept {
+                four.world.pass(100);
+                four.world.flush_one(id);
+            }
+            four.world.crash(id);
+            four.world.hosts.get_mut(&id).unwrap().disk.holds = false;
+            four.link(who);
+            four.all_settle(post, 120_000);
+            assert!(!four.world.engine(id).is_vote_retired());
+            assert!(four.world.hosts.values().all(|host| host.engine.evidence().is_empty()));
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_was_rolled_back_retires_its_vote() {
+    let mut four = Four::elected(25, 4);
+    let id = four.all[2];
+    let old = four.world.hosts[&id].disk.clone();
+    // It votes on a height that does not end.
+    four.unlink(0);
+    four.world.pass(100);
+    let post = four.post(1, "soon");
+    four.unlink(3);
+    let more = four.post(1, "open");
+    four.world.pass(60_000);
+    four.world.hosts.get_mut(&id).unwrap().disk = old;
+    four.world.crash(id);
+    four.link(2);
+    four.world.pass(10_000);
+    assert!(four.world.engine(id).is_vote_retired());
+    assert!(four.world.hosts[&id].events.iter().any(|event| matches!(event, Event::VoteRetired(_))));
+    // Without it three are left, and settle.
+    four.link(0);
+    four.link(3);
+    four.all_settle(post, 120_000);
+    four.all_settle(more, 120_000);
+    four.world.crash(id);
+    assert!(four.world.engine(id).is_vote_retired(), "it stays so");
+}
+
+#[test]
+fn from_one_to_three_to_four_and_back_to_the_relays_friend() {
+    let mut four = Four::new(26);
+    for n in [3, 4, 1] {
+        four.elect(n);
+        let voters = four.world.engine(four.all[3]).witnesses().all().len();
+        assert_eq!(voters, n);
+        for who in 0..4 {
+            let id = four.world.post(four.all[who], "hello");
+            four.all_settle(id, 5_000);
+        }
+    }
+    let id = four.all[0];
+    four.world.crash(id);
+    four.link(0);
+    let id = four.post(2, "after a restart");
+    four.all_settle(id, 10_000);
+}
+
+/// A phone awake one minute an hour: it nullifies nothing that came while it slept, and the others are not held up.
+#[test]
+fn a_sleeper_holds_nobody_up() {
+    let mut four = Four::elected(27, 4);
+    let start = four.height(four.all[0]);
+    for hour in 0..4 {
+        four.unlink(3);
+        let before = four.world.now;
+        for who in 0..3 {
+            four.post(who, "awake");
+        }
+        four.world.pass_without(four.all[3], before + 3_540_000 - four.world.now);
+        four.link(3);
+        four.world.pass(60_000);
+        let id = four.world.post(four.all[3], "good morning");
+        four.all_settle(id, 60_000);
+        assert!(four.height(four.all[3]) > start + hour);
+    }
+}
+
+#[test]
+fn all_asleep_then_one_by_one_for_a_minute_settle_once_enough_are_awake() {
+    let mut four = Four::elected(28, 4);
+    (0..4).for_each(|who| four.unlink(who));
+    let id = four.world.post(four.all[1], "in the night");
+    for hour in 0..8 {
+        let who = hour % 4;
+        four.link(who);
+        four.world.pass(60_000);
+        four.unlink(who);
+        four.world.pass(3_540_000);
+    }
+    (0..3).for_each(|who| four.link(who));
+    four.world.pass(120_000);
+    assert_eq!(four.settled(&id)[..3], [true; 3]);
+}
+
+#[test]
+fn votes_from_a_stranger_or_changed_count_nothing() {
+    let mut four = Four::elected(29, 4);
+    (1..4).for_each(|who| four.unlink(who));
+    four.post(0, "one");
+    let height = four.height(four.all[0]);
+    let bundles = four.world.engine(RELAY).bundles();
+    assert!(!bundles.is_empty(), "the relay keeps the newest bundle");
+    for bundle in bundles {
+        for byte in 0..bundle.own.len() * 64 {
+            let mut touched = bundle.clone();
+            touched.own[byte / 64].signature.0[byte % 64] ^= 1;
+            let bytes = Votes::Bundle(Box::new(touched)).to_bytes();
+            four.world.act(four.all[0], |engine, now| engine.gossip(Topic::Votes, RELAY, &bytes, now));
+        }
+    }
+    assert_eq!(four.height(four.all[0]), height);
+    assert!(four.world.engine(four.all[0]).evidence().is_empty());
+}
