@@ -56,7 +56,7 @@ impl Engine {
                 self.answer(no, Answer::Headers { proofs, more });
             }
             Ask::Bundles => {
-                let answer = Answer::Bundles(self.kept_bundles());
+                let answer = self.kept_bundles();
                 self.once_durable(Then::Say(Output::Answer { no, answer }), now);
             }
             Ask::PutParcel { address, invite, parcel } => self.put_parcel(peer, no, address, invite, parcel, now),

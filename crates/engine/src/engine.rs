@@ -118,7 +118,7 @@ pub enum Event {
         from: Peer,
     },
     /// A witness was found to lie: two votes that no honest one casts.
-    Evidence(Evidence),
+    Evidence(Box<Evidence>),
     /// This witness's disk was rolled back: another node holds votes of it that it does not know. The key signs no more.
     VoteRetired(VoteKey),
     /// A relay says that it does not keep the circle.

@@ -106,7 +106,7 @@ impl Engine {
         if is_on(Mutant::CertificateNotForwarded) {
             return None;
         }
-        agreement::say(&Votes::Proof(proof.clone()))
+        agreement::say(&Votes::Proof(Box::new(proof.clone())))
     }
 
     /// Checks a settled header. Branches of a forked device that were held back are let in once a certified cut names

@@ -47,7 +47,7 @@ impl Topic {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Votes {
     /// What is settled.
-    Proof(Proof),
+    Proof(Box<Proof>),
     /// A header that a leader puts to the vote.
     Proposal(Box<Proposal>),
     /// Where a witness stands.
@@ -206,7 +206,7 @@ pub enum Answer {
     /// The question is not answered.
     No(No),
     /// As many as fit.
-    Bundles(Vec<Bundle>),
+    Bundles(Vec<Box<Bundle>>),
 }
 
 /// Why a question is not answered.

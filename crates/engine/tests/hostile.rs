@@ -240,7 +240,7 @@ fn gossip() {
     let mut ben = settled_engine(&friends, &proof);
     let held = ben.held();
     let entries: Vec<Vec<u8>> = friends.entries.iter().map(codec::encode).collect();
-    let said = |proof: Proof| Votes::Proof(proof).to_bytes();
+    let said = |proof: Proof| Votes::Proof(Box::new(proof)).to_bytes();
     let proofs = [said(proof.clone()), said(next_proof(&friends, &proof))];
     for (topic, valid) in
         [(Topic::Entries, &entries[..]), (Topic::Votes, &proofs[..1]), (Topic::Presence, &entries[..1])]

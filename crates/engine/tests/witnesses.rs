@@ -128,7 +128,7 @@ fn two_of_four_settle_nothing_and_then_all_do() {
 
 #[test]
 fn they_settle_over_links_that_lose_messages() {
-    for seed in 0..6 {
+    for seed in 0..8 {
         let mut four = Four::elected(30 + seed, 4);
         for loss in [10, 30] {
             four.world.loss = loss;
@@ -196,7 +196,7 @@ fn from_one_to_three_to_four_and_back_to_the_relays_friend() {
     let mut four = Four::new(26);
     for n in [3, 4, 1] {
         four.elect(n);
-        let voters = four.world.engine(four.all[3]).witnesses().all().len();
+        let voters = four.world.engine(four.all[3]).voters().all().len();
         assert_eq!(voters, n);
         for who in 0..4 {
             let id = four.world.post(four.all[who], "hello");

@@ -151,7 +151,12 @@ impl Founder {
             "post" => drop(self.engine.post(rest, now())?),
             "settle" => {
                 let proof = self.witness.next(&self.log, Lie::None, now())?;
-                self.engine.gossip(Topic::Votes, self.relay.peer, &Votes::Proof(proof.clone()).to_bytes(), now());
+                self.engine.gossip(
+                    Topic::Votes,
+                    self.relay.peer,
+                    &Votes::Proof(Box::new(proof.clone())).to_bytes(),
+                    now(),
+                );
                 self.publish(&proof)?;
                 self.engine.sync(self.relay.peer, now());
             }
@@ -166,9 +171,10 @@ impl Founder {
     }
 
     fn publish(&self, proof: &Proof) -> Result<()> {
-        Ok(self
-            .net
-            .publish(&minnet::Topic(Topic::Votes.id(self.circle)), Votes::Proof(proof.clone()).to_bytes().into())?)
+        Ok(self.net.publish(
+            &minnet::Topic(Topic::Votes.id(self.circle)),
+            Votes::Proof(Box::new(proof.clone())).to_bytes().into(),
+        )?)
     }
 
     fn pump(&mut self) {

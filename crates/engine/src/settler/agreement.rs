@@ -323,7 +323,7 @@ impl Engine {
             && !self.agreement.evidence.iter().any(|known| known.one.key == evidence.one.key)
         {
             self.agreement.evidence.push(evidence);
-            self.outputs.push_back(Output::Event(Event::Evidence(evidence)));
+            self.outputs.push_back(Output::Event(Event::Evidence(Box::new(evidence))));
         }
     }
 

@@ -6,7 +6,7 @@
 use super::Heard;
 use super::agreement::say;
 use crate::engine::{Engine, Peer};
-use crate::wire::{ANSWER_BYTES, Votes};
+use crate::wire::{ANSWER_BYTES, Answer, Votes};
 use core::cmp::Ordering;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::mutant::{Mutant, is_on};
@@ -19,7 +19,7 @@ impl Engine {
     /// Gossip about votes came.
     pub(crate) fn hear_votes(&mut self, votes: Votes, from: Peer, now: u64) {
         let lacks = match votes {
-            Votes::Proof(proof) => self.take_proof(proof, from, now) == Heard::Waits,
+            Votes::Proof(proof) => self.take_proof(*proof, from, now) == Heard::Waits,
             Votes::Proposal(proposal) => self.hear_proposal(&proposal, now),
             Votes::Bundle(bundle) => self.hear_bundle(&bundle, now),
             Votes::Vote { height, vote } => self.hear_vote(height, &vote, now),
@@ -79,8 +79,9 @@ impl Engine {
             self.reply(now);
         }
         self.learn(bundle, now);
-        // A certificate whose header is not held whole is found by sync.
-        self.agreement.open.as_ref().is_some_and(|open| open.round.certificate().is_some())
+        // Whoever says a bundle holds something unsettled; and a certificate whose header is not held whole is found by sync.
+        let is_certified = self.agreement.open.as_ref().is_some_and(|open| open.round.certificate().is_some());
+        is_certified || self.dag.unsettled() == 0 && bundle.height == self.chain.height() + 1
     }
 
     fn hear_proposal(&mut self, proposal: &Proposal, now: u64) -> bool {
@@ -103,7 +104,7 @@ impl Engine {
     }
 
     /// A peer told the bundles that it keeps. Whoever connects while a height is open says its own too.
-    pub(crate) fn take_bundles(&mut self, bundles: &[Bundle], now: u64) {
+    pub(crate) fn take_bundles(&mut self, bundles: &[Box<Bundle>], now: u64) {
         for bundle in bundles {
             self.hear_bundle(bundle, now);
         }
@@ -121,7 +122,7 @@ impl Engine {
             return;
         }
         self.agreement.replied = Some(now);
-        let newest = self.proofs.last().and_then(|proof| say(&Votes::Proof(proof.clone())));
+        let newest = self.proofs.last().and_then(|proof| say(&Votes::Proof(Box::new(proof.clone()))));
         if let Some(newest) = newest.filter(|_| !is_on(Mutant::CertificateNotForwarded)) {
             self.once_durable(newest, now);
         }
@@ -134,12 +135,12 @@ impl Engine {
     }
 
     /// Who votes on the next height.
-    pub fn witnesses(&self) -> &Witnesses {
+    pub fn voters(&self) -> &Witnesses {
         self.chain.witnesses()
     }
 
     /// The newest bundles that are kept, as many as an answer takes.
-    pub(crate) fn kept_bundles(&self) -> Vec<Bundle> {
+    pub(crate) fn kept_bundles(&self) -> Answer {
         let mut bytes = 0;
         let own = self.agreement.stored_for(self.chain.height() + 1);
         let all = self.agreement.bundles.values().chain(own);
@@ -147,6 +148,7 @@ impl Engine {
             bytes += codec::encode(*bundle).len();
             bytes <= ANSWER_BYTES
         });
-        fits.cloned().collect()
+        // A boxed one, so that a false length reserves no room for bundles.
+        Answer::Bundles(fits.cloned().map(Box::new).collect())
     }
 }

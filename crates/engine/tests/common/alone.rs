@@ -122,7 +122,9 @@ impl Alone {
     }
 
     pub fn vote(&mut self, proof: &Proof) {
-        self.act(|engine, now| engine.gossip(Topic::Votes, LIAR, &Votes::Proof(proof.clone()).to_bytes(), now));
+        self.act(|engine, now| {
+            engine.gossip(Topic::Votes, LIAR, &Votes::Proof(Box::new(proof.clone())).to_bytes(), now)
+        });
     }
 
     /// What the engine answers; `None`: not yet.
