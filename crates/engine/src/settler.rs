@@ -81,17 +81,17 @@ impl Engine {
 
     /// Whether this device is the sole witness.
     pub(crate) fn settles(&self) -> bool {
-        matches!(&self.seat, Seat::Member { vote: Some(vote), .. } if self.chain.is_sole_witness(vote.key()))
+        self.vote_secret().is_some_and(|vote| self.chain.is_sole_witness(vote.key()))
     }
 
     /// Settles what is held whole; nobody else has to be asked. The timer goes on only if more can be settled: a fork's
     /// other branch may stay unsettled until somebody builds on it.
     pub(crate) fn settle(&mut self, now: u64) {
-        let Seat::Member { device, vote: Some(vote), .. } = &self.seat else { return };
         if !self.settles() {
             return self.propose(now);
         }
-        let next = self.chain.next(&self.dag, self.opener(), device.id(), now);
+        let (Some(device), Some(vote)) = (self.device(), self.vote_secret()) else { return };
+        let next = self.chain.next(&self.dag, self.opener(), device, now);
         let Ok(Some(block)) = next else { return };
         let proof = self.chain.certify(&block, vote);
         let say = self.say_proof(&proof);
@@ -233,6 +233,9 @@ impl Engine {
         self.open_height();
         self.note_unsettled(now);
         self.after_settled(now);
+        if self.votes_with_others() && !self.agreement.caught_up {
+            self.sync_all(now);
+        }
         self.outputs.push_back(Output::Event(Event::Changed));
     }
 

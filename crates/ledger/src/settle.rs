@@ -23,8 +23,8 @@ mod vote;
 mod voter;
 
 pub use bundle::{Bundle, BundleError, MAX_BUNDLE, Notarization, Nullification, Proposal};
-#[cfg(any(test, feature = "hostile"))]
-pub use chain::plan;
+#[cfg(test)]
+use chain::plan;
 pub use chain::{Block, Chain, Opener, Refusal, Root, SettleError, Settled};
 pub use round::{Next, Round, justified};
 pub use tally::{Taken, Tally, Voices};

@@ -10,11 +10,12 @@
 //! the disk means that the disk was rolled back: the vote key is retired, and never signs again.
 
 use super::GATHER_MS;
-use crate::engine::{Engine, Event, Output, Seat, Then};
+use crate::engine::{Engine, Event, Output, Then};
 use crate::wire::{MAX_GOSSIP, Topic, Votes};
 use ledgerno_ledger::bytes::{HeaderHash, Signature, VoteKey};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::Head;
+use ledgerno_ledger::keys::VoteSecret;
 use ledgerno_ledger::mutant::{Mutant, is_on};
 use ledgerno_ledger::settle::{
     Ballot, Block, Bundle, Checkpoint, Evidence, Header, MAX_BUNDLE, Next, Notarization, Nullification, Proposal,
@@ -183,10 +184,7 @@ impl Engine {
     }
 
     pub(crate) fn vote_key(&self) -> Option<VoteKey> {
-        match &self.seat {
-            Seat::Member { vote, .. } => vote.as_ref().map(|vote| vote.key()),
-            Seat::Keeper => None,
-        }
+        self.vote_secret().map(VoteSecret::key)
     }
 
     /// Whether this device votes on the next height with others.
@@ -231,8 +229,8 @@ impl Engine {
                 hash
             }
             Some(Next::New) => {
-                let Seat::Member { device, .. } = &self.seat else { return };
-                let Ok(Some(block)) = self.chain.next(&self.dag, self.opener(), device.id(), now) else { return };
+                let Some(device) = self.device() else { return };
+                let Ok(Some(block)) = self.chain.next(&self.dag, self.opener(), device, now) else { return };
                 let hash = block.header.hash();
                 let Some(open) = &mut self.agreement.open else { return };
                 open.keep(&block.header, &block.cut, None, false);
@@ -361,14 +359,14 @@ impl Engine {
         if !self.agreement.caught_up {
             return;
         }
+        let Some(secret) = self.vote_secret().cloned() else { return };
         let Some(open) = &mut self.agreement.open else { return };
-        let Seat::Member { vote: Some(secret), .. } = &self.seat else { return };
         let (height, before) = (open.height, open.round.view());
         let told = self.agreement.stored.as_ref().map_or(0, |stored| stored.view);
         let mut cast = Vec::new();
         loop {
             for Ballot { view, kind, header } in own {
-                let vote = Vote { kind, circle: self.circle, height, view, header }.cast(secret);
+                let vote = Vote { kind, circle: self.circle, height, view, header }.cast(&secret);
                 open.round.take(open.place, vote.ballot(), vote.signature);
                 cast.push(vote);
             }
@@ -413,7 +411,7 @@ impl Engine {
     /// What this witness tells of the open height.
     pub(crate) fn own_bundle(&self) -> Option<Bundle> {
         let open = self.agreement.open.as_ref()?;
-        let Seat::Member { vote: Some(secret), .. } = &self.seat else { return None };
+        let secret = self.vote_secret()?;
         let notarization = open.round.notarized().and_then(|(view, hash, voices)| {
             let candidate = open.candidates.iter().find(|one| one.hash == *hash)?;
             let (header, cut) = (candidate.header.clone(), candidate.cut.clone());

@@ -10,7 +10,7 @@ use crate::wire::{ANSWER_BYTES, Answer, Votes};
 use core::cmp::Ordering;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::mutant::{Mutant, is_on};
-use ledgerno_ledger::settle::{Bundle, Proposal, SignedVote, Witnesses};
+use ledgerno_ledger::settle::{Bundle, Proposal, SignedVote};
 
 /// What is old is answered at most this often, in milliseconds.
 const REPLY_MS: u64 = 500;
@@ -132,11 +132,6 @@ impl Engine {
     /// The newest bundle of each witness, as it was heard.
     pub fn bundles(&self) -> Vec<Bundle> {
         self.agreement.bundles.values().cloned().collect()
-    }
-
-    /// Who votes on the next height.
-    pub fn voters(&self) -> &Witnesses {
-        self.chain.witnesses()
     }
 
     /// The newest bundles that are kept, as many as an answer takes.

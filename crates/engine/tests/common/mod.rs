@@ -5,7 +5,7 @@
 
 use ledgerno_engine::wire::{Answer, Ask, Topic};
 use ledgerno_engine::{Engine, Event, Keyring, Limits, Output, Random, Seat, join};
-use ledgerno_ledger::bytes::{DeviceId, EntryId, VoteKey};
+use ledgerno_ledger::bytes::{DeviceId, EntryId};
 use ledgerno_ledger::entry::Invite;
 use ledgerno_ledger::genesis::Genesis;
 use ledgerno_ledger::invite::{InviteLink, RelayAddress};
@@ -45,8 +45,6 @@ pub struct World {
     pub messages: usize,
     /// Of 100 messages so many are lost.
     pub loss: u8,
-    /// Newcomers come with a vote key.
-    pub votes: BTreeMap<DeviceId, VoteKey>,
     seeds: Random,
 }
 
@@ -67,7 +65,6 @@ impl World {
             bytes: 0,
             messages: 0,
             loss: 0,
-            votes: BTreeMap::new(),
             seeds: Random::new([seed; 32]),
         }
     }
@@ -97,7 +94,6 @@ impl World {
         .unwrap();
         let id = DeviceKey::from_secret(device).id();
         let vote = *founding.vote.secret();
-        self.votes.insert(id, founding.vote.key());
         let (genesis, keys) = (founding.genesis.clone(), founding.keys);
         self.host(id, move || {
             let keyring = Keyring::new(genesis.id(), keys.clone());
@@ -126,15 +122,13 @@ impl World {
         let (identity, device): ([u8; 32], [u8; 32]) = (self.seeds.bytes(), self.seeds.bytes());
         let id = DeviceKey::from_secret(device).id();
         let keys = parcel.keys;
-        let vote: [u8; 32] = self.seeds.bytes();
-        self.votes.insert(id, VoteSecret::from_secret(vote).key());
         self.host(id, move || {
             let keyring = Keyring::new(genesis.id(), keys.clone());
             let seat = Seat::Member {
                 device: DeviceKey::from_secret(device),
                 identity: Identity::from_secret(identity),
                 keyring,
-                vote: Some(VoteSecret::from_secret(vote)),
+                vote: None,
             };
             (genesis.clone(), seat)
         });

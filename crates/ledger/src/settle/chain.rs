@@ -167,9 +167,9 @@ pub enum Refusal {
     NotFolded,
 }
 
-/// Witness sets by height, until the state says who votes: a test may plan them.
-#[cfg(any(test, feature = "hostile"))]
-pub mod plan {
+/// Witness sets by height, in place of what the state says: for the tests of this module, where nobody offers a vote key.
+#[cfg(test)]
+pub(super) mod plan {
     use super::Witnesses;
     use alloc::vec::Vec;
     use core::cell::RefCell;
@@ -181,24 +181,12 @@ pub mod plan {
     }
 
     /// From the height on, in this thread, these vote.
-    pub fn from(height: u64, witnesses: Witnesses) {
+    pub(in super::super) fn from(height: u64, witnesses: Witnesses) {
         PLAN.with(|plan| plan.borrow_mut().push((height, witnesses)));
     }
 
-    /// Back to the witnesses of the genesis.
-    pub fn clear() {
-        PLAN.with(|plan| plan.borrow_mut().clear());
-    }
-
-    pub(super) fn witnesses(height: u64) -> Option<Witnesses> {
+    pub(in super::super) fn witnesses(height: u64) -> Option<Witnesses> {
         PLAN.with(|plan| plan.borrow().iter().rev().find(|(from, _)| *from <= height).map(|(_, set)| set.clone()))
-    }
-}
-
-#[cfg(not(any(test, feature = "hostile")))]
-mod plan {
-    pub(super) fn witnesses(_: u64) -> Option<super::Witnesses> {
-        None
     }
 }
 
@@ -509,7 +497,11 @@ impl Chain {
 
     /// Who votes on the height after a state.
     fn witnesses_after(&self, state: &State) -> Witnesses {
-        let next = plan::witnesses(state.height() + 1).unwrap_or_else(|| self.sets[0].1.clone());
+        #[cfg(test)]
+        if let Some(planned) = plan::witnesses(state.height() + 1) {
+            return planned;
+        }
+        let next = state.witnesses().clone();
         match &self.renewed {
             Some((lost, renewed)) if *lost == next => renewed.clone(),
             _ => next,
