@@ -9,7 +9,8 @@ use common::{RELAY, START, WEEK, World};
 use ledgerno_engine::Event;
 use ledgerno_engine::status::Status;
 use ledgerno_engine::wire::{Topic, Votes};
-use ledgerno_ledger::bytes::{DeviceId, EntryId};
+use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash};
+use ledgerno_ledger::settle::{Vote, VoteKind};
 
 /// A founder and three friends, all linked to the relay.
 struct Four {
@@ -202,6 +203,29 @@ fn a_disk_that_was_rolled_back_retires_its_vote() {
     four.all_settle(post, 120_000);
     four.world.crash(id);
     assert!(four.world.engine(id).is_vote_retired(), "it stays so");
+}
+
+/// One of four votes for two headers, against a view and for it: whoever hears both writes it, and it leaves.
+#[test]
+fn a_witness_that_lies_leaves_by_its_own_votes() {
+    let mut four = Four::elected(31, 4);
+    let liar = four.world.engine(four.all[3]).vote_secret().unwrap().clone();
+    four.unlink(3);
+    let (circle, height) = (four.world.engine(four.all[0]).circle(), four.height(four.all[0]) + 1);
+    for header in [1, 2] {
+        let (kind, header) = (VoteKind::Notarize, Some(HeaderHash([header; 32])));
+        let vote = Vote { kind, circle, height, view: 0, header }.cast(&liar);
+        let bytes = Votes::Vote { height, vote }.to_bytes();
+        four.world.act(four.all[0], |engine, now| engine.gossip(Topic::Votes, RELAY, &bytes, now));
+    }
+    assert_eq!(four.world.engine(four.all[0]).evidence().len(), 1);
+    four.world.pass(30_000);
+    for at in &four.all[..3] {
+        let witnesses = four.world.engine(*at).witnesses();
+        assert!(witnesses.iter().all(|one| !one.votes || one.device != four.all[3]), "it left");
+    }
+    let id = four.post(1, "without it");
+    assert_eq!(four.settled(&id)[..3], [true; 3]);
 }
 
 #[test]

@@ -253,6 +253,8 @@ impl<S: Store> Node<S> {
         match event {
             Event::Changed => {}
             Event::Refused { height, why, from } => tracing::warn!(height, %why, ?from, "a settled header is refused"),
+            Event::Evidence(evidence) => tracing::warn!(key = ?evidence.one.key, "a witness voted twice"),
+            Event::VoteRetired(key) => tracing::warn!(?key, "the disk was rolled back: this vote key signs no more"),
             Event::Twin { id } => tracing::warn!(?id, "another copy of this device writes"),
             Event::Unkept { by } => {
                 tracing::warn!(?by, "the relay does not keep the circle");

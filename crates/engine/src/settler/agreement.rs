@@ -302,7 +302,7 @@ impl Engine {
     }
 
     /// Takes votes of the open height whose signatures hold.
-    pub(crate) fn take_votes(&mut self, height: u64, votes: &[SignedVote]) {
+    pub(crate) fn take_votes(&mut self, height: u64, votes: &[SignedVote], now: u64) {
         for vote in votes {
             let Some(place) = self.chain.witnesses().place(&vote.key) else { continue };
             let Some(open) = self.agreement.open.as_mut().filter(|open| open.height == height) else { return };
@@ -310,17 +310,20 @@ impl Engine {
                 let SignedVote { key, .. } = *vote;
                 let held = SignedVote { kind: held.kind, view: held.view, header: held.header, key, signature };
                 let evidence = Evidence::of(height, held, *vote);
-                self.keep_evidence(evidence);
+                self.keep_evidence(evidence, now);
             }
         }
     }
 
-    fn keep_evidence(&mut self, evidence: Option<Evidence>) {
+    /// Whoever holds evidence writes it, so that its author leaves the witnesses; of several entries the first counts.
+    fn keep_evidence(&mut self, evidence: Option<Evidence>, now: u64) {
         if let Some(evidence) = evidence
             && self.agreement.evidence.len() < MAX_EVIDENCE
             && !self.agreement.evidence.iter().any(|known| known.one.key == evidence.one.key)
         {
             self.agreement.evidence.push(evidence);
+            // Who may not write tells the log, and others hold it too.
+            self.accuse(evidence, now).ok();
             self.outputs.push_back(Output::Event(Event::Evidence(Box::new(evidence))));
         }
     }
@@ -340,7 +343,7 @@ impl Engine {
         let own: Vec<_> =
             bundle.quorums().filter_map(|(ballot, voices)| open.round.learn(ballot, voices.clone())).collect();
         self.entered(before, now);
-        self.take_votes(bundle.height, &bundle.own);
+        self.take_votes(bundle.height, &bundle.own, now);
         self.go_on(own, now);
     }
 

@@ -38,7 +38,7 @@ impl Engine {
             Ordering::Equal if self.chain.witnesses().by_key(&vote.key).is_none() => {}
             Ordering::Equal if self.votes_with_others() && vote.holds(self.circle, height) => {
                 self.heard_witness(vote.key, now);
-                self.take_votes(height, &[*vote]);
+                self.take_votes(height, &[*vote], now);
                 self.go_on(Vec::new(), now);
             }
             Ordering::Equal => {}
