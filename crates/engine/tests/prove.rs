@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "common/alone.rs"]
+mod alone;
 mod common;
 
+use alone::{Alone, Friends, NOW, fork};
 use common::{RELAY, START, WEEK, World};
 use ledgerno_engine::ProveError;
-use ledgerno_ledger::bytes::{DeviceId, EntryId, MemberId};
+use ledgerno_ledger::bytes::{DeviceId, EntryId, Hash, MemberId};
 use ledgerno_ledger::op::{Operation, Talk};
-use ledgerno_ledger::proof::{Content, ProofFile, Statement};
+use ledgerno_ledger::proof::{Content, Limit, ProofFile, Statement};
 
 fn two() -> (World, DeviceId, DeviceId) {
     let mut world = World::new(1);
@@ -92,4 +95,55 @@ fn who_cannot_prove_says_why() {
     world.post(anna, "on its way");
     world.pass(10_000);
     assert_eq!(world.engine(anna).prove_member(to), Err(ProveError::NotSettled));
+}
+
+#[test]
+fn a_stamp_is_proven_with_who_vouched_and_what_it_was_said_to_be() {
+    let (mut world, anna, ben) = two();
+    let document = Hash([5; 32]);
+    let stamp = world.act(anna, |engine, now| engine.stamp(document, "the contract", now)).unwrap().id;
+    assert_eq!(world.engine(anna).prove_stamp(document), Err(ProveError::NotStamped));
+    world.pass(10_000);
+    world.act(ben, |engine, now| engine.endorse(document, now)).unwrap();
+    world.pass(10_000);
+    for by in [anna, ben] {
+        let Statement::Stamp { document: proven, by: author, entry, height, time, vouchers } =
+            verified(world.engine(by).prove_stamp(document))
+        else {
+            panic!("another claim")
+        };
+        assert_eq!((proven, author.name.as_str(), author.device, entry), (document, "Anna", anna, stamp));
+        let [ben_vouched] = &vouchers[..] else { panic!("{vouchers:?}") };
+        assert_eq!((ben_vouched.person.name.as_str(), ben_vouched.person.device), ("Ben", ben));
+        assert!(height < ben_vouched.height && START <= time && time < ben_vouched.time);
+    }
+    let Statement::Entry { content: Content::Operation(Operation::Stamp { .. }, note), .. } =
+        verified(world.engine(ben).prove_entry(&stamp, true))
+    else {
+        panic!("another claim")
+    };
+    assert_eq!(note.as_deref(), Some("the contract"));
+    assert_eq!(world.engine(anna).prove_stamp(Hash([6; 32])), Err(ProveError::NotStamped));
+}
+
+#[test]
+fn a_fork_is_proven_by_whoever_saw_it_with_whose_device_it_is_or_without() {
+    let friends = Friends::new();
+    let device = friends.friend.device.id();
+    for settles in [true, false] {
+        let mut alone = if settles { Alone::founder(&friends.circle) } else { Alone::keeper(&friends.circle) };
+        friends.feed(&mut alone);
+        for text in ["one", "other"] {
+            alone.gossip(&fork(&friends.circle, &friends.friend, text).0);
+        }
+        while let Some(due) = alone.engine.due().filter(|due| *due < NOW + 60_000) {
+            alone.now = due;
+            alone.act(|engine, now| engine.tick(now));
+        }
+        let proven = ProofFile::verify(&alone.engine.prove_fork(device).unwrap().encode()).unwrap();
+        let Statement::Fork { device: forked, ref author, seq, .. } = proven.statement else { panic!("{proven:?}") };
+        assert_eq!((forked, seq), (device, friends.friend.seq));
+        assert_eq!(author.as_ref().map(|author| author.member), settles.then(|| friends.friend.member()));
+        assert_eq!(proven.limits().contains(&Limit::NoAuthor), !settles);
+    }
 }
