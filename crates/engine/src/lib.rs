@@ -13,6 +13,8 @@
 
 mod acts;
 mod answer;
+#[cfg(any(test, feature = "hostile"))]
+pub mod conformance;
 pub mod council;
 mod engine;
 mod epoch;

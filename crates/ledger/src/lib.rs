@@ -10,11 +10,11 @@ extern crate alloc;
 pub mod bytes;
 pub mod check;
 pub mod codec;
+#[cfg(any(test, feature = "hostile"))]
+pub mod conformance;
 pub mod dag;
 pub mod entry;
 pub mod epoch;
-#[cfg(test)]
-mod frozen;
 pub mod genesis;
 pub mod hash;
 #[cfg(any(test, feature = "hostile"))]

@@ -113,7 +113,7 @@ fn small_order() -> Vec<Vector> {
 }
 
 /// The 6 ways to write a point of small order that no encoder writes: with a sign where x is 0, or y not reduced.
-fn written_otherwise() -> [[u8; 32]; 6] {
+pub(crate) fn written_otherwise() -> [[u8; 32]; 6] {
     let number = |low: u8, rest: u8, high: u8| {
         let mut bytes = [rest; 32];
         (bytes[0], bytes[31]) = (low, high);

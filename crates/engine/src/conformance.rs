@@ -1,0 +1,105 @@
+//! Conformance fixtures of what nodes say to each other: one topic more beside those of the ledger, in the same folder.
+
+use crate::join::Parcel;
+use crate::wire::{Answer, Ask, MAX_ANSWER, No, Place, REGISTER, Range, Register, Topic as Gossip};
+use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash};
+use ledgerno_ledger::codec::encode;
+use ledgerno_ledger::conformance::{Draft, Format, Frozen, Topic};
+use ledgerno_ledger::entry::Anchor;
+use ledgerno_ledger::hostile::Circle;
+use ledgerno_ledger::invite::InviteLink;
+
+/// All topics of the engine.
+pub const TOPICS: &[Topic] = &[Topic {
+    name: "wire",
+    text: include_str!("../../ledger/conformance/wire.txt"),
+    about: "What nodes say to each other, and what waits in a mailbox.",
+    formats,
+}];
+
+const CIRCLE: CircleId = CircleId([1; 32]);
+
+fn formats() -> Vec<Format> {
+    let device = DeviceId([10; 32]);
+    let gossip = |topic: Gossip| topic.id(CIRCLE);
+    let question = Format::of("question", Draft, ask, |ask: &Ask| framed(ask))
+        .accepts("frontier", framed(&Ask::Frontier { digest: Hash([90; 32]), height: 300 }))
+        .accepts("devices", framed(&Ask::Devices { bits: 5, buckets: vec![1, 300], nonce: [91; 16] }))
+        .accepts("branches", framed(&Ask::Branches { device }))
+        .accepts("ranges", framed(&Ask::Ranges(vec![Range { device, from: 2, to: 300 }])))
+        .accepts("entries", framed(&Ask::Entries(vec![EntryId([11; 32])])))
+        .accepts("headers", framed(&Ask::Headers { from: 300 }))
+        .accepts("give", framed(&Ask::Give { entries: vec![Circle::new(1).founders_join()], proofs: Vec::new() }))
+        .accepts("get a parcel", framed(&Ask::GetParcel { address: Hash([92; 32]) }))
+        .refuses("headers, as another kind", [&3_u16.to_be_bytes()[..], &encode(&Ask::Headers { from: 300 })].concat());
+    let differ = Answer::Differ { height: 300, bits: 1, buckets: vec![1, u64::MAX] };
+    let answer = Format::plain::<Answer>("answer", Draft, MAX_ANSWER)
+        .accepts("same", encode(&Answer::Same { height: 300 }))
+        .accepts("differ", encode(&differ))
+        .accepts("devices", encode(&Answer::Devices(vec![Place { device, seq: 300, tag: 7 }])))
+        .accepts("branches", encode(&Answer::Branches(vec![EntryId([11; 32])])))
+        .accepts("entries", encode(&Answer::Entries { entries: vec![Circle::new(1).founders_join()], more: true }))
+        .accepts("headers", encode(&Answer::Headers { proofs: Vec::new(), more: false }))
+        .accepts("held", encode(&Answer::Held { entries: 3, refused: 1, height: 300 }))
+        .accepts("kept", encode(&Answer::Kept))
+        .accepts("parcel", encode(&Answer::Parcel(vec![1, 2])))
+        .accepts("no", encode(&Answer::No(No::NoParcel)));
+    let register = Register { token: "token".to_owned(), genesis: Circle::new(1).genesis.encode() };
+    vec![
+        Format::values("gossip topic", Frozen(1))
+            .value("entries, of the circle 01, 32 times", gossip(Gossip::Entries))
+            .value("votes", gossip(Gossip::Votes))
+            .value("presence", gossip(Gossip::Presence)),
+        question,
+        answer,
+        Format::plain::<Register>("register", Draft, 2_048).accepts("a circle, request kind 9", encode(&register)),
+        Format::values("request kind of register", Draft).value("as two bytes", REGISTER.to_be_bytes()),
+        parcel(),
+    ]
+}
+
+/// A question as a fixture: its kind in two bytes, big end first, then what follows the circle.
+fn framed(ask: &Ask) -> Vec<u8> {
+    [&ask.kind().to_be_bytes()[..], &encode(ask)].concat()
+}
+
+fn ask(bytes: &[u8]) -> Result<Ask, String> {
+    let (kind, rest) = bytes.split_first_chunk::<2>().ok_or("cut")?;
+    Ask::from_bytes(u16::from_be_bytes(*kind), rest).map_err(|error| format!("{error:?}"))
+}
+
+/// What a mailbox keeps, opened by the invite's secret and read; sealed again it must give the same bytes.
+fn parcel() -> Format {
+    let mut circle = Circle::new(1);
+    let (secret, invite, _) = circle.invite(2);
+    let pinned = Anchor { height: 0, hash: HeaderHash(circle.id.0) };
+    let link = InviteLink { version: 1, secret: *secret.secret(), circle: circle.id, relays: Vec::new(), pinned };
+    let parcel = |circle: &Circle| {
+        let keys = circle.keys.clone();
+        encode(&Parcel { genesis: circle.genesis.encode(), keys, invite, by: "Ann".to_owned() })
+    };
+    let sealed = |plain: &[u8]| secret.seal([27; 24], plain).unwrap_or_default();
+    let (valid, foreign) = (sealed(&parcel(&circle)), sealed(&parcel(&Circle::new(2))));
+    let cut = sealed(&parcel(&circle)[1..]);
+    let read = move |bytes: &[u8]| {
+        let (parcel, _) = Parcel::open(&link, bytes).map_err(|error| format!("{error:?}"))?;
+        let nonce = *bytes.first_chunk().ok_or("cut")?;
+        link.invite_secret().seal(nonce, &encode(&parcel)).map_err(|error| format!("{error:?}"))
+    };
+    Format::new("parcel", Draft, read)
+        .accepts("for the invite of the topic entry, nonce 1b", valid)
+        .refuses("of another circle", foreign)
+        .refuses("rightly sealed, cut inside", cut)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use ledgerno_ledger::conformance::check_or_write;
+
+    #[test]
+    fn the_fixtures_hold() {
+        check_or_write(TOPICS, concat!(env!("CARGO_MANIFEST_DIR"), "/../ledger/conformance")).unwrap();
+    }
+}

@@ -1,0 +1,97 @@
+//! The state's keys and records, and how they come under the root.
+
+use super::samples::*;
+use super::{Draft, Format, Frozen};
+use crate::bytes::{BoxKey, DeviceId, Hash, InviteKey, MemberId};
+use crate::codec::encode;
+use crate::entry::{Packed, Role};
+use crate::genesis::Rules;
+use crate::hostile::{Circle, Person};
+use crate::merkle::{StateLeaf, leaf_salt, state_key, state_root, state_value};
+use crate::op::Operation;
+use crate::seal::open_body;
+use crate::state::{Device, Member, Opened, Registered, State, StateKey, Totals};
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+
+pub fn state() -> Vec<Format> {
+    let key = |key: StateKey| encode(&key);
+    let member = StateKey::Member(MemberId([15; 32]));
+    let (salt, hashed) = ([70; 32], state_key(&encode(&member)));
+    let leaf = StateLeaf::new(&salt, &encode(&member), &[1, 2, 3]);
+    let (circle, state) = small_state();
+    let names = state.records().map(|(key, value)| (format!("{key:?}"), value));
+    let records = names.fold(Format::values("records of a small circle", Draft), |format, (key, value)| {
+        format.value(&format!("the value of {}", kind(&key)), value)
+    });
+    vec![
+        Format::plain::<StateKey>("key", Draft, 128)
+            .accepts("a member", key(member))
+            .accepts("the rules", key(StateKey::Rules))
+            .accepts("the totals", key(StateKey::Totals))
+            .accepts("a device", key(StateKey::Device(DeviceId([10; 32]))))
+            .accepts("an invite", key(StateKey::Invite(InviteKey([8; 32]), DeviceId([3; 32]))))
+            .accepts("a device's last counted entry", key(StateKey::Counted(DeviceId([10; 32])))),
+        Format::plain::<Rules>("rules", Draft, 128).accepts("as in the genesis", encode(&rules())),
+        Format::plain::<Totals>("totals", Draft, 64)
+            .accepts("three numbers", encode(&Totals { granted: 300, allowed: 20, rewarded: 1 })),
+        Format::plain::<Member>("member", Draft, 512)
+            .accepts("Ann", encode(&Member { name: "Ann".to_string(), joined_height: 2, balance: 100 })),
+        Format::plain::<Device>("device", Draft, 128).accepts(
+            "it votes",
+            encode(&Device {
+                member: MemberId([15; 32]),
+                role: Role::Vote,
+                box_key: BoxKey([16; 32]),
+                enrolled_height: 300,
+            }),
+        ),
+        Format::plain::<Registered>("registered invite", Draft, 256)
+            .accepts("used once", encode(&Registered { invite: invite(), used: 1 })),
+        Format::values("leaf", Frozen(1))
+            .value("the hash of the key \"a member\"", hashed.0)
+            .value("its leaf's salt, the circle's salt being 46, 32 times", leaf_salt(&salt, &hashed).0)
+            .value("the value 010203 under that salt", state_value(&leaf_salt(&salt, &hashed), &[1, 2, 3]).0)
+            .value("what stands in the tree", leaf.bytes())
+            .value("the root of a state of it alone", state_root(vec![leaf]).0)
+            .value("the root of an empty state", state_root(Vec::new()).0),
+        records,
+        Format::values("root of the small circle", Draft)
+            .value("the circle's salt", circle.keys.state.circle_salt())
+            .value("the root of these records", state.root(&circle.keys.state.circle_salt()).0),
+    ]
+}
+
+/// The kind of a key as Rust shows it, without what it is of.
+fn kind(key: &str) -> &str {
+    key.split('(').next().unwrap_or(key)
+}
+
+/// The founder's circle after a guest joined and was thanked, with all keys real.
+pub fn small_state() -> (Circle, State) {
+    let mut circle = Circle::new(1);
+    let (mut guest, mut entries) = (Person::new(3), vec![circle.founders_join()]);
+    let (secret, invite, gives) = circle.invite(2);
+    entries.push(gives);
+    entries.push(circle.join(&mut guest, &secret, invite));
+    let thanks = Operation::Transfer { to: circle.founder.member(), amount: 7, reason: Vec::new() };
+    entries.push(circle.operate(&mut guest, &[], &thanks));
+    let mut state = State::new(&circle.genesis);
+    state.begin(1, 2_000);
+    entries.iter().for_each(|packed| fold(&circle, &mut state, packed));
+    (circle, state)
+}
+
+fn fold(circle: &Circle, state: &mut State, packed: &Packed) {
+    let entry = &packed.signed.entry;
+    let sealed = packed.body.as_deref().unwrap_or_default();
+    let plain = open_body(circle.id, entry, &circle.keys.state, sealed).unwrap_or_default();
+    state.apply(entry.id(circle.id), entry, Opened::Plain(&plain));
+}
+
+/// The hashes 1 to `count`, as leaves.
+pub fn leaves(count: u8) -> Vec<Hash> {
+    (1..=count).map(|number| Hash([number; 32])).collect()
+}
