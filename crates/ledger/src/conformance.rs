@@ -9,6 +9,7 @@
 
 extern crate std;
 
+mod blobs;
 mod entries;
 mod keys;
 mod proofs;
@@ -105,6 +106,7 @@ topics! {
     trees, trees::trees, "Roots of trees and mountains of every small size, odd and empty ones too, and paths in them.";
     settle, settle::settle, "Headers, votes, certificates, and what travels of a settled height.";
     proofs, proofs::proofs, "What is shown to who holds nothing but a header.";
+    blobs, blobs::blobs, "What is too long for a body, in sealed chunks: request kind 7.";
 }
 
 impl Format {

@@ -80,6 +80,16 @@ pub mod context {
         ENTRIES_NODE = "entries node";
         /// The root of the tree over a checkpoint's entries: their number ‖ top.
         ENTRIES_ROOT = "entries root";
+        /// A sealed chunk of a blob.
+        CHUNK = "blob chunk";
+        /// Encryption key and commitment of a chunk: blob's key ‖ nonce.
+        SEAL_CHUNK = "seal blob chunk";
+        /// A leaf of the tree over a blob's chunks.
+        BLOB_LEAF = "blob leaf";
+        /// A node of the tree over a blob's chunks: left ‖ right.
+        BLOB_NODE = "blob node";
+        /// The root of the tree over a blob's chunks: their number ‖ top.
+        BLOB_ROOT = "blob root";
         /// A header's hash.
         HEADER = "header";
         /// A cut's hash.

@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod blob;
 pub mod bytes;
 pub mod check;
 pub mod codec;

@@ -1,4 +1,4 @@
-//! Binary Merkle trees, one rule for all three: the state, the entries of a checkpoint, the history of headers.
+//! Binary Merkle trees, one rule for all: the state, the entries of a checkpoint, the history of headers, a blob's chunks.
 //!
 //! A tree over n > 1 leaves splits them at the greatest power of two below n (so nothing is doubled when a level is
 //! odd). A leaf is hashed under the tree's leaf context, a node under its node context, and the root binds the number of
@@ -33,6 +33,8 @@ pub const ENTRIES: Tree =
     Tree { leaf: context::ENTRIES_LEAF, node: context::ENTRIES_NODE, root: context::ENTRIES_ROOT };
 /// The tree over all headers; the genesis, by the circle's id, is leaf 0, so a header's index is its height.
 pub const HISTORY: Tree = Tree { leaf: context::MMR_LEAF, node: context::MMR_NODE, root: context::MMR_ROOT };
+/// The tree over the sealed chunks of a blob.
+pub const BLOB: Tree = Tree { leaf: context::BLOB_LEAF, node: context::BLOB_NODE, root: context::BLOB_ROOT };
 
 /// In place of the top of an empty tree.
 const NOTHING: Hash = Hash([0; 32]);
