@@ -32,7 +32,9 @@ pub fn keys() -> Vec<Format> {
     let words = Format::new("words", Frozen(1), |bytes| {
         let text = core::str::from_utf8(bytes).map_err(|error| error.to_string())?;
         let identity = Identity::from_words(text).map_err(|error| error.to_string())?;
-        Ok(identity.words().as_bytes().to_vec())
+        // A person's typing is read with more patience than a format has.
+        let written = identity.words().as_bytes().to_vec();
+        if written == bytes { Ok(written) } else { Err("typed otherwise".to_string()) }
     });
     let mut wrong_word = identity.words().to_string();
     wrong_word.replace_range(..wrong_word.find(' ').unwrap_or(0), "zoo");
