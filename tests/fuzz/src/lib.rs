@@ -12,13 +12,15 @@ mod batch;
 use ledgerno_ledger::conformance::{self, Format};
 use std::cell::OnceCell;
 
+type Body = Box<dyn Fn(&[u8])>;
+
 /// Something to be fuzzed.
 pub struct Target {
     /// Its name: topic and format, in lower-case letters and underscores.
     pub name: String,
     /// Where fuzzing starts from.
     pub seeds: Vec<Vec<u8>>,
-    body: Box<dyn Fn(&[u8])>,
+    body: Body,
 }
 
 impl Target {
