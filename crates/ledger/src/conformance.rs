@@ -12,6 +12,7 @@ extern crate std;
 mod blobs;
 mod entries;
 mod keys;
+mod proof_files;
 mod proofs;
 mod samples;
 mod sealing;

@@ -1,7 +1,8 @@
 //! Proofs, each checked against what it is a proof under.
 
+use super::proof_files::proof_file;
 use super::samples::*;
-use super::state::{leaves, small_state};
+use super::state::{Small, leaves, small_state};
 use super::{Draft, Format, Frozen};
 use crate::bytes::{CircleId, EntryId, HeaderHash, MemberId};
 use crate::codec::{decode, encode};
@@ -18,7 +19,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 pub fn proofs() -> Vec<Format> {
-    let (circle, state) = small_state();
+    let Small { circle, state, .. } = small_state();
     let tree = StateTree::of(&state, circle.keys.state.circle_salt());
     let (root, prove) = (tree.root(), |key| tree.prove(key));
     let present = prove(StateKey::Member(circle.founder.member()));
@@ -46,6 +47,7 @@ pub fn proofs() -> Vec<Format> {
             .refuses("of height 5", history(5)[1..].to_vec()),
         forks(),
         light_chain(),
+        proof_file(Draft),
     ]
 }
 

@@ -21,7 +21,7 @@ pub fn state() -> Vec<Format> {
     let member = StateKey::Member(MemberId([15; 32]));
     let (salt, hashed) = ([70; 32], state_key(&encode(&member)));
     let leaf = StateLeaf::new(&salt, &encode(&member), &[1, 2, 3]);
-    let (circle, state) = small_state();
+    let Small { circle, state, .. } = small_state();
     let names = state.records().map(|(key, value)| (format!("{key:?}"), value));
     let records = names.fold(Format::values("records of a small circle", Draft), |format, (key, value)| {
         format.value(&format!("the value of {}", kind(&key)), value)
@@ -69,8 +69,17 @@ fn kind(key: &str) -> &str {
     key.split('(').next().unwrap_or(key)
 }
 
-/// The founder's circle after a guest joined and was thanked, with all keys real.
-pub fn small_state() -> (Circle, State) {
+/// A circle with all keys real.
+pub struct Small {
+    pub circle: Circle,
+    pub guest: Person,
+    /// In settled order.
+    pub entries: Vec<Packed>,
+    pub state: State,
+}
+
+/// The founder's circle after a guest joined and thanked the founder.
+pub fn small_state() -> Small {
     let mut circle = Circle::new(1);
     let (mut guest, mut entries) = (Person::new(3), vec![circle.founders_join()]);
     let (secret, invite, gives) = circle.invite(2);
@@ -81,7 +90,7 @@ pub fn small_state() -> (Circle, State) {
     let mut state = State::new(&circle.genesis);
     state.begin(1, 2_000);
     entries.iter().for_each(|packed| fold(&circle, &mut state, packed));
-    (circle, state)
+    Small { circle, guest, entries, state }
 }
 
 fn fold(circle: &Circle, state: &mut State, packed: &Packed) {
