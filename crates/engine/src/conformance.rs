@@ -76,7 +76,7 @@ fn parcel() -> Format {
     let link = InviteLink { version: 1, secret: *secret.secret(), circle: circle.id, relays: Vec::new(), pinned };
     let parcel = |circle: &Circle| {
         let keys = circle.keys.clone();
-        encode(&Parcel { genesis: circle.genesis.encode(), keys, invite, by: "Ann".to_owned() })
+        encode(&Parcel { genesis: circle.genesis.encode(), keys, invite, by: "Ann".to_owned(), later: Vec::new() })
     };
     let sealed = |plain: &[u8]| secret.seal([27; 24], plain).unwrap_or_default();
     let (valid, foreign) = (sealed(&parcel(&circle)), sealed(&parcel(&Circle::new(2))));

@@ -75,7 +75,8 @@ fn check_history(bytes: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 fn forks() -> Format {
-    let circle = Circle::new(1);
+    // Of another id than its genesis gives, so that a change of the genesis changes no fork.
+    let circle = Circle { id: CIRCLE, ..Circle::new(1) };
     let id = circle.id;
     let signed = |text| {
         let mut person = Person::new(2);
@@ -94,7 +95,7 @@ fn forks() -> Format {
         *last ^= 1;
     }
     Format::new("fork", Frozen(1), read)
-        .accepts("two entries of one seq", fork)
+        .accepts("two entries of one seq, in circle 01", fork)
         .refuses("the same, a bit of a signature changed", forged)
 }
 

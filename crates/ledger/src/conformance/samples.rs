@@ -44,6 +44,7 @@ pub fn genesis() -> Genesis {
         rules: rules(),
         salt: [6; 32],
         created: TIME,
+        succeeds: None,
     }
 }
 

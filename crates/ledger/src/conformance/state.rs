@@ -37,8 +37,7 @@ pub fn state() -> Vec<Format> {
         Format::plain::<Rules>("rules", Draft, 128).accepts("as in the genesis", encode(&rules())),
         Format::plain::<Totals>("totals", Draft, 64)
             .accepts("three numbers", encode(&Totals { granted: 300, allowed: 20, rewarded: 1 })),
-        Format::plain::<Member>("member", Draft, 512)
-            .accepts("Ann", encode(&Member { name: "Ann".to_string(), joined_height: 2, balance: 100 })),
+        Format::plain::<Member>("member", Draft, 512).accepts("Ann", encode(&member_record())),
         Format::plain::<Device>("device", Draft, 128).accepts(
             "it votes",
             encode(&Device {
@@ -46,10 +45,12 @@ pub fn state() -> Vec<Format> {
                 role: Role::Vote,
                 box_key: BoxKey([16; 32]),
                 enrolled_height: 300,
+                epoch: 2,
+                retired: false,
             }),
         ),
         Format::plain::<Registered>("registered invite", Draft, 256)
-            .accepts("used once", encode(&Registered { invite: invite(), used: 1 })),
+            .accepts("used once", encode(&Registered { invite: invite(), used: 1, revoked: false })),
         Format::values("leaf", Frozen(1))
             .value("the hash of the key \"a member\"", hashed.0)
             .value("its leaf's salt, the circle's salt being 46, 32 times", leaf_salt(&salt, &hashed).0)
@@ -62,6 +63,12 @@ pub fn state() -> Vec<Format> {
             .value("the circle's salt", circle.keys.state.circle_salt())
             .value("the root of these records", state.root(&circle.keys.state.circle_salt()).0),
     ]
+}
+
+fn member_record() -> Member {
+    let thanked_days = vec![(20, 7), (21, 300)];
+    let (name, removed) = ("Ann".to_string(), Some(400));
+    Member { name, joined_height: 2, balance: 100, purse: 5, purse_week: 3, thanked: 307, thanked_days, removed }
 }
 
 /// The kind of a key as Rust shows it, without what it is of.
@@ -88,8 +95,9 @@ pub fn small_state() -> Small {
     let thanks = Operation::Transfer { to: circle.founder.member(), amount: 7, reason: Vec::new() };
     entries.push(circle.operate(&mut guest, &[], &thanks));
     let mut state = State::new(&circle.genesis);
-    state.begin(1, 2_000);
+    state.begin(1, 2_000, circle.genesis.device);
     entries.iter().for_each(|packed| fold(&circle, &mut state, packed));
+    state.finish();
     Small { circle, guest, entries, state }
 }
 
