@@ -12,6 +12,7 @@ extern crate std;
 mod blobs;
 mod entries;
 mod keys;
+mod messages;
 mod proof_files;
 mod proofs;
 mod samples;
@@ -108,6 +109,7 @@ topics! {
     settle, settle::settle, "Headers, votes, certificates, and what travels of a settled height.";
     proofs, proofs::proofs, "What is shown to who holds nothing but a header.";
     blobs, blobs::blobs, "What is too long for a body, in sealed chunks: request kind 7.";
+    messages, messages::messages, "Direct messages, sealed to the devices of two members.";
 }
 
 impl Format {

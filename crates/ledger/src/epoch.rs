@@ -117,7 +117,8 @@ impl Handout {
     }
 }
 
-fn agreed(shared: &[u8; 32], sealer: &BoxKey, device: &BoxKey) -> Zeroizing<[u8; 32]> {
+/// The key that a sealer and a device share; `shared` is what X25519 gives both.
+pub(crate) fn agreed(shared: &[u8; 32], sealer: &BoxKey, device: &BoxKey) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(hash(context::AGREED, &[shared, &sealer.0, &device.0]))
 }
 

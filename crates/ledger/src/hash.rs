@@ -80,6 +80,10 @@ pub mod context {
         ENTRIES_NODE = "entries node";
         /// The root of the tree over a checkpoint's entries: their number ‖ top.
         ENTRIES_ROOT = "entries root";
+        /// Encryption key and commitment of a direct message: its key ‖ nonce.
+        SEAL_MESSAGE = "seal direct message";
+        /// Encryption key and commitment of a direct message's key for a device: agreed key ‖ nonce.
+        SEAL_MESSAGE_KEY = "seal direct message key";
         /// A sealed chunk of a blob.
         CHUNK = "blob chunk";
         /// Encryption key and commitment of a chunk: blob's key ‖ nonce.

@@ -23,6 +23,7 @@ pub mod hostile;
 pub mod invite;
 pub mod keys;
 pub mod merkle;
+pub mod message;
 pub mod mutant;
 pub mod op;
 pub mod proof;
