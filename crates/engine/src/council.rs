@@ -4,7 +4,7 @@
 use crate::engine::{Engine, Seat};
 use crate::status::Status;
 use ledgerno_ledger::bytes::{DeviceId, EntryId, Hash, MemberId};
-use ledgerno_ledger::entry::{Lane, Role};
+use ledgerno_ledger::entry::{Invite, Lane, Role};
 use ledgerno_ledger::genesis::Rules;
 use ledgerno_ledger::op::{Change, Operation};
 use ledgerno_ledger::seal;
@@ -223,12 +223,36 @@ impl Engine {
         state.motions().map(shown).collect()
     }
 
+    /// Whether somebody was a member and is none any more.
+    pub fn is_removed(&self, member: &MemberId) -> bool {
+        self.chain.state().and_then(|state| state.member(member)).is_some_and(|known| known.removed.is_some())
+    }
+
+    /// Whether an own invite is taken back, settled or not.
+    pub fn is_revoked(&self, invite: &Invite) -> bool {
+        let settled = self.chain.state().and_then(|state| state.registered(&invite.key, &invite.issuer));
+        settled.is_some_and(|known| known.revoked)
+            || self.has_written(|operation| matches!(operation, Operation::Revoke { key, .. } if *key == invite.key))
+    }
+
+    /// Whether this device has written such an operation that is not settled yet.
+    pub fn has_written(&self, such: impl Fn(&Operation) -> bool) -> bool {
+        let own = self.own.iter().rev().take_while(|id| self.chain.settled(id).is_none());
+        own.filter_map(|id| self.operation(id)).any(|operation| such(&operation))
+    }
+
+    /// The time that an entry's author gave it; 0 if it is not held.
+    pub fn time_of(&self, id: &EntryId) -> u64 {
+        self.dag.get(id).map_or(0, |packed| packed.signed.entry.time)
+    }
+
     /// Whether this member is the founder, whose word is enough where others propose.
     pub fn is_founder(&self) -> bool {
         self.own_member() == Some(self.genesis.founder)
     }
 
-    fn settled_name(&self, member: &MemberId) -> String {
+    /// A member's name, empty if the state does not know it.
+    pub fn settled_name(&self, member: &MemberId) -> String {
         self.chain.state().and_then(|state| state.member(member)).map_or_else(String::new, |known| known.name.clone())
     }
 }

@@ -8,7 +8,7 @@ use crate::status::Status;
 use hashbrown::HashMap;
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, HeaderHash, MemberId};
 use ledgerno_ledger::entry::{Entry, Invite, Lane};
-use ledgerno_ledger::op::{Operation, Talk};
+use ledgerno_ledger::op::{Change, Operation, Talk};
 use ledgerno_ledger::seal;
 use ledgerno_ledger::settle::Opener;
 use ledgerno_ledger::sorted::SortedMap;
@@ -82,8 +82,60 @@ pub enum Content {
         /// Why.
         reason: String,
     },
+    /// Something about the circle's order was done.
+    Done {
+        /// What.
+        deed: Deed,
+        /// A stamp's note; else empty.
+        note: String,
+    },
+    /// Work among devices that no person did: keys handed on, say.
+    Silent,
     /// It does not open, or it is of a kind that this version does not know.
     Sealed,
+}
+
+/// What somebody did about the circle's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// A document was stamped.
+    Stamp,
+    /// A member vouched for one.
+    Vouch,
+    /// A device was offered as a witness.
+    Offer,
+    /// A device left the witnesses.
+    Resign,
+    /// Other witnesses, or a proposal of them.
+    Witnesses,
+    /// A member leaves, or a proposal of it.
+    Remove,
+    /// Other rules, or a proposal of them.
+    Rules,
+    /// A member is for a proposal.
+    Consent,
+    /// A device was given up.
+    Retire,
+    /// An invite was taken back.
+    Revoke,
+}
+
+impl Deed {
+    /// The name by which the page knows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Deed::Stamp => "stamp",
+            Deed::Vouch => "vouch",
+            Deed::Offer => "offer",
+            Deed::Resign => "resign",
+            Deed::Witnesses => "witnesses",
+            Deed::Remove => "remove",
+            Deed::Rules => "rules",
+            Deed::Consent => "consent",
+            Deed::Retire => "retire",
+            Deed::Revoke => "revoke",
+        }
+    }
 }
 
 /// A member as shown.
@@ -120,6 +172,23 @@ pub struct Settlement {
     pub entries: usize,
 }
 
+fn deed(operation: &Operation) -> Option<Deed> {
+    Some(match operation {
+        Operation::Endorse(_) => Deed::Vouch,
+        Operation::Ready { .. } => Deed::Offer,
+        Operation::Resign => Deed::Resign,
+        Operation::Consent(_) => Deed::Consent,
+        Operation::Retire(_) => Deed::Retire,
+        Operation::Revoke { .. } => Deed::Revoke,
+        Operation::Propose(change) => match **change {
+            Change::Config(_) => Deed::Rules,
+            Change::Remove { .. } => Deed::Remove,
+            Change::Witnesses { .. } => Deed::Witnesses,
+        },
+        _ => return None,
+    })
+}
+
 impl Engine {
     /// The newest entries that are shown, oldest of them first.
     pub fn timeline(&self, limit: usize) -> Vec<Shown> {
@@ -129,7 +198,7 @@ impl Engine {
             .newest_first()
             .filter(|id| self.is_durable(id))
             .filter_map(|id| self.show(id, &names))
-            .filter(|shown| !matches!(shown.content, Content::Invite(_)))
+            .filter(|shown| !matches!(shown.content, Content::Invite(_) | Content::Silent))
             .take(limit)
             .collect();
         shown.reverse();
@@ -183,7 +252,13 @@ impl Engine {
                 amount,
                 reason: self.reason(entry, &reason).unwrap_or_default(),
             },
-            Ok(_) | Err(_) => Content::Sealed,
+            Ok(Operation::Stamp { note, .. }) => {
+                Content::Done { deed: Deed::Stamp, note: self.reason(entry, &note).unwrap_or_default() }
+            }
+            Ok(operation) => {
+                deed(&operation).map_or(Content::Silent, |deed| Content::Done { deed, note: String::new() })
+            }
+            Err(_) => Content::Sealed,
         }
     }
 

@@ -212,13 +212,13 @@ impl<S: Store> Node<S> {
     ///
     /// # Errors
     /// [`WriteError`], or the store's failure.
-    pub async fn act(
+    pub async fn act<E: Into<NodeError>>(
         &self,
         circle: CircleId,
-        write: impl FnOnce(&mut Engine, u64) -> Result<Written, WriteError>,
+        write: impl FnOnce(&mut Engine, u64) -> Result<Written, E>,
     ) -> Result<EntryId, NodeError> {
         let written = match self.drive(circle, write) {
-            Some(written) => written?,
+            Some(written) => written.map_err(Into::into)?,
             None => return Err(self.look(circle, |_| ()).err().unwrap_or(NodeError::NoCircle)),
         };
         self.here(circle, written).await?;

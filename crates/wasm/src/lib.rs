@@ -4,6 +4,7 @@
 #![cfg(target_arch = "wasm32")]
 #![deny(missing_docs)]
 
+mod ledger;
 mod view;
 
 use crate::view::{Thrown, circle_of, device_of, member_of};
@@ -116,6 +117,31 @@ impl WasmNode {
             let whole = amount.fract() == 0.0 && (1.0..=9_007_199_254_740_991.0).contains(&amount);
             let amount = if whole { amount as u64 } else { 0 };
             Ok(node.thank(circle_of(&id)?, member_of(&to)?, amount, &reason).await?.to_string().into())
+        })
+    }
+
+    /// The proof file of a document's stamp.
+    ///
+    /// # Errors
+    /// When there is no such circle, or the stamp is not settled.
+    pub fn proof(&self, id: &str, document: &str) -> Result<js_sys::Uint8Array, JsValue> {
+        Ok(circle_of(id).map_err(Thrown::from).and_then(|id| ledger::proof(&self.node, id, document))?)
+    }
+
+    /// What the settled state says, by the names in [`ledger::ask`].
+    ///
+    /// # Errors
+    /// When there is no such circle, or nothing of that name in it.
+    pub fn ask(&self, id: &str, what: &str, about: &str) -> Result<JsValue, JsValue> {
+        Ok(circle_of(id).map_err(Thrown::from).and_then(|id| ledger::ask(&self.node, id, what, about))?)
+    }
+
+    /// Writes what [`ledger::act`] names; resolves with the entry's id once it is durable here.
+    pub fn act(&self, id: String, what: String, about: String, note: String) -> Promise {
+        let node = self.node.clone();
+        promise(async move {
+            let write = |engine: &mut _, now| ledger::act(engine, &what, &about, &note, now);
+            Ok(node.act(circle_of(&id)?, write).await?.to_string().into())
         })
     }
 

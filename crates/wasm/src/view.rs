@@ -1,5 +1,6 @@
 //! Values as the page sees them.
 
+use crate::ledger;
 use js_sys::{Array, Object, Reflect};
 use ledgerno_engine::view::{Content, Shown, ShownMember};
 use ledgerno_engine::{Engine, Invitation};
@@ -25,7 +26,7 @@ impl From<Thrown> for JsValue {
 }
 
 /// An object of named values.
-fn object(fields: impl IntoIterator<Item = (&'static str, JsValue)>) -> JsValue {
+pub fn object(fields: impl IntoIterator<Item = (&'static str, JsValue)>) -> JsValue {
     let object = Object::new();
     for (name, value) in fields {
         // Setting a field of a fresh plain object never fails.
@@ -57,7 +58,8 @@ pub fn device_of(text: &str) -> Result<DeviceId, NodeError> {
     bytes_of(text).map(DeviceId)
 }
 
-fn bytes_of(text: &str) -> Result<[u8; 32], NodeError> {
+/// The 32 bytes of hexadecimal digits.
+pub fn bytes_of(text: &str) -> Result<[u8; 32], NodeError> {
     let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
     bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(NodeError::NoCircle)
 }
@@ -95,7 +97,8 @@ pub fn entry(shown: &Shown) -> JsValue {
         Content::Join(name) => ("join", vec![("text", name.as_str().into())]),
         Content::Enrol => ("device", Vec::new()),
         Content::Invite(_) => ("invite", Vec::new()),
-        Content::Sealed => ("sealed", Vec::new()),
+        Content::Done { deed, note } => ("done", vec![("deed", deed.name().into()), ("text", note.as_str().into())]),
+        Content::Silent | Content::Sealed => ("sealed", Vec::new()),
         Content::Thanks { to, to_name, amount, reason } => (
             "thanks",
             vec![
@@ -143,7 +146,10 @@ fn void(reason: Option<VoidReason>) -> JsValue {
 pub fn circle<S: Store>(node: &Node<S>, id: CircleId, page: &str) -> Result<JsValue, Thrown> {
     let relay = node.relay_state(id);
     let present = node.present(id);
-    let (view, members) = node.look(id, |engine| (circle_fields(engine, id, page, &present), engine.members()))?;
+    let online = ledger::online(node, id);
+    let (view, order, members) = node.look(id, |engine| {
+        (circle_fields(engine, id, page, &present), ledger::circle_fields(engine, &online), engine.members())
+    })?;
     let relays = node.links().into_iter().map(|(peer, up)| {
         let path = match up.path {
             Path::Relay => "relay",
@@ -162,7 +168,11 @@ pub fn circle<S: Store>(node: &Node<S>, id: CircleId, page: &str) -> Result<JsVa
         LinkState::Connecting => "connecting",
         LinkState::Off => "off",
     };
-    Ok(object(view.into_iter().chain([("peers", peers.into()), ("alerts", alerts.into()), ("relay", relay.into())])))
+    Ok(object(view.into_iter().chain(order).chain([
+        ("peers", peers.into()),
+        ("alerts", alerts.into()),
+        ("relay", relay.into()),
+    ])))
 }
 
 fn peer_view(peer: DeviceId, name: &str, path: &str, since: u64) -> JsValue {
@@ -187,7 +197,7 @@ fn circle_fields(
     let own = members.iter().find(|member| Some(member.id) == me);
     let invites: Array = engine
         .invitations()
-        .filter(|invitation| invitation.kept)
+        .filter(|invitation| invitation.kept && !engine.is_revoked(&invitation.invite))
         .map(|invitation| invite(invitation, engine.invite_used(&invitation.invite), page))
         .collect();
     let state_root =
@@ -204,12 +214,25 @@ fn circle_fields(
         ("unsettled", settlement.unsettled.into()),
         ("joined", own.is_some_and(|own| own.settled).into()),
         ("syncing", engine.is_syncing().into()),
-        ("members", members.iter().map(|one| member(one, me, founder, present)).collect::<Array>().into()),
+        (
+            "members",
+            members
+                .iter()
+                .map(|one| member(one, engine.is_removed(&one.id), me, founder, present))
+                .collect::<Array>()
+                .into(),
+        ),
         ("invites", invites.into()),
     ]
 }
 
-fn member(member: &ShownMember, me: Option<MemberId>, founder: MemberId, present: &[(DeviceId, u64)]) -> JsValue {
+fn member(
+    member: &ShownMember,
+    removed: bool,
+    me: Option<MemberId>,
+    founder: MemberId,
+    present: &[(DeviceId, u64)],
+) -> JsValue {
     let online = Some(member.id) == me || present.iter().any(|(device, _)| member.devices.contains(device));
     object([
         ("id", member.id.to_string().into()),
@@ -218,7 +241,7 @@ fn member(member: &ShownMember, me: Option<MemberId>, founder: MemberId, present
         ("settled", member.settled.into()),
         ("me", (Some(member.id) == me).into()),
         ("online", online.into()),
-        ("void", void(member.void)),
+        ("void", void(if removed { Some(VoidReason::Removed) } else { member.void })),
         ("founder", (member.id == founder).into()),
         ("forked", member.forked.into()),
     ])

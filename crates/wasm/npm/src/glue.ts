@@ -1,16 +1,35 @@
 /** The seam to crates/wasm: what `WasmNode` must look like, and how it is loaded. */
 import init, { WasmNode } from '#wasm';
 import type {
+  CandidateView,
   Change,
   CircleInfo,
   CircleView,
+  DeviceView,
   EntryView,
   InvitePreview,
   InviteView,
   Progress,
+  RankView,
   RelayInfo,
+  RulesView,
+  StampView,
 } from './types';
 import { LedgernoError } from './error';
+
+/** What is asked of the settled state, and what the answer is; beside each, what it is about. */
+export interface Answers {
+  /** `lately`: of 30 days; '': in all. */
+  ranking: RankView[];
+  stamps: StampView[];
+  /** A member. */
+  devices: DeviceView[];
+  candidates: CandidateView[];
+  rules: RulesView;
+}
+
+/** What is written beside posts, thanks and invites, about: a document's hash, a link, a device, a member, an entry, devices. */
+export type Act = 'stamp' | 'revoke' | 'vouch' | 'retire' | 'remove' | 'ready' | 'consent' | 'witnesses';
 
 /** Every method throws (or rejects with) `{code: ErrorCode, facts}`. */
 export interface WasmNodeLike {
@@ -23,6 +42,10 @@ export interface WasmNodeLike {
   post(id: string, text: string): Promise<string>;
   thank(id: string, to: string, amount: number, reason: string): Promise<string>;
   invite(id: string, uses: number, days: number): Promise<InviteView>;
+  proof(id: string, hash: string): Uint8Array<ArrayBuffer>;
+  ask<What extends keyof Answers>(id: string, what: What, about: string): Answers[What];
+  /** Writes; resolves with the entry's id once it is *here*. */
+  act(id: string, what: Act, about: string, note: string): Promise<string>;
   exportIdentity(): Promise<string>;
   importIdentity(text: string): Promise<void>;
   /** The page woke up, or is online again: links may be dead without saying so. */

@@ -2,14 +2,19 @@ import { claimProfile, type Claim } from './claim';
 import { LedgernoError } from './error';
 import { loadWasm, type WasmNodeLike } from './glue';
 import type {
+  CandidateView,
   Change,
   CircleInfo,
   CircleView,
+  DeviceView,
   EntryView,
   InvitePreview,
   InviteView,
   Progress,
+  RankView,
   RelayInfo,
+  RulesView,
+  StampView,
 } from './types';
 
 export interface OpenOptions {
@@ -125,6 +130,73 @@ export class Node {
 
   invite(id: string, o: { uses?: number; days?: number } = {}): Promise<InviteView> {
     return this.#wait(() => this.#wasm.invite(id, o.uses ?? INVITE_USES, o.days ?? INVITE_DAYS));
+  }
+
+  /** Who was thanked how much, most first: in all, or within so many days. Settled thanks alone. */
+  ranking(id: string, days: 30 | null): RankView[] {
+    return this.#call(() => this.#wasm.ask(id, 'ranking', days ? 'lately' : ''));
+  }
+
+  /** Own ones on their way, then the settled ones, newest first. */
+  stamps(id: string): StampView[] {
+    return this.#call(() => this.#wasm.ask(id, 'stamps', ''));
+  }
+
+  /** Stamps a document by its BLAKE3, hex, with a note for the members; returns the entry's id once it is *here*. */
+  stamp(id: string, hash: string, note: string): Promise<string> {
+    return this.#wait(() => this.#wasm.act(id, 'stamp', hash, note));
+  }
+
+  /** Vouches for a document that another stamped. */
+  vouch(id: string, hash: string): Promise<string> {
+    return this.#wait(() => this.#wasm.act(id, 'vouch', hash, ''));
+  }
+
+  /** The proof file of a document's settled stamp: `ledgerno/proof` verifies it. */
+  proof(id: string, hash: string): Uint8Array<ArrayBuffer> {
+    return this.#call(() => this.#wasm.proof(id, hash));
+  }
+
+  rules(id: string): RulesView {
+    return this.#call(() => this.#wasm.ask(id, 'rules', ''));
+  }
+
+  devices(id: string, member: string): DeviceView[] {
+    return this.#call(() => this.#wasm.ask(id, 'devices', member));
+  }
+
+  retireDevice(id: string, device: string): Promise<string> {
+    return this.#wait(() => this.#wasm.act(id, 'retire', device, ''));
+  }
+
+  /** Done at once if this person is the founder, else proposed. */
+  removeMember(id: string, member: string): Promise<string> {
+    return this.#wait(() => this.#wasm.act(id, 'remove', member, ''));
+  }
+
+  /** Witnesses, and who could be one. */
+  candidates(id: string): CandidateView[] {
+    return this.#call(() => this.#wasm.ask(id, 'candidates', ''));
+  }
+
+  /** This device offers itself as a witness. */
+  offerWitness(id: string): Promise<string> {
+    return this.#wait(() => this.#wasm.act(id, 'ready', '', ''));
+  }
+
+  /** This person is for a proposal. */
+  consent(id: string, proposal: string): Promise<string> {
+    return this.#wait(() => this.#wasm.act(id, 'consent', proposal, ''));
+  }
+
+  /** Names the whole set of witnesses anew. Done at once if this person is the founder, else proposed. */
+  setWitnesses(id: string, devices: string[]): Promise<string> {
+    return this.#wait(() => this.#wasm.act(id, 'witnesses', devices.join(' '), ''));
+  }
+
+  /** Takes back an invite that this device gave. */
+  revokeInvite(id: string, url: string): Promise<string> {
+    return this.#wait(() => this.#wasm.act(id, 'revoke', url, ''));
   }
 
   /** Identity secret, circles, relays and lane keys as text. Who has it, is this person. */

@@ -3,9 +3,23 @@
 /** *here* is durable on this device, *sent* durable at another, *seen* approved by members, *settled* certified. */
 export type Status = 'here' | 'sent' | 'seen' | 'settled';
 
+export type Deed =
+  | 'stamp'
+  | 'vouch'
+  | 'offer'
+  | 'resign'
+  | 'witnesses'
+  | 'remove'
+  | 'rules'
+  | 'consent'
+  | 'retire'
+  | 'revoke';
+
 export interface EntryView {
   id: string;
-  kind: 'post' | 'thanks' | 'join' | 'invite' | 'device' | 'sealed';
+  kind: 'post' | 'thanks' | 'join' | 'invite' | 'device' | 'done' | 'sealed';
+  /** Of kind `done`: what was done about the circle's order; a stamp's note is its `text`. */
+  deed?: Deed;
   /** The author's member id; `name` as it is shown. */
   member: string;
   name: string;
@@ -69,12 +83,19 @@ export interface CircleView {
   /** This person's member id. */
   me: string;
   balance: number;
+  /** Points left to give this week, beside the balance. */
+  allowance: number;
   /** Of the newest checkpoint; 0 is the genesis. */
   height: number;
   headerHash: string;
   stateRoot: string;
   entries: number;
   unsettled: number;
+  witnesses: WitnessView[];
+  /** So many of the witnesses must agree. */
+  quorum: number;
+  /** Open ones. */
+  proposals: ProposalView[];
   members: MemberView[];
   peers: PeerView[];
   invites: InviteView[];
@@ -83,6 +104,104 @@ export interface CircleView {
   syncing: boolean;
   /** Whether this person's own join is settled. */
   joined: boolean;
+}
+
+/** A device that votes on what is settled. */
+export interface WitnessView {
+  device: string;
+  /** Whose device it is; empty for a relay, which is nobody's. */
+  member: string;
+  name: string;
+  /** This very device. */
+  own: boolean;
+  /** Said to be always on, as a relay is. */
+  always: boolean;
+  /** It can be heard, or is this one. */
+  online: boolean;
+}
+
+/** What the state says of a member's device. */
+export interface DeviceView {
+  id: string;
+  /** This very device. */
+  own: boolean;
+  online: boolean;
+  /** Its enrolment is settled. */
+  settled: boolean;
+  retired: boolean;
+  /** It votes now. */
+  witness: boolean;
+}
+
+export interface RankView {
+  member: string;
+  name: string;
+  me: boolean;
+  /** Points thanked for. */
+  points: number;
+}
+
+export interface StampView {
+  /** The entry that stamped it. */
+  id: string;
+  /** BLAKE3 of the document, hex. */
+  hash: string;
+  /** What the member says it is, as a file's name; empty where nothing was said. */
+  note: string;
+  member: string;
+  name: string;
+  mine: boolean;
+  /** The settling header's; before that the author's claim. Milliseconds since 1970. */
+  time: number;
+  status: Status;
+  /** Who vouches for it besides, settled. */
+  vouchers: { member: string; name: string }[];
+  /** Whether this person's vouching is here, settled or not. */
+  vouched: boolean;
+}
+
+/** What needs the founder's word, or that of more than half of the members. */
+export interface ProposalView {
+  /** The entry that made it. */
+  id: string;
+  kind: 'remove' | 'witnesses' | 'rules';
+  /** Who proposes. */
+  name: string;
+  mine: boolean;
+  /** Who shall leave; of a removal. */
+  subject?: string;
+  /** Who would vote then, by names, empty for a relay; of a change of witnesses. */
+  promote?: string[];
+  demote?: string[];
+  /** So many members are for it, of so many needed. */
+  agreed: number;
+  needed: number;
+  /** This person is for it, settled or not. */
+  consented: boolean;
+}
+
+/** A device that could be a witness, or is one. */
+export interface CandidateView {
+  device: string;
+  /** Empty for a relay. */
+  member: string;
+  name: string;
+  own: boolean;
+  always: boolean;
+  online: boolean;
+  /** It is one, or has offered itself of late. */
+  ready: boolean;
+}
+
+export interface RulesView {
+  /** Points on joining. */
+  grant: number;
+  /** Points to give, each week. */
+  allowance: number;
+  /** Points that are shared each week among who settles. */
+  reward: number;
+  /** Who may invite. */
+  inviters: 'members' | 'founder';
 }
 
 export interface CircleInfo {
