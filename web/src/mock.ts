@@ -1,9 +1,22 @@
 /**
  * A stand-in for the node, to draw screens without wasm: `npx vite`, then `/?mock=circle`. Never part of a build.
- * `?mock=` takes words: circle, two (circles), many (entries), empty, off, refused, tab, loading, long, insecure.
+ * `?mock=` takes words: circle, two (circles), many (entries), empty, off, refused, tab, loading, long, insecure,
+ * witnesses (three), asleep (two of three), friend (not the founder),
+ * proposals.
  */
-import { LedgernoError, type CircleView, type EntryView, type InviteView, type MemberView, type OpenOptions } from 'ledgerno';
-import type { NodeLike } from './session.svelte';
+import {
+  LedgernoError,
+  type CandidateView,
+  type CircleView,
+  type DeviceView,
+  type EntryView,
+  type InviteView,
+  type MemberView,
+  type OpenOptions,
+  type StampView,
+  type WitnessView,
+} from 'ledgerno';
+import type { NodeLike, ProofTools } from './session.svelte';
 
 const words = new Set((new URLSearchParams(location.search).get('mock') ?? '').split(','));
 const japanese = (localStorage.getItem('ledgerno.language') ?? navigator.language).startsWith('ja');
@@ -22,6 +35,8 @@ const ids = names.map((name) => hex(name));
 
 interface Held {
   view: CircleView;
+  stamps: StampView[];
+  devices: Map<string, DeviceView[]>;
   entries: EntryView[];
 }
 
@@ -110,6 +125,80 @@ class MockNode implements NodeLike {
     return made;
   }
 
+  ranking = (id: string, days: 30 | null) =>
+    words.has('empty')
+      ? []
+      : this.#get(id)
+          .view.members.map(({ id: member, name, me }, i) => ({ member, name, me, points: [34, 61, 28, 12, 0][i] ?? 0 }))
+          .map((rank) => (days ? { ...rank, points: Math.floor(rank.points / 3) } : rank))
+          .filter(({ points }) => points > 0)
+          .sort((a, b) => b.points - a.points);
+  stamps = (id: string) => this.#get(id).stamps.map((stamp) => ({ ...stamp })).reverse();
+  proof = (_: string, hash: string) => new TextEncoder().encode(`ledgerno mock ${hash}`);
+
+  async stamp(id: string, hash: string, note: string) {
+    const held = this.#get(id);
+    const made = stampOf(held.view.members[0] ?? member(0), hash, Date.now(), { mine: true, status: 'here', note });
+    held.stamps.push(made);
+    void this.#ripen(held, Object.assign(entry(member(0), 0, {}), { status: 'here' }), made);
+    return made.id;
+  }
+
+  async vouch(id: string, hash: string) {
+    const found = this.#get(id).stamps.find((one) => one.hash === hash);
+    if (found) Object.assign(found, { vouched: true, vouchers: [...found.vouchers, { member: ids[0] ?? '', name: names[0] ?? '' }] });
+    this.options.onChange('all');
+    return hex(`vouch${hash}`);
+  }
+
+  rules = () => ({ grant: 100, allowance: 20, reward: 10, inviters: 'members' as const });
+  devices = (id: string, member: string) => [...(this.#get(id).devices.get(member) ?? [])];
+
+  async retireDevice(id: string, device: string) {
+    const held = this.#get(id);
+    for (const [member, devices] of held.devices)
+      held.devices.set(member, devices.map((one) => (one.id === device ? { ...one, retired: true, witness: false } : one)));
+    this.options.onChange('all');
+    return hex(device);
+  }
+
+  async removeMember(id: string, member: string) {
+    const { view } = this.#get(id);
+    view.members = view.members.filter((one) => one.id !== member);
+    this.options.onChange('all');
+    return hex(member);
+  }
+
+  candidates = (id: string): CandidateView[] => {
+    const { view } = this.#get(id);
+    const people = view.members.map(({ id: member, name, me, online }, i) => ({ device: hex(`d${name}`), member, name, own: me, always: false, online, ready: i !== 3 }));
+    return [...people, { device: hex('relay'), member: '', name: '', own: false, always: true, online: true, ready: true }];
+  };
+
+  async setWitnesses(id: string, devices: string[]) {
+    const { view } = this.#get(id);
+    view.witnesses = this.candidates(id).filter(({ device }) => devices.includes(device));
+    view.quorum = quorumOf(devices.length);
+    this.options.onChange('all');
+    return hex(devices.join());
+  }
+
+  offerWitness = async (id: string) => hex(id);
+
+  async consent(id: string, proposal: string) {
+    const { view } = this.#get(id);
+    view.proposals = view.proposals.map((one) => (one.id === proposal ? { ...one, consented: true, agreed: one.agreed + 1 } : one));
+    this.options.onChange('all');
+    return hex(proposal);
+  }
+
+  async revokeInvite(id: string, url: string) {
+    const { view } = this.#get(id);
+    view.invites = view.invites.filter((one) => one.url !== url);
+    this.options.onChange('all');
+    return hex(url);
+  }
+
   exportIdentity = async () => 'ledgerno key, mock';
   importIdentity = async (text: string) => {
     if (!text.startsWith('ledgerno')) throw new LedgernoError('import-malformed');
@@ -126,10 +215,11 @@ class MockNode implements NodeLike {
     return written.id;
   }
 
-  async #ripen(held: Held, written: EntryView) {
+  async #ripen(held: Held, written: EntryView, stamp?: StampView) {
     for (const step of [{ status: 'sent' }, { status: 'seen', seenBy: 1 }, { seenBy: 3 }, { status: 'settled' }] as const) {
       await pause(900);
       Object.assign(written, step);
+      if (stamp) stamp.status = written.status;
       if (written.status === 'settled') {
         written.settledHeight = ++held.view.height;
         held.view.unsettled--;
@@ -158,6 +248,42 @@ function invite(uses: number, days: number): InviteView {
   const token = btoa(hex(String(Math.random()), 145)).slice(0, 262);
   return { url: `${location.origin}/#/join/${token}`, uses, left: uses - 2, expires: Date.now() + days * 864e5 };
 }
+
+const quorumOf = (size: number) => Math.floor((size + Math.floor((size - 1) / 3)) / 2) + 1;
+
+function stampOf(by: MemberView, hash: string, time: number, more: Partial<StampView>): StampView {
+  return { id: hex(`stamp${made++}`), hash, note: '', member: by.id, name: by.name, mine: by.me, time, status: 'settled', vouchers: [], vouched: false, ...more };
+}
+
+/** SHA-256 in the place of BLAKE3: nothing here looks at more than its length. */
+export const mockTools: ProofTools = {
+  async hashFile(file) {
+    await pause(300);
+    const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', await file.arrayBuffer()));
+    return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  },
+  verify(proof) {
+    const hash = /^ledgerno mock (\w+)$/.exec(new TextDecoder().decode(proof))?.[1];
+    if (!hash) return null;
+    const [by = '', ...others] = names;
+    return {
+      holds: true,
+      kind: 'stamp',
+      circle: hex('circle'),
+      circleName: japanese ? '三丁目の晩ごはん会' : 'Thursday supper club',
+      name: by,
+      time: Date.now() - 864e5,
+      height: 8,
+      hash,
+      vouchers: others.slice(0, 2),
+      votes: 2,
+      witnesses: 3,
+      changes: 1,
+      vouched: [],
+      limits: ['circle', 'names'],
+    };
+  },
+};
 
 let made = 0;
 function entry(by: MemberView, time: number, more: Partial<EntryView>): EntryView {
@@ -210,9 +336,54 @@ function circle(name: string, people = names): Held {
     );
     entries = [...old, ...entries];
   }
+  const device = (seed: string, more: Partial<DeviceView> = {}): DeviceView => ({
+    id: hex(seed),
+    own: false,
+    online: true,
+    settled: true,
+    retired: false,
+    witness: false,
+    ...more,
+  });
+  const witness = (at: MemberView, more: Partial<WitnessView> = {}): WitnessView => ({
+    device: hex(`d${at.name}`),
+    member: at.id,
+    name: at.name,
+    own: at.me,
+    always: false,
+    online: at.me || at.online,
+    ...more,
+  });
+  const relay: WitnessView = { device: hex('relay'), member: '', name: '', own: false, always: true, online: !words.has('asleep') };
+  const witnesses = words.has('witnesses') || words.has('asleep') ? [witness(a), witness(c, { online: !words.has('asleep') }), relay] : [witness(a)];
+  if (words.has('friend')) Object.assign(a, { founder: false }) && Object.assign(b, { founder: true });
   return {
     entries,
+    stamps: words.has('empty')
+      ? []
+      : [
+          stampOf(b, hex('receipt'), now - 3 * day, { vouchers: [{ member: c.id, name: c.name }] }),
+          stampOf(a, hex('will'), now - day, { mine: true, note: japanese ? '味噌仕込みの記録.pdf' : 'The big pot, receipt.pdf', vouchers: [b, c].map(({ id, name }) => ({ member: id, name })) }),
+        ],
+    devices: new Map(
+      members.map((one) => [
+        one.id,
+        [
+          device(`d${one.name}`, { own: one.me, online: one.online || one.me, witness: one.me }),
+          ...(one.me || one === b ? [device(`d2${one.name}`, { online: false }), device(`d3${one.name}`, { online: false, retired: true })] : []),
+        ],
+      ]),
+    ),
     view: {
+      allowance: 20,
+      witnesses,
+      quorum: quorumOf(witnesses.length),
+      proposals: words.has('proposals')
+        ? [
+            { id: hex('p1'), kind: 'witnesses', name: b.name, mine: false, promote: [c.name, ''], demote: [], agreed: 1, needed: 3, consented: false },
+            { id: hex('p2'), kind: 'remove', name: c.name, mine: false, subject: d.name, agreed: 2, needed: 3, consented: true },
+          ]
+        : [],
       id: hex(name),
       name,
       me: a.id,

@@ -9,6 +9,7 @@ import {
   type OpenOptions,
   type Progress,
 } from 'ledgerno';
+import type { ProofModule } from 'ledgerno/proof';
 import { remember, remembered } from './memory';
 import { routeOf, type Route } from './route';
 
@@ -19,6 +20,8 @@ const REDRAW_MS = 40;
 
 /** The node as the page uses it. */
 export type NodeLike = Pick<Node, keyof Node>;
+/** The part of `ledgerno/proof` that the page uses. */
+export type ProofTools = Pick<ProofModule, 'hashFile' | 'verify'>;
 type Opener = (options: OpenOptions) => Promise<NodeLike>;
 
 type Phase = 'loading' | 'open' | 'other-tab' | 'taken-over' | 'failed';
@@ -39,6 +42,12 @@ class Session {
   #node: NodeLike | undefined;
   #drawn = 0;
   #drawing: number | undefined;
+
+  /** What checks proofs and hashes documents: a module of its own, loaded when it is first needed. */
+  async proofTools(): Promise<ProofTools> {
+    if (import.meta.env.DEV && mocked) return (await import('./mock')).mockTools;
+    return (await import('ledgerno/proof')).loadProof();
+  }
 
   get node(): NodeLike {
     if (!this.#node) throw new LedgernoError('internal', { detail: 'no node' });
@@ -137,8 +146,10 @@ class Session {
   }
 }
 
+const mocked = import.meta.env.DEV && new URLSearchParams(location.search).has('mock');
+
 async function opener(): Promise<Opener> {
-  if (import.meta.env.DEV && new URLSearchParams(location.search).has('mock')) return (await import('./mock')).openMock;
+  if (mocked) return (await import('./mock')).openMock;
   return (options) => Node.open(options);
 }
 

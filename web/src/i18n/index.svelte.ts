@@ -1,6 +1,7 @@
 import { LedgernoError, type AlertView } from 'ledgerno';
 import { remembered, remember } from '../memory';
 import type { Words } from './en';
+import type { More } from './more.en';
 import { localeOf } from './locale';
 
 export const languages = { en: 'English', ja: '日本語' };
@@ -12,6 +13,12 @@ const loaders: Record<Language, () => Promise<Words>> = {
   ja: async () => (await import('./ja')).ja,
 };
 
+/** Words of what is loaded on demand. */
+const moreLoaders: Record<Language, () => Promise<More>> = {
+  en: async () => (await import('./more.en')).en,
+  ja: async () => (await import('./more.ja')).ja,
+};
+
 function preferred(): Language {
   const chosen = remembered('language') ?? navigator.language;
   return chosen.toLowerCase().startsWith('ja') ? 'ja' : 'en';
@@ -21,12 +28,23 @@ class I18n {
   language = $state.raw<Language>('en');
   /** The words of the language in use. Nothing is drawn before `load` has set them. */
   t = $state.raw({} as Words);
+  /** The words of what is loaded on demand, in the same language once `loadMore` was asked for them. */
+  more = $state.raw({} as More);
+  #wantsMore = false;
   #locale = $derived(localeOf(this.language));
 
   async load(language = preferred()) {
-    this.t = await loaders[language]();
+    const [words, more] = await Promise.all([loaders[language](), this.#wantsMore ? moreLoaders[language]() : this.more]);
+    this.t = words;
+    this.more = more;
     this.language = language;
     document.documentElement.lang = language;
+  }
+
+  async loadMore() {
+    if (this.#wantsMore) return;
+    this.more = await moreLoaders[this.language]();
+    this.#wantsMore = true;
   }
 
   async choose(language: Language) {
@@ -61,6 +79,15 @@ class I18n {
 
   full(time: number): string {
     return new Intl.DateTimeFormat(this.#locale, { dateStyle: 'full', timeStyle: 'medium' }).format(time);
+  }
+
+  list(items: string[]): string {
+    return new Intl.ListFormat(this.#locale).format(items);
+  }
+
+  /** A witness or who could be one, as one speaks of it. */
+  witness({ own, member, name }: { own: boolean; member: string; name: string }): string {
+    return own ? this.t.thisDevice : member ? name : this.t.path('relay');
   }
 
   number(n: number): string {

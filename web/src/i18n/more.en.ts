@@ -1,0 +1,114 @@
+import type { Finding } from 'ledgerno/proof';
+import type { ProposalView, RulesView, StampView } from 'ledgerno';
+import { localeOf, moment } from './locale';
+
+const locale = localeOf('en');
+const date = (time: unknown) => moment(locale, time);
+const count = (n: number, one: string, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
+const list = (items: string[]) => new Intl.ListFormat(locale).format(items);
+
+/** The words of what is loaded on demand. */
+export const en = {
+  // Ranking
+  allTime: 'All time',
+  lastDays: (days: number) => `${days} days`,
+  noThanks: 'Nobody was thanked yet.',
+  noThanksLately: (days: number) => `Nobody was thanked in the last ${days} days.`,
+
+  // Stamps
+  stampsLead: 'A stamp proves that a document existed, to the letter, when the circle settled it.',
+  stampDrop: 'Drop a file to stamp it, or choose one',
+  stampStays: 'It stays on this device; the circle gets its name and fingerprint.',
+  stamped: (name: string) => `Stamped: ${name}`,
+  stampedBefore: (name: string, before: StampView) => `${name} has a stamp already: ${before.name}, ${date(before.time)}.`,
+  stampedBy: (name: string, time: number) => `${name}, ${date(time)}`,
+  vouchedBy: (names: string[]) => `${list(names)} ${names.length === 1 ? 'vouches' : 'vouch'} for it`,
+  vouch: 'Vouch for it',
+  vouchMeans: 'Says, signed by you, that you know this document and stand by it',
+  vouched: 'You vouch for it.',
+  saveProof: 'Save proof',
+  proofSaved: (file: string) => `Saved: ${file}. It can be checked without this circle.`,
+
+  // Checking a proof
+  checkLead: 'You need no circle for this, and nobody is asked.',
+  checkDrop: 'Drop a .ledgerno file, or choose one',
+  checkHere: 'It is checked on this device.',
+  proofWrong: (file: string) => `${file} proves nothing: it is damaged, was changed, or is no proof file.`,
+  proves: (report: Finding, document?: string) =>
+    report.kind === 'fork'
+      ? `${report.name}'s device wrote two things at one place.`
+      : report.kind === 'stamp'
+        ? `${document ?? 'A document with this fingerprint'} existed on ${date(report.time)}.`
+        : `This was written before ${date(report.time)}.`,
+  documentOther: (name: string) => `${name} is another document than the one that was stamped.`,
+  proofCircle: 'Circle',
+  proofBy: 'By',
+  proofTime: 'Settled',
+  proofVouchers: 'Vouched for by',
+  proofRests: ({ votes, witnesses }: Finding) =>
+    `This rests on the votes of ${votes} of ${count(witnesses, 'witness', 'witnesses')}. Names are what members call themselves. Compare the circle's code with somebody you trust.`,
+  documentHash: 'Fingerprint',
+  documentDrop: 'Add the document',
+  documentWhy: 'to see whether it is the stamped one',
+
+  // Invites
+  revoke: 'Take back',
+  revoked: 'Taken back. Once that is settled, nobody can use the link.',
+
+  // A member
+  deviceName: (device: { id: string; own: boolean }, i: number) => (device.own ? 'This device' : `Device ${i + 1}, ${device.id.slice(0, 6)}`),
+  retired: 'retired',
+  isWitness: 'witness',
+  retire: 'Retire',
+  retireMeans: (device: string, witness: boolean) =>
+    `${device} will never write in this circle again, and cannot read what comes after. What it wrote stays.${witness ? ' It also stops being a witness.' : ''}`,
+  remove: (name: string) => `Remove ${name} …`,
+  removeMeans: (name: string) =>
+    `${name} can write nothing more, and reads nothing that is written from then on; all keys are changed. What ${name} has read and written so far stays. This cannot be undone: to come back, ${name} needs a new invite and a new identity.`,
+  leaveIt: 'Leave it',
+  written: 'Done. It holds once it is settled.',
+
+  proposeRemove: (name: string) => `Propose to remove ${name} …`,
+
+  // What needs more than one
+  proposes: (proposal: ProposalView) =>
+    proposal.kind === 'remove'
+      ? `${proposal.name} proposes to remove ${proposal.subject}.`
+      : proposal.kind === 'rules'
+        ? `${proposal.name} proposes other rules.`
+        : `${proposal.name} proposes other witnesses: ${list([
+            ...(proposal.promote ?? []).map((name) => `${name || 'the relay'} in`),
+            ...(proposal.demote ?? []).map((name) => `${name || 'the relay'} out`),
+          ])}.`,
+  agreed: (agreed: number, needed: number) => `${agreed} of ${needed} needed agree`,
+  agree: 'I agree',
+  agreedSaid: 'You agree.',
+
+  // Witnesses
+  witnessesLead: 'Witnesses put what is written into one order. Tick who shall be one.',
+  alwaysOn: 'always on',
+  notReady: 'has not offered itself',
+  setMeans: (size: number, quorum: number, liars: number) =>
+    size === 0
+      ? 'Without a witness nothing settles.'
+      : size === 1
+        ? 'One settles alone: quick, but if it is lost, settling stops; and its word must be trusted.'
+        : size === 2
+          ? 'Two are worse than one: both must be awake. Choose one, three or more.'
+          : `${quorum} of ${size} must agree. ${size - quorum === 1 ? 'One' : size - quorum} may sleep${liars === 0 ? '; but none may lie. From four on one may.' : `, and ${liars === 1 ? 'one' : liars} may even lie.`}`,
+  setWitnesses: 'Make it so',
+  proposeWitnesses: 'Propose it',
+  offer: 'Offer this device as a witness',
+  founderChooses: 'The founder chooses them, or more than half of the members.',
+
+  // Rules
+  rules: (rules: RulesView) => [
+    `Who joins gets ${count(rules.grant, 'point')}.`,
+    `Each week everybody gets ${count(rules.allowance, 'point')} to give; they pile up for four weeks.`,
+    `Witnesses share ${count(rules.reward, 'point')} a week for settling.`,
+    rules.inviters === 'members' ? 'Every member may invite.' : 'Only the founder may invite.',
+    'To remove a member or change witnesses takes the founder, or more than half of the members.',
+  ],
+};
+
+export type More = typeof en;

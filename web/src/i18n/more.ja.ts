@@ -1,0 +1,102 @@
+import type { Finding } from 'ledgerno/proof';
+import type { ProposalView, RulesView, StampView } from 'ledgerno';
+import { localeOf, moment } from './locale';
+import type { More } from './more.en';
+
+const date = (time: unknown) => moment(localeOf('ja'), time);
+const people = (names: string[]) => names.map((name) => `${name}さん`).join('、');
+
+export const ja: More = {
+  allTime: '全期間',
+  lastDays: (days: number) => `${days}日間`,
+  noThanks: 'まだ、ありがとうは贈られていません。',
+  noThanksLately: (days: number) => `この${days}日間に、ありがとうは贈られていません。`,
+
+  stampsLead: 'スタンプは、確定したその時に、文書が一字一句そのままの形で存在していたことの証明です。',
+  stampDrop: 'ファイルをドロップするか、選んでスタンプ',
+  stampStays: 'ファイルは端末から出ません。サークルに残るのは名前と指紋(ハッシュ)だけです。',
+  stamped: (name: string) => `スタンプしました: ${name}`,
+  stampedBefore: (name: string, before: StampView) => `「${name}」はスタンプ済みです(${before.name}さん、${date(before.time)})。`,
+  stampedBy: (name: string, time: number) => `${name}さん、${date(time)}`,
+  vouchedBy: (names: string[]) => `${people(names)}が保証しています`,
+  vouch: '保証する',
+  vouchMeans: 'この文書を知っていて、間違いないと、あなたの署名で示します',
+  vouched: 'あなたも保証人になりました。',
+  saveProof: '証明を保存',
+  proofSaved: (file: string) => `${file} を保存しました。サークルの外でも確かめられます。`,
+
+  checkLead: 'サークルに入っていなくても、誰にも問い合わせずに確かめられます。',
+  checkDrop: '.ledgerno ファイルをドロップするか、選ぶ',
+  checkHere: 'この端末の中だけで確かめます。',
+  proofWrong: (file: string) => `${file} は何の証明にもなりません。壊れているか、書き換えられたか、証明ファイルではありません。`,
+  proves: (report: Finding, document?: string) =>
+    report.kind === 'fork'
+      ? `${report.name}さんの端末は、同じ位置に二つの書き込みをしました。`
+      : report.kind === 'stamp'
+        ? `${document ? `「${document}」` : 'この指紋をもつ文書'}は、${date(report.time)}の時点で存在していました。`
+        : `この書き込みは、${date(report.time)}より前のものです。`,
+  documentOther: (name: string) => `「${name}」は、スタンプされたものとは別の文書です。`,
+  proofCircle: 'サークル',
+  proofBy: 'スタンプした人',
+  proofTime: '確定',
+  proofVouchers: '保証人',
+  proofRests: ({ votes, witnesses }: Finding) =>
+    `根拠は、証人${witnesses}台のうち${votes}台の投票です。名前は本人が名乗ったものです。サークルの番号が本物かどうかは、信頼できる人と見比べてください。`,
+  documentHash: '指紋',
+  documentDrop: '文書も選ぶ',
+  documentWhy: 'スタンプされた文書と同じかどうかがわかります',
+
+  revoke: '取り消す',
+  revoked: '取り消しました。確定すると、このリンクは使えなくなります。',
+
+  deviceName: (device: { id: string; own: boolean }, i: number) => (device.own ? 'この端末' : `端末${i + 1}(${device.id.slice(0, 6)})`),
+  retired: '引退済み',
+  isWitness: '証人',
+  retire: '引退させる',
+  retireMeans: (device: string, witness: boolean) =>
+    `${device}は、このサークルに二度と書けなくなり、これからの内容も読めなくなります。これまでの書き込みは残ります。${witness ? '証人でもなくなります。' : ''}`,
+  remove: (name: string) => `${name}さんを外す…`,
+  removeMeans: (name: string) =>
+    `${name}さんは何も書けなくなり、これから書かれる内容も読めなくなります(鍵をすべて替えます)。これまでに読んだもの、書いたものは残ります。取り消しはできません。戻るには、新しい招待と新しい鍵が必要です。`,
+  leaveIt: 'やめる',
+  written: '書き込みました。確定すると有効になります。',
+
+  proposeRemove: (name: string) => `${name}さんを外すよう提案する…`,
+
+  proposes: (proposal: ProposalView) =>
+    proposal.kind === 'remove'
+      ? `${proposal.name}さんの提案: ${proposal.subject}さんを外す`
+      : proposal.kind === 'rules'
+        ? `${proposal.name}さんの提案: 決まりを変える`
+        : `${proposal.name}さんの提案: ${[
+            ...(proposal.promote ?? []).map((name) => `${name ? `${name}さん` : '中継サーバー'}を証人にする`),
+            ...(proposal.demote ?? []).map((name) => `${name ? `${name}さん` : '中継サーバー'}を証人から外す`),
+          ].join('、')}`,
+  agreed: (agreed: number, needed: number) => `賛成${agreed}人(${needed}人で成立)`,
+  agree: '賛成する',
+  agreedSaid: '賛成しました。',
+
+  witnessesLead: '証人は、書き込みの順序を一つに決める端末です。証人にする端末を選んでください。',
+  alwaysOn: 'いつも稼働',
+  notReady: 'まだ候補になっていません',
+  setMeans: (size: number, quorum: number, liars: number) =>
+    size === 0
+      ? '証人がいないと、何も確定しません。'
+      : size === 1
+        ? '1台だけで確定します。速いかわりに、失われると確定が止まり、その1台を信じるほかありません。'
+        : size === 2
+          ? '2台は1台より不利です(両方とも起きている必要があります)。1台か、3台以上にしてください。'
+          : `${size}台のうち${quorum}台の一致で確定します。${size - quorum}台までは眠っていても大丈夫です。${liars === 0 ? 'ただし、嘘をつく端末が1台でもあると守れません(4台からは1台まで守れます)。' : `${liars}台までは、嘘をついても守れます。`}`,
+  setWitnesses: 'この証人にする',
+  proposeWitnesses: '提案する',
+  offer: 'この端末を証人の候補にする',
+  founderChooses: '決められるのは、開設者か、メンバーの過半数です。',
+
+  rules: (rules: RulesView) => [
+    `参加すると${rules.grant}ポイントもらえます。`,
+    `毎週、贈るためのポイントが${rules.allowance}ポイントずつ届き、4週分までたまります。`,
+    `証人は、確定の手間賃として週に${rules.reward}ポイントを分け合います。`,
+    rules.inviters === 'members' ? 'メンバーなら誰でも招待できます。' : '招待できるのは開設者だけです。',
+    'メンバーを外したり証人を替えたりできるのは、開設者か、メンバーの過半数です。',
+  ],
+};
