@@ -59,6 +59,7 @@ impl Engine {
                 let answer = self.kept_bundles();
                 self.once_durable(Then::Say(Output::Answer { no, answer }), now);
             }
+            Ask::PutKeybox { sealed } => self.put_keybox(peer, no, sealed, now),
             Ask::PutParcel { address, invite, parcel } => self.put_parcel(peer, no, address, invite, parcel, now),
         }
     }

@@ -5,6 +5,7 @@ use crate::acts;
 use crate::epoch::{self, Epochs};
 use crate::frontier::Frontier;
 use crate::guard::Guard;
+use crate::keybox::{self, Keyboxes};
 use crate::keyring::Keyring;
 use crate::mailbox::{self, Mailbox};
 use crate::random::Random;
@@ -197,6 +198,7 @@ pub struct Engine {
     pub(crate) invited: HashMap<InviteKey, u32>,
     pub(crate) invitations: SortedMap<String, crate::write::Invitation>,
     pub(crate) mailbox: Mailbox,
+    pub(crate) keyboxes: Keyboxes,
     pub(crate) epochs: Epochs,
     /// Vote secrets that this device offered itself with.
     pub(crate) votes: Vec<VoteSecret>,
@@ -262,6 +264,7 @@ impl Engine {
             invited: HashMap::new(),
             invitations: SortedMap::new(),
             mailbox: Mailbox::default(),
+            keyboxes: Keyboxes::new(),
             epochs: Epochs::default(),
             votes: Vec::new(),
             timeline: Timeline::default(),
@@ -327,6 +330,8 @@ impl Engine {
     fn restore(&mut self, name: &str, bytes: &[u8]) -> bool {
         if name.starts_with(mailbox::RECORD) {
             self.mailbox.restore(name, bytes)
+        } else if name.starts_with(keybox::RECORD) {
+            self.restore_keybox(name, bytes)
         } else if name.starts_with(acts::VOTE) {
             self.restore_vote(name, bytes)
         } else if name == agreement::BUNDLE {

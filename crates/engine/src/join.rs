@@ -3,7 +3,7 @@
 use ledgerno_ledger::bytes::EntryId;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::Invite;
-use ledgerno_ledger::genesis::{self, Genesis, GenesisError, Kind, Rules};
+use ledgerno_ledger::genesis::{self, Genesis, GenesisError, Kind, Predecessor, Rules};
 use ledgerno_ledger::invite::InviteLink;
 use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
 use ledgerno_ledger::seal::{LaneKey, LaneKeys};
@@ -77,11 +77,28 @@ pub fn found(
     random: &mut Random,
     now: u64,
 ) -> Result<Founding, GenesisError> {
+    found_as(Kind::Private, None, name, identity, device, random, now)
+}
+
+/// Founds a circle by the default rules: private or readable by anyone, perhaps in succession of one whose quorum was
+/// lost for good.
+///
+/// # Errors
+/// When the name is none ([`genesis::GenesisError::Name`]).
+pub fn found_as(
+    kind: Kind,
+    succeeds: Option<Predecessor>,
+    name: &str,
+    identity: &Identity,
+    device: &DeviceKey,
+    random: &mut Random,
+    now: u64,
+) -> Result<Founding, GenesisError> {
     let vote = VoteSecret::from_secret(random.bytes());
     let genesis = Genesis {
         version: genesis::VERSION,
         name: name.to_owned(),
-        kind: Kind::Private,
+        kind,
         founder: identity.member(),
         device: device.id(),
         box_key: device.box_key(),
@@ -89,13 +106,14 @@ pub fn found(
         rules: Rules::default(),
         salt: random.bytes(),
         created: now,
-        succeeds: None,
+        succeeds,
     };
     genesis.check()?;
-    let keys = LaneKeys {
-        epoch: EntryId::from(genesis.id()),
-        state: LaneKey::from_secret(random.bytes()),
-        talk: Some(LaneKey::from_secret(random.bytes())),
+    let epoch = EntryId::from(genesis.id());
+    let (state, talk) = (LaneKey::from_secret(random.bytes()), LaneKey::from_secret(random.bytes()));
+    let keys = match kind {
+        Kind::Private => LaneKeys { epoch, state, talk: Some(talk) },
+        Kind::Readable => LaneKeys::readable(genesis.id(), epoch),
     };
     Ok(Founding { genesis, keys, vote })
 }

@@ -22,6 +22,7 @@ mod frontier;
 mod guard;
 mod inspect;
 pub mod join;
+pub mod keybox;
 mod keyring;
 mod mailbox;
 mod prove;

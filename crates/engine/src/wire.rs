@@ -3,7 +3,7 @@
 //! A question travels as request kind ‖ circle ‖ postcard of [`Ask`], its answer as postcard of [`Answer`]. Gossip
 //! carries one [`Packed`] entry on topic 1 and [`Votes`] on topic 2.
 
-use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash};
+use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, MemberId, Signature};
 use ledgerno_ledger::codec::{self, CodecError};
 use ledgerno_ledger::entry::{Admission, Invite, Packed};
 use ledgerno_ledger::hash;
@@ -21,6 +21,8 @@ pub const BATCH_BYTES: usize = 512 * 1024;
 pub const ANSWER_BYTES: usize = 2 * 1024 * 1024;
 /// The most bytes of a gossip message: an entry with a full body.
 pub const MAX_GOSSIP: usize = 72 * 1024;
+/// The most bytes of a sealed keybox.
+pub const MAX_KEYBOX: usize = 48 * 1024;
 /// The most bytes of a mailbox parcel.
 pub const MAX_PARCEL: usize = 4 * 1024;
 
@@ -131,6 +133,11 @@ pub enum Ask {
     },
     /// The newest bundle of each witness.
     Bundles,
+    /// Keep this member's keybox; it takes the place of the one before.
+    PutKeybox {
+        /// Sealed by the member, at most [`MAX_KEYBOX`].
+        sealed: Vec<u8>,
+    },
 }
 
 /// A stretch of a device's chain.
@@ -249,7 +256,7 @@ impl Ask {
             Ask::Entries(_) => 3,
             Ask::Frontier { .. } | Ask::Devices { .. } | Ask::Branches { .. } => 4,
             Ask::Ranges(_) | Ask::Give { .. } => 5,
-            Ask::Knock(_) | Ask::PutParcel { .. } | Ask::GetParcel { .. } => 8,
+            Ask::Knock(_) | Ask::PutParcel { .. } | Ask::GetParcel { .. } | Ask::PutKeybox { .. } => 8,
         }
     }
 
@@ -289,6 +296,19 @@ pub struct Register {
     pub token: String,
     /// The circle's genesis, encoded.
     pub genesis: Vec<u8>,
+}
+
+/// The request kind that claims a keybox: postcard of [`ClaimKeybox`], without a circle before it, for whoever comes back
+/// with 24 words knows none. It is answered with [`Answer::Parcel`].
+pub const KEYBOX: u16 = 10;
+
+/// "Give me this member's keybox."
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimKeybox {
+    /// Whose.
+    pub member: MemberId,
+    /// The member's word for the keeper and the asking device.
+    pub claim: Signature,
 }
 
 /// Splits the circle off a question's bytes.

@@ -5,10 +5,15 @@
 mod common;
 
 use common::{RELAY, START, WEEK, World};
+use ledgerno_engine::view::Content;
 use ledgerno_engine::wire::Answer;
-use ledgerno_ledger::bytes::{DeviceId, Hash};
-use ledgerno_ledger::genesis::Rules;
+use ledgerno_engine::{Engine, Keyring, Limits, Output, Random, Seat, join};
+use ledgerno_ledger::bytes::{CircleId, DeviceId, Hash, HeaderHash};
+use ledgerno_ledger::entry::Anchor;
+use ledgerno_ledger::genesis::{Genesis, Kind, Rules};
 use ledgerno_ledger::invite::InviteLink;
+use ledgerno_ledger::keys::{DeviceKey, Identity};
+use ledgerno_ledger::seal::LaneKeys;
 use ledgerno_ledger::state::VoidReason;
 
 struct Three {
@@ -191,4 +196,48 @@ fn an_offer_to_witness_is_kept_over_a_restart() {
     assert_eq!(world.hosts[&ben].disk.records.keys().filter(|name| name.starts_with("vote-")).count(), 1);
     assert!(world.engine(ben).vote_secret().is_none());
     assert!(world.engine(anna).vote_secret().is_some());
+}
+
+#[test]
+fn a_readable_circle_is_audited_by_a_stranger() {
+    let (founder, founders_device) = (Identity::from_secret([1; 32]), DeviceKey::from_secret([2; 32]));
+    let mut random = Random::new([3; 32]);
+    let old = ledgerno_ledger::genesis::Predecessor {
+        circle: CircleId([4; 32]),
+        header: Anchor { height: 9, hash: HeaderHash([5; 32]) },
+        state_root: Hash([6; 32]),
+    };
+    let founding =
+        join::found_as(Kind::Readable, Some(old), "Open", &founder, &founders_device, &mut random, START).unwrap();
+    let genesis = founding.genesis.clone();
+    let open = |identity: Identity, device: DeviceKey, keys, vote, log: &[Vec<u8>]| {
+        let keyring = Keyring::new(genesis.id(), keys);
+        let seat = Seat::Member { device, identity, keyring, vote };
+        let nothing: [(String, Vec<u8>); 0] = [];
+        Engine::open(genesis.clone(), seat, Limits::default(), log, nothing, [7; 32]).unwrap()
+    };
+    let mut engine = open(founder, founders_device, founding.keys, Some(founding.vote), &[]);
+    let mut log = Vec::new();
+    let mut settle = |engine: &mut Engine, now| {
+        while let Some(output) = engine.output() {
+            if let Output::Write { no, log: items, .. } = output {
+                log.extend(items);
+                engine.written(no, now);
+            }
+        }
+    };
+    engine.present(None).unwrap();
+    engine.enter(Some("Anna"), START).unwrap();
+    engine.post("for everybody to read", START).unwrap();
+    settle(&mut engine, START);
+    engine.tick(START + 1_000);
+    settle(&mut engine, START + 1_000);
+    let circle = genesis.id();
+    let keys = LaneKeys::readable(circle, circle.into());
+    let stranger = open(Identity::from_secret([8; 32]), DeviceKey::from_secret([9; 32]), keys, None, &log);
+    assert_eq!(stranger.settlement(), engine.settlement());
+    assert!(stranger.settlement().height > 0);
+    let texts = stranger.timeline(10).into_iter().filter(|shown| matches!(shown.content, Content::Post(_)));
+    assert_eq!(texts.count(), 1);
+    assert_eq!(Genesis::decode(&genesis.encode()).unwrap().succeeds, Some(old));
 }

@@ -50,6 +50,12 @@ pub mod context {
         AGREED = "agreed key";
         /// Encryption key and commitment of lane keys for a device: agreed key ‖ nonce.
         SEAL_KEYS = "seal lane keys";
+        /// A keybox's sealing key, from the identity's secret.
+        KEYBOX = "keybox key";
+        /// Encryption key and commitment of a keybox: its sealing key ‖ nonce.
+        SEAL_KEYBOX = "seal keybox";
+        /// What a member signs to have a keybox given to a device: keeper ‖ device.
+        KEYBOX_CLAIM = "keybox claim";
         /// A readable circle's lane keys, which anyone can compute: circle ‖ epoch ‖ lane.
         READABLE = "readable lane key";
         /// A circle's salt for its state, from epoch 0's state key.

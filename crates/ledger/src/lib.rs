@@ -21,6 +21,7 @@ pub mod hash;
 #[cfg(any(test, feature = "hostile"))]
 pub mod hostile;
 pub mod invite;
+pub mod keybox;
 pub mod keys;
 pub mod merkle;
 pub mod message;

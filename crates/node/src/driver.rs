@@ -79,6 +79,8 @@ pub(crate) struct Circle<P> {
     waiters: SortedMap<u64, oneshot::Sender<Result<(), NodeError>>>,
     /// Who waits until a relay keeps an invite's parcel.
     pub(crate) parcels: SortedMap<InviteKey, oneshot::Sender<()>>,
+    /// The digest of the own keybox as each relay keeps it.
+    pub(crate) keybox_at: SortedMap<DeviceId, [u8; 32]>,
     /// Who waits until this node holds what a relay holds.
     pub(crate) synced: Vec<oneshot::Sender<Result<(), NodeError>>>,
     replies: SortedMap<u64, Responder>,
@@ -144,6 +146,7 @@ impl<S: Store> Node<S> {
                 writing: false,
                 waiters: SortedMap::new(),
                 parcels: SortedMap::new(),
+                keybox_at: SortedMap::new(),
                 synced: Vec::new(),
                 replies: SortedMap::new(),
                 next_reply: 0,
@@ -270,9 +273,10 @@ impl<S: Store> Node<S> {
                     waiter.send(()).ok();
                 }
             }
-            Event::Synced { .. } => {
+            Event::Synced { with } => {
                 self.tell_synced(circle, &Ok(()));
                 self.enrol(circle);
+                self.bring_keybox(circle, with);
             }
             Event::NotLetIn { why, .. } => self.tell_synced(circle, &Err(why.into())),
         }
@@ -523,6 +527,9 @@ impl<S: Store> Node<S> {
 
     fn request(&self, peer: DeviceId, kind: u16, bytes: Bytes, reply: Responder) {
         let say = |reply: Responder, no: No| reply.send(Answer::No(no).to_bytes().into());
+        if kind == wire::KEYBOX {
+            return self.keybox_claimed(peer, &bytes, reply);
+        }
         if kind == wire::REGISTER {
             rt::spawn(self.clone().registered(bytes, reply));
             return;

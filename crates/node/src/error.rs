@@ -7,6 +7,7 @@ use ledgerno_engine::wire::No;
 use ledgerno_engine::{OpenError, WriteError};
 use ledgerno_ledger::invite::LinkError;
 use ledgerno_ledger::op::{NameError, OpError};
+use ledgerno_ledger::words::WordsError;
 
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -64,6 +65,9 @@ pub enum NodeError {
     /// An exported file can not be read.
     #[error("the file is no exported identity: {0}")]
     Import(String),
+    /// The 24 words are nobody's.
+    #[error("the words: {0}")]
+    Words(#[from] WordsError),
     /// This profile has an identity already.
     #[error("this browser holds an identity already")]
     Occupied,
@@ -109,6 +113,7 @@ impl NodeError {
             NodeError::Open(_) | NodeError::Record(_) => "store-damaged",
             NodeError::Import(_) | NodeError::Occupied => "import-malformed",
             NodeError::No(No::Malformed) | NodeError::Nonsense | NodeError::NoCircle | NodeError::Joined => "internal",
+            NodeError::Words(_) => "words-wrong",
             NodeError::Random | NodeError::Closed => "internal",
         }
     }

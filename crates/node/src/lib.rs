@@ -6,6 +6,7 @@
 mod driver;
 mod error;
 mod keeper;
+mod keybox;
 mod links;
 mod member;
 mod portable;

@@ -309,7 +309,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Asks a relay something that no engine is there for yet.
-    async fn question(&self, peer: DeviceId, kind: u16, bytes: Vec<u8>) -> Result<Answer, NodeError> {
+    pub(crate) async fn question(&self, peer: DeviceId, kind: u16, bytes: Vec<u8>) -> Result<Answer, NodeError> {
         let url = {
             let state = self.0.state.borrow();
             state.links.url(&peer).unwrap_or_default()

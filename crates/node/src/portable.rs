@@ -55,28 +55,37 @@ impl<S: Store> Node<S> {
     /// When the file is none, or somebody is in a circle here already.
     pub async fn import_identity(&self, text: &str) -> Result<Vec<CircleId>, NodeError> {
         let exported = read(text)?;
+        self.become_person(exported.identity, exported.circles).await
+    }
+
+    /// Becomes a person who has nothing here yet.
+    pub(crate) async fn become_person(
+        &self,
+        identity: [u8; 32],
+        records: Vec<CircleRecord>,
+    ) -> Result<Vec<CircleId>, NodeError> {
         let (space, profile) = {
             let state = self.0.state.borrow();
             if !state.profile.circles.is_empty() {
                 return Err(NodeError::Occupied);
             }
-            (state.profile_space.clone(), Profile { identity: exported.identity, ..state.profile.clone() })
+            (state.profile_space.clone(), Profile { identity, ..state.profile.clone() })
         };
         // All at once: half a person would be nobody.
         let mut batch = profile.batch();
-        for record in &exported.circles {
+        for record in &records {
             batch.records.extend(profile::circle_batch(record.genesis()?.id(), record).records);
         }
         space.write(batch).await?;
         {
             let mut state = self.0.state.borrow_mut();
             state.profile = profile;
-            for record in &exported.circles {
+            for record in &records {
                 state.profile.circles.insert(record.genesis()?.id(), record.clone());
             }
         }
         let mut circles = Vec::new();
-        for record in exported.circles {
+        for record in records {
             circles.push(self.open_circle(record).await?);
         }
         Ok(circles)
