@@ -241,3 +241,33 @@ fn a_readable_circle_is_audited_by_a_stranger() {
     assert_eq!(texts.count(), 1);
     assert_eq!(Genesis::decode(&genesis.encode()).unwrap().succeeds, Some(old));
 }
+
+#[test]
+fn several_witnesses_settle_on_through_an_epoch() {
+    let Three { mut world, anna, ben, carl, token } = three();
+    for device in [ben, carl] {
+        world.act(device, |engine, now| engine.offer_to_witness(false, now)).unwrap();
+    }
+    world.pass(10_000);
+    world.act(anna, |engine, now| engine.change_witnesses(vec![ben, carl], Vec::new(), now)).unwrap();
+    world.pass(10_000);
+    assert_eq!(world.engine(carl).witnesses().iter().filter(|one| one.votes).count(), 3);
+    world.act(ben, |engine, now| engine.start_epoch(now)).unwrap();
+    world.pass(30_000);
+    world.post(carl, "three of us");
+    world.pass(30_000);
+    let dora = world.join("Dora", &token);
+    world.pass(60_000);
+    assert_eq!(world.engine(dora).epochs(), 2);
+    assert_eq!(world.texts(dora), ["three of us"]);
+    assert_one_root(&world, &[anna, ben, carl, dora]);
+    // One who is removed votes no more, and the others settle on.
+    let out = world.engine(carl).own_member().unwrap();
+    world.act(anna, |engine, now| engine.remove(out, now)).unwrap();
+    world.pass(60_000);
+    assert_eq!(world.engine(dora).witnesses().iter().filter(|one| one.votes).count(), 2);
+    world.post(dora, "without Carl");
+    world.pass(60_000);
+    assert_one_root(&world, &[anna, ben, dora]);
+    assert_eq!(world.texts(carl), ["three of us"]);
+}
