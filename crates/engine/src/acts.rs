@@ -15,12 +15,15 @@ use ledgerno_ledger::settle::Evidence;
 pub(crate) const VOTE: &str = "vote-";
 
 impl Engine {
-    /// Takes back an invite that this member gave, or as the founder anybody's.
+    /// Takes back an invite that this member gave, or as the founder anybody's. If this device gave it, the relay's parcel
+    /// is emptied too, so that the link reads nothing any more.
     ///
     /// # Errors
     /// [`WriteError`].
     pub fn revoke(&mut self, key: InviteKey, issuer: DeviceId, now: u64) -> Result<Written, WriteError> {
-        self.operate(&Operation::Revoke { key, issuer }, now)
+        let written = self.operate(&Operation::Revoke { key, issuer }, now)?;
+        self.empty_parcel(&key, now);
+        Ok(written)
     }
 
     /// Gives up one of the own devices, lost or replaced. Whoever has it can read on until a new epoch is started.

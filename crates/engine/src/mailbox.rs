@@ -81,7 +81,8 @@ impl Mailbox {
             (false, true) => Some(No::UsedUp),
             (false, false) => None,
         };
-        match (gone, kept.parcel.clone()) {
+        // An invite that was taken back has an empty one.
+        match (gone, kept.parcel.clone().filter(|parcel| !parcel.is_empty())) {
             (None, Some(parcel)) => Given { parcel: Ok(parcel), changes: Vec::new() },
             (None, None) => Given { parcel: Err(No::NoParcel), changes: Vec::new() },
             (Some(why), None) => Given { parcel: Err(why), changes: Vec::new() },

@@ -200,6 +200,17 @@ impl Engine {
         Ok(secret.seal(nonce, &codec::encode(&parcel))?)
     }
 
+    /// Leaves nothing in the parcel of an own invite.
+    pub(crate) fn empty_parcel(&mut self, key: &InviteKey, now: u64) {
+        let Some(invitation) = self.invitations.get_mut(&name_of(key)) else { return };
+        (invitation.parcel, invitation.kept) = (Vec::new(), false);
+        let record = (name_of(key), Some(codec::encode(&*invitation)));
+        self.write(Vec::new(), vec![record], Vec::new(), Vec::new(), now);
+        for keeper in self.keepers.clone() {
+            self.offer_parcels(keeper, now);
+        }
+    }
+
     /// Seals the parcels of the own invites for an epoch that began, and brings them to the relays again.
     pub(crate) fn seal_parcels_anew(&mut self, now: u64) {
         let Some(by) = self.own_name() else { return };
@@ -208,7 +219,8 @@ impl Engine {
             let nonce = self.random.bytes();
             let Ok(link) = InviteLink::from_token(&invitation.token) else { continue };
             let sealed = self.seal_parcel(&link.invite_secret(), invitation.invite, by.clone(), nonce);
-            let (Ok(parcel), true) = (sealed, invitation.invite.expiry > now) else { continue };
+            let is_open = invitation.invite.expiry > now && !invitation.parcel.is_empty();
+            let (Ok(parcel), true) = (sealed, is_open) else { continue };
             (invitation.parcel, invitation.kept) = (parcel, false);
             records.push((name.clone(), Some(codec::encode(&invitation))));
             self.invitations.insert(name, invitation);

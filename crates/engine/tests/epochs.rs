@@ -6,7 +6,7 @@ mod common;
 
 use common::{RELAY, START, WEEK, World};
 use ledgerno_engine::view::Content;
-use ledgerno_engine::wire::Answer;
+use ledgerno_engine::wire::{Answer, No};
 use ledgerno_engine::{Engine, Keyring, Limits, Output, Random, Seat, join};
 use ledgerno_ledger::bytes::{CircleId, DeviceId, Hash, HeaderHash};
 use ledgerno_ledger::entry::Anchor;
@@ -270,4 +270,18 @@ fn several_witnesses_settle_on_through_an_epoch() {
     world.pass(60_000);
     assert_one_root(&world, &[anna, ben, dora]);
     assert_eq!(world.texts(carl), ["three of us"]);
+}
+
+#[test]
+fn a_link_that_was_taken_back_reads_nothing() {
+    let Three { mut world, anna, token, .. } = three();
+    let (other, invite) = world.invite(anna, 2, START + WEEK);
+    assert!(matches!(world.parcel(&other), Answer::Parcel(_)));
+    world.act(anna, |engine, now| engine.revoke(invite.key, invite.issuer, now)).unwrap();
+    world.act(anna, |engine, now| engine.start_epoch(now)).unwrap();
+    world.pass(10_000);
+    assert_eq!(world.parcel(&other), Answer::No(No::NoParcel));
+    world.crash(RELAY);
+    assert_eq!(world.parcel(&other), Answer::No(No::NoParcel));
+    assert!(matches!(world.parcel(&token), Answer::Parcel(_)));
 }
