@@ -123,16 +123,21 @@ fn last_line(mut command: std::process::Command, name: &str) -> Result<String> {
 
 fn sizes_table(page: &[sizes::Size]) -> String {
     let mut text = String::from("| the page loads, bytes | raw | gzip | brotli |\n|---|---:|---:|---:|\n");
-    let all = sizes::total(page);
-    for size in page.iter().chain([&all]) {
-        let line = writeln!(text, "| {} | {} | {} | {} |", size.name, size.raw, size.gzip, size.brotli);
+    let sums = sizes::sums(page);
+    let files = page.iter().map(|size| (sizes::label(size), size.raw, size.gzip, size.brotli));
+    let rows = files.chain(sums.iter().map(|sum| (sum.what.to_owned(), sum.raw, sum.gzip, sum.brotli)));
+    for (what, raw, gzip, brotli) in rows {
+        let line = writeln!(text, "| {what} | {raw} | {gzip} | {brotli} |");
         debug_assert!(line.is_ok(), "a String takes all");
     }
-    let verdict = match sizes::BUDGET.checked_sub(all.brotli) {
-        Some(left) => format!("met, {left} left"),
-        None => format!("**missed** by {}", all.brotli - sizes::BUDGET),
-    };
-    text + &format!("| the budget: {verdict} | | | {} |\n", sizes::BUDGET)
+    for sum in &sums {
+        let verdict = match sum.budget.checked_sub(sum.brotli) {
+            Some(left) => format!("met, {left} left"),
+            None => format!("**missed** by {}", sum.brotli - sum.budget),
+        };
+        text += &format!("| the budget of what is {}: {verdict} | | | {} |\n", sum.what, sum.budget);
+    }
+    text
 }
 
 fn rows_table(rows: &[Row]) -> String {

@@ -5,8 +5,8 @@
 mod bench;
 mod build;
 mod compiler;
+mod graph;
 mod page;
-
 mod quiet;
 mod sim;
 mod sizes;

@@ -12,6 +12,9 @@ use crate::workspace::Workspace;
 /// Below this a compressed form saves nothing on the wire.
 const WORTH_COMPRESSING: u64 = 200;
 
+/// Where Vite writes its manifest, within what it builds (vite.config.ts).
+const MANIFEST: &str = "manifest.json";
+
 const INPUTS: [&str; 10] = [
     "index.html",
     "package-lock.json",
@@ -28,17 +31,30 @@ const INPUTS: [&str; 10] = [
 /// Builds the page unless it is up to date; true if it was built.
 pub fn build(workspace: &Workspace) -> Result<bool> {
     let out = workspace.path("web/dist");
-    let mut inputs = Inputs::new("page 1");
+    let manifest = manifest(workspace);
+    let mut inputs = Inputs::new("page 2");
     for input in INPUTS.into_iter().chain(["web/public"]) {
         inputs.path(&workspace.path(input))?;
+    }
+    if !manifest.exists() {
+        stamp::forget(workspace, "page")?;
     }
     stamp::unless_done(workspace, "page", &inputs, &out, || {
         println!("Building the page");
         let mut vite = tools::node(workspace);
         tools::run(vite.args(["node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"]))
             .context("the page does not build")?;
+        // It is for us and not for visitors, who would be served all that lies in web/dist.
+        let built = out.join(MANIFEST);
+        stamp::write(&manifest, &std::fs::read(&built).context("the page's manifest")?)?;
+        std::fs::remove_file(&built).with_context(|| format!("{}", built.display()))?;
         stamp::files(&out)?.iter().try_for_each(|file| compress(file))
     })
+}
+
+/// Vite's manifest of the page that was built last: which file imports which.
+pub fn manifest(workspace: &Workspace) -> PathBuf {
+    workspace.target("xtask/page-manifest.json")
 }
 
 /// Writes `file.br` and `file.gz` where they are smaller than the file.

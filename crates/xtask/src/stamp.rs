@@ -52,7 +52,7 @@ pub fn unless_done(
     output: &Path,
     step: impl FnOnce() -> Result<()>,
 ) -> Result<bool> {
-    let stamp = workspace.target(&format!("xtask/{name}.stamp"));
+    let stamp = stamp(workspace, name);
     let state = || -> Result<String> {
         let mut after = Inputs::new("output");
         after.path(output)?;
@@ -64,6 +64,21 @@ pub fn unless_done(
     step()?;
     write(&stamp, state()?.as_bytes())?;
     Ok(true)
+}
+
+/// Makes the next run of a step do its work.
+pub fn forget(workspace: &Workspace, name: &str) -> Result<()> {
+    let stamp = stamp(workspace, name);
+    match std::fs::remove_file(&stamp) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{}", stamp.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn stamp(workspace: &Workspace, name: &str) -> PathBuf {
+    workspace.target(&format!("xtask/{name}.stamp"))
 }
 
 /// Writes a file and the folders above it.
