@@ -2,13 +2,13 @@
 
 use crate::engine::{Engine, Seat};
 use crate::write::{WriteError, Written};
-use ledgerno_ledger::bytes::{DeviceId, EntryId, Hash, InviteKey, VoteKey};
+use ledgerno_ledger::bytes::{BoxKey, DeviceId, EntryId, Hash, InviteKey, VoteKey};
 use ledgerno_ledger::codec;
-use ledgerno_ledger::entry::Lane;
+use ledgerno_ledger::entry::{Admission, Lane, Role};
 use ledgerno_ledger::genesis::Rules;
 use ledgerno_ledger::keys::VoteSecret;
 use ledgerno_ledger::op::{Change, Operation};
-use ledgerno_ledger::seal;
+use ledgerno_ledger::seal::{self, LaneKeys};
 use ledgerno_ledger::settle::Evidence;
 
 /// What the names of vote secrets' records begin with.
@@ -54,6 +54,20 @@ impl Engine {
         let written = self.write_operation(&operation, vec![record], now)?;
         self.votes.push(vote);
         Ok(written)
+    }
+
+    /// The founder's word that a relay may vote: it enrols the relay's device for that alone.
+    ///
+    /// # Errors
+    /// [`WriteError::NoSeat`].
+    pub fn admit_voter(&self, device: DeviceId, box_key: BoxKey) -> Result<Admission, WriteError> {
+        let Seat::Member { identity, .. } = &self.seat else { return Err(WriteError::NoSeat) };
+        Ok(identity.admit_device(self.circle, (device, box_key), Role::Vote, None))
+    }
+
+    /// What an enlisted relay gets of the lane keys: it votes without reading a post.
+    pub fn state_keys(&self) -> Vec<LaneKeys> {
+        self.lane_keys().iter().map(|keys| LaneKeys { talk: None, ..keys.clone() }).collect()
     }
 
     /// Promotes devices that offered themselves of late and demotes others, in one step; or proposes it.
@@ -137,9 +151,9 @@ impl Engine {
 
     /// The secret with which this device votes on the next height, if it is a witness.
     pub fn vote_secret(&self) -> Option<&VoteSecret> {
-        let Seat::Member { vote, .. } = &self.seat else { return None };
+        let vote = if let Seat::Member { vote, .. } = &self.seat { vote.as_ref() } else { None };
         let votes = |vote: &&VoteSecret| self.chain.witnesses().by_key(&vote.key()).is_some();
-        vote.iter().chain(&self.votes).find(votes)
+        vote.into_iter().chain(&self.votes).find(votes)
     }
 
     pub(crate) fn restore_vote(&mut self, name: &str, bytes: &[u8]) -> bool {

@@ -46,6 +46,42 @@ pub enum Seat {
     },
     /// A relay: keeps, checks and answers; reads nothing and writes nothing.
     Keeper,
+    /// A relay that its owner enlisted as a witness: keeps as before, folds and votes. It holds the state keys and never a
+    /// talk key, so it reads no post; it writes nothing but a witness's own operations.
+    Witness {
+        /// The relay's key.
+        device: DeviceKey,
+        /// The state keys.
+        keyring: Keyring,
+    },
+}
+
+impl Seat {
+    fn device(&self) -> Option<&DeviceKey> {
+        match self {
+            Seat::Member { device, .. } | Seat::Witness { device, .. } => Some(device),
+            Seat::Keeper => None,
+        }
+    }
+
+    pub(crate) fn keyring(&self) -> Option<&Keyring> {
+        match self {
+            Seat::Member { keyring, .. } | Seat::Witness { keyring, .. } => Some(keyring),
+            Seat::Keeper => None,
+        }
+    }
+
+    pub(crate) fn keyring_mut(&mut self) -> Option<&mut Keyring> {
+        match self {
+            Seat::Member { keyring, .. } | Seat::Witness { keyring, .. } => Some(keyring),
+            Seat::Keeper => None,
+        }
+    }
+
+    /// What writes: a device and its keys.
+    pub(crate) fn hand(&self) -> Option<(&DeviceKey, &Keyring)> {
+        Some((self.device()?, self.keyring()?))
+    }
 }
 
 /// What an engine may hold before it refuses more.
@@ -359,10 +395,12 @@ impl Engine {
 
     /// The device that the engine writes for; a keeper has none.
     pub fn device(&self) -> Option<DeviceId> {
-        match &self.seat {
-            Seat::Member { device, .. } => Some(device.id()),
-            Seat::Keeper => None,
-        }
+        self.seat.device().map(DeviceKey::id)
+    }
+
+    /// Whether this node keeps the circle for others, and hands on what it fetches.
+    pub(crate) fn is_keeper(&self) -> bool {
+        matches!(self.seat, Seat::Keeper | Seat::Witness { .. })
     }
 
     /// The next thing to carry out.

@@ -9,7 +9,7 @@
 //! A handout is sealed with the first epoch's state key, which everybody has; what it carries is sealed to the devices.
 //! The parcels of the own invites are sealed anew whenever an epoch begins.
 
-use crate::engine::{Engine, Seat};
+use crate::engine::Engine;
 use crate::keyring::Keyring;
 use crate::write::{WriteError, Written};
 use ledgerno_ledger::bytes::{BoxKey, DeviceId, EntryId, MemberId};
@@ -59,10 +59,7 @@ impl Epochs {
 
 impl Engine {
     fn keyring(&self) -> Option<&Keyring> {
-        match &self.seat {
-            Seat::Member { keyring, .. } => Some(keyring),
-            Seat::Keeper => None,
-        }
+        self.seat.keyring()
     }
 
     /// The lane keys that this device holds, the first epoch's first; none at a keeper.
@@ -72,8 +69,7 @@ impl Engine {
 
     /// Takes back a stored epoch's keys.
     pub(crate) fn restore_epoch(&mut self, name: &str, bytes: &[u8]) -> bool {
-        let (Seat::Member { keyring, .. }, Ok(keys)) = (&mut self.seat, codec::decode::<LaneKeys>(bytes, MAX_RECORD))
-        else {
+        let (Some(keyring), Ok(keys)) = (self.seat.keyring_mut(), codec::decode::<LaneKeys>(bytes, MAX_RECORD)) else {
             return false;
         };
         let ours = name == name_of(&keys);
@@ -95,7 +91,7 @@ impl Engine {
         while let Some(id) = again.pop() {
             let Some(found) = self.keys_in(id) else { continue };
             for keys in found {
-                let Seat::Member { keyring, .. } = &mut self.seat else { return };
+                let Some(keyring) = self.seat.keyring_mut() else { return };
                 if keyring.add(keys.clone()) {
                     self.epochs.fresh.push(keys);
                     again.append(&mut self.epochs.unread);
@@ -106,7 +102,7 @@ impl Engine {
 
     /// Keys for this device in an entry, which fit their epochs' marks and follow what is held.
     fn keys_in(&mut self, id: EntryId) -> Option<Vec<LaneKeys>> {
-        let Seat::Member { device, keyring, .. } = &self.seat else { return None };
+        let (device, keyring) = self.seat.hand()?;
         let packed = self.dag.get(&id)?;
         let entry = &packed.signed.entry;
         if entry.lane != Lane::State || entry.body_len < LEAST_BODY {
@@ -166,7 +162,7 @@ impl Engine {
         if self.genesis.kind == Kind::Readable {
             let readable: Vec<LaneKeys> =
                 state.epochs().iter().map(|epoch| LaneKeys::readable(self.circle, epoch.id)).collect();
-            if let Seat::Member { keyring, .. } = &mut self.seat {
+            if let Some(keyring) = self.seat.keyring_mut() {
                 readable.into_iter().for_each(|keys| {
                     keyring.add(keys);
                 });

@@ -380,7 +380,7 @@ impl Engine {
                 for proof in proofs {
                     let (height, say) = (self.chain.height(), self.say_proof(&proof));
                     waits |= self.take_proof(proof, peer, now) == Heard::Waits;
-                    if self.device().is_none()
+                    if self.is_keeper()
                         && self.chain.height() > height
                         && let Some(say) = say
                     {
@@ -407,7 +407,7 @@ impl Engine {
 
     /// What a relay fetches itself reaches the others only through it.
     fn hand_on(&mut self, taken: &[EntryId], now: u64) {
-        if self.device().is_none() {
+        if self.is_keeper() {
             self.spread(taken, now);
         }
     }

@@ -6,7 +6,7 @@
 pub(crate) mod agreement;
 mod hearing;
 
-use crate::engine::{Engine, Event, Output, Peer, Seat, Then};
+use crate::engine::{Engine, Event, Output, Peer, Then};
 use crate::store::proof_item;
 use crate::wire::Votes;
 use ledgerno_ledger::bytes::EntryId;
@@ -73,10 +73,7 @@ pub(crate) const CONFLICT: &str = "conflict";
 
 impl Engine {
     pub(crate) fn opener(&self) -> Option<&dyn Opener> {
-        match &self.seat {
-            Seat::Member { keyring, .. } => Some(keyring),
-            Seat::Keeper => None,
-        }
+        self.seat.keyring().map(|keyring| keyring as &dyn Opener)
     }
 
     /// Whether this device is the sole witness.

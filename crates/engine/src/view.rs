@@ -263,14 +263,11 @@ impl Engine {
     }
 
     fn plain(&self, entry: &Entry, body: &[u8]) -> Option<Vec<u8>> {
-        match &self.seat {
-            Seat::Member { keyring, .. } => keyring.open(entry, body),
-            Seat::Keeper => None,
-        }
+        self.seat.keyring()?.open(entry, body)
     }
 
     fn reason(&self, entry: &Entry, sealed: &[u8]) -> Option<String> {
-        let Seat::Member { keyring, .. } = &self.seat else { return None };
+        let keyring = self.seat.keyring()?;
         let talk = keyring.key(entry.epoch, Lane::Talk)?;
         let plain = seal::open_reason(self.circle, entry.device, entry.seq, talk, sealed).ok()?;
         String::from_utf8(plain).ok()
@@ -287,7 +284,7 @@ impl Engine {
     pub fn own_member(&self) -> Option<MemberId> {
         match &self.seat {
             Seat::Member { identity, .. } => Some(identity.member()),
-            Seat::Keeper => None,
+            Seat::Keeper | Seat::Witness { .. } => None,
         }
     }
 

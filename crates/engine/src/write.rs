@@ -9,7 +9,7 @@ use ledgerno_ledger::bytes::{EntryId, Hash, HeaderHash, InviteKey, MemberId};
 use ledgerno_ledger::check::Checked;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::dag::Outcome;
-use ledgerno_ledger::entry::{self, Anchor, Entry, Invite, Lane, Packed, Role, Signed};
+use ledgerno_ledger::entry::{self, Admission, Anchor, Entry, Invite, Lane, Packed, Role, Signed};
 use ledgerno_ledger::hash::{context, hash};
 use ledgerno_ledger::invite::{self, InviteLink, RelayAddress};
 use ledgerno_ledger::keys::InviteSecret;
@@ -104,6 +104,12 @@ impl Engine {
         self.admission = Some(identity.admit(self.circle, device, Role::Write, invited));
         self.sessions.values_mut().for_each(Session::present_anew);
         Ok(())
+    }
+
+    /// Says by what right a relay comes that was enlisted: the founder's word that this device may vote.
+    pub fn enlisted(&mut self, admission: Admission) {
+        self.admission = Some(admission);
+        self.sessions.values_mut().for_each(Session::present_anew);
     }
 
     /// Writes this device's first entry: a join by a name, or a further device's enrolment. A newcomer has synced before,
@@ -325,7 +331,7 @@ impl Engine {
         now: u64,
     ) -> Result<Written, WriteError> {
         let nonce = self.random.bytes();
-        let Seat::Member { device, keyring, .. } = &self.seat else { return Err(WriteError::NoSeat) };
+        let (device, keyring) = self.seat.hand().ok_or(WriteError::NoSeat)?;
         let parents = self.dag.parents(&device.id());
         let first = parents.seq == 0;
         let genesis = Anchor { height: 0, hash: HeaderHash(self.circle.0) };

@@ -245,6 +245,45 @@ fn from_one_to_three_to_four_and_back_to_the_relays_friend() {
     four.all_settle(id, 10_000);
 }
 
+/// The founder enlists a relay: it settles alone while everybody else sleeps, and reads no post.
+#[test]
+fn an_enlisted_relay_takes_the_vote_over() {
+    const SECRET: u8 = 77;
+    let mut four = Four::new(32);
+    let hub = four.world.keeper(four.all[0], SECRET);
+    for who in 0..4 {
+        four.unlink(who);
+        four.world.link(four.all[who], hub);
+    }
+    four.world.pass(5_000);
+    four.world.enlist(four.all[0], SECRET);
+    for who in 0..4 {
+        four.world.link(four.all[who], hub);
+    }
+    four.world.act(hub, |engine, now| engine.enter(None, now)).unwrap();
+    four.world.pass(5_000);
+    four.world.act(hub, |engine, now| engine.offer_to_witness(true, now)).unwrap();
+    four.world.pass(5_000);
+    let founder = four.all[0];
+    four.world.act(founder, |engine, now| engine.change_witnesses(vec![hub], vec![founder], now)).unwrap();
+    four.world.pass(5_000);
+    let voting: Vec<_> = four.world.engine(founder).witnesses().into_iter().filter(|one| one.votes).collect();
+    assert_eq!(voting.iter().map(|one| (one.device, one.always_on)).collect::<Vec<_>>(), [(hub, true)]);
+    // The founder sleeps; what others write settles.
+    four.world.unlink(founder, hub);
+    let id = four.post(1, "while Anna sleeps");
+    assert_eq!(four.settled(&id), [false, true, true, true]);
+    assert!(four.world.texts(hub).is_empty(), "a relay reads no post");
+    assert!(four.world.act(hub, |engine, now| engine.post("hello", now)).is_err());
+    // Its vote key was durable before it was offered: it goes on after a crash.
+    four.world.crash(hub);
+    for who in 0..4 {
+        four.world.link(four.all[who], hub);
+    }
+    let id = four.post(2, "after a crash");
+    four.all_settle(id, 10_000);
+}
+
 /// A phone awake one minute an hour: it nullifies nothing that came while it slept, and the others are not held up.
 #[test]
 fn a_sleeper_holds_nobody_up() {

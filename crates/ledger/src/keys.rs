@@ -143,8 +143,18 @@ impl Identity {
 
     /// Admits a device as this member's, by an invite if it is the member's first in the circle (and not the founder's).
     pub fn admit(&self, circle: CircleId, device: &DeviceKey, role: Role, invited: Option<Invited>) -> Admission {
-        let box_key = device.box_key();
-        let signature = self.sign(&Admission::message(circle, device.id(), box_key, role));
+        self.admit_device(circle, (device.id(), device.box_key()), role, invited)
+    }
+
+    /// As [`Identity::admit`], a device that is elsewhere, by its public keys.
+    pub fn admit_device(
+        &self,
+        circle: CircleId,
+        (device, box_key): (DeviceId, BoxKey),
+        role: Role,
+        invited: Option<Invited>,
+    ) -> Admission {
+        let signature = self.sign(&Admission::message(circle, device, box_key, role));
         Admission { member: self.member(), box_key, role, signature, invited }
     }
 }

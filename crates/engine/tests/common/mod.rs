@@ -115,6 +115,29 @@ impl World {
         id
     }
 
+    /// Another relay, which keeps the founder's circle.
+    pub fn keeper(&mut self, founder: DeviceId, secret: u8) -> DeviceId {
+        let genesis = self.engine(founder).genesis().clone();
+        let id = DeviceKey::from_secret([secret; 32]).id();
+        self.host(id, move || (genesis.clone(), Seat::Keeper));
+        id
+    }
+
+    /// The founder enlists a relay: it opens what it kept with the state keys, and no talk key.
+    pub fn enlist(&mut self, founder: DeviceId, secret: u8) {
+        let key = || DeviceKey::from_secret([secret; 32]);
+        let engine = self.engine(founder);
+        let admission = engine.admit_voter(key().id(), key().box_key()).unwrap();
+        let (genesis, keys) = (engine.genesis().clone(), engine.state_keys());
+        let id = key().id();
+        self.hosts.get_mut(&id).unwrap().make = Box::new(move || {
+            let keyring = Keyring::with(genesis.id(), keys[0].clone(), keys[1..].to_vec());
+            (genesis.clone(), Seat::Witness { device: DeviceKey::from_secret([secret; 32]), keyring })
+        });
+        self.crash(id);
+        self.hosts.get_mut(&id).unwrap().engine.enlisted(admission);
+    }
+
     /// A newcomer with a link; what the relay's mailbox answers must be at hand as the parcel.
     pub fn newcomer(&mut self, token: &str, sealed: &[u8]) -> DeviceId {
         let link = InviteLink::from_token(token).unwrap();
