@@ -1,4 +1,5 @@
-// What the ledger is for: a ranking of thanks, stamps with proofs, invites taken back, members removed.
+// What the ledger is for: a ranking of thanks, stamps with proofs, invites taken back, members removed, and
+// coming back by 24 words.
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -174,8 +175,12 @@ test('an invite is taken back, and a member is removed', async (t) => {
   await waitFor(async () => (await ann.page.getByTestId('invite-link').count()) === 0, undefined, 'no link is offered any more');
   await circle.agreed(ann.page, ben.page);
   await eve.page.goto(invite);
-  await eve.page.getByTestId('your-name').fill('Eve');
-  await eve.page.getByTestId('join').click();
+  // Whether the relay still keeps the link's parcel or not.
+  await eve.page.locator('[data-testid=your-name], [data-testid=alert]').first().waitFor();
+  if (await eve.page.getByTestId('your-name').isVisible()) {
+    await eve.page.getByTestId('your-name').fill('Eve');
+    await eve.page.getByTestId('join').click();
+  }
   await waitFor(async () => {
     const refused = (await eve.page.getByTestId('alert').count()) > 0;
     const shown = ann.page.getByTestId('member').filter({ hasText: 'Eve' });
@@ -190,4 +195,42 @@ test('an invite is taken back, and a member is removed', async (t) => {
   await circle.post(ann.page, 'Between us now');
   await circle.agreed(ann.page);
   assert.equal(await circle.entry(ben.page, 'Between us now').count(), 0, 'Ben does not read what comes after');
+});
+
+test('24 words bring a person back in another browser, with all that was written', async (t) => {
+  const ann = await openProfile();
+  const ben = await person(t);
+  const invite = await circle.startCircle(ann.page, relay, { name: 'Garden', yourName: 'Ann' });
+  await circle.join(ben.page, invite, 'Ben');
+  await circle.post(ann.page, 'The seeds are in the shed');
+  await circle.post(ben.page, 'I bring water');
+  await circle.thank(ben.page, 'Ann', 3, 'for the seeds');
+  await circle.agreed(ann.page, ben.page);
+  const balance = await circle.balance(ann.page);
+
+  await unfold(ann.page, 'ask-phrase');
+  assert.equal(await ann.page.getByTestId('phrase').count(), 0, 'nothing is shown before one asks');
+  await ann.page.getByTestId('show-phrase').click();
+  const words = await ann.page.getByTestId('phrase').locator('li').allTextContents();
+  assert.equal(words.length, 24);
+  assert.ok(words.every((word) => /^[a-z]{3,8}$/.test(word)), words.join(' '));
+  assert.ok(!ann.page.url().includes(words[0] ?? ''), 'they are not in the address');
+  assert.ok(!ann.said().join('\n').includes(words.slice(0, 2).join(' ')), 'they are not in the console');
+  await ann.close();
+
+  const again = await person(t);
+  await again.page.goto(relay.page);
+  await again.page.getByTestId('ask-restore').click();
+  await again.page.getByTestId('restore-words').fill(words.with(3, 'zzzz').join(' '));
+  await again.page.getByTestId('restore').click();
+  assert.match((await circle.alert(again.page, 'words-wrong')).text, /4.*zzzz/, 'the wrong word is named');
+  await again.page.getByTestId('restore-words').fill(words.map((word, i) => `${i + 1}. ${word.toUpperCase()}`).join('\n'));
+  await again.page.getByTestId('restore').click();
+  await circle.entry(again.page, 'The seeds are in the shed').waitFor();
+  await circle.entry(again.page, 'I bring water').waitFor();
+  await waitFor(async () => (await circle.balance(again.page)) === balance, undefined, 'the balance is as it was');
+  await circle.post(again.page, 'I am back');
+  await circle.entry(ben.page, 'I am back').waitFor();
+  const members = ben.page.getByTestId('member');
+  assert.equal(await members.count(), 2, 'nobody has come twice');
 });

@@ -199,6 +199,13 @@ class MockNode implements NodeLike {
     return hex(url);
   }
 
+  phrase = () => PHRASE;
+
+  async restore() {
+    await pause(500);
+    return [this.#add(circle(japanese ? '三丁目の晩ごはん会' : 'Thursday supper club'))];
+  }
+
   exportIdentity = async () => 'ledgerno key, mock';
   importIdentity = async (text: string) => {
     if (!text.startsWith('ledgerno')) throw new LedgernoError('import-malformed');
@@ -249,6 +256,8 @@ function invite(uses: number, days: number): InviteView {
   return { url: `${location.origin}/#/join/${token}`, uses, left: uses - 2, expires: Date.now() + days * 864e5 };
 }
 
+const PHRASE =
+  'abandon ability able about above absent absorb abstract absurd abuse access accident account accuse achieve acid acoustic acquire across act action actor actress zoo';
 const quorumOf = (size: number) => Math.floor((size + Math.floor((size - 1) / 3)) / 2) + 1;
 
 function stampOf(by: MemberView, hash: string, time: number, more: Partial<StampView>): StampView {
@@ -261,6 +270,12 @@ export const mockTools: ProofTools = {
     await pause(300);
     const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', await file.arrayBuffer()));
     return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  },
+  readWords(text) {
+    const typed = text.trim().split(/\s+/);
+    if (typed.length !== 24) return { right: false, why: 'count', found: typed.length };
+    if (!typed.includes('zoo')) return { right: false, why: 'unknown', place: 3, word: 'appel', near: ['apple'] };
+    return { right: true, secret: new Uint8Array(32), member: hex('me') };
   },
   verify(proof) {
     const hash = /^ledgerno mock (\w+)$/.exec(new TextDecoder().decode(proof))?.[1];

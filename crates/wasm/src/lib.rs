@@ -151,6 +151,21 @@ impl WasmNode {
         promise(async move { Ok(view::invite(&node.invite(circle_of(&id)?, uses, days).await?, 0, &page)) })
     }
 
+    /// The identity as 24 words.
+    pub fn phrase(&self) -> String {
+        self.node.words()
+    }
+
+    /// Becomes the person of 24 words; resolves with the circles' ids.
+    pub fn restore(&self, words: String) -> Promise {
+        let (node, home) = (self.node.clone(), self.home.clone());
+        promise(async move {
+            let home = home.ok_or(NodeError::Unreachable { url: String::new() })?;
+            let circles = node.restore(&words, home).await?;
+            Ok(circles.iter().map(|circle| JsValue::from(circle.to_string())).collect::<Array>().into())
+        })
+    }
+
     /// The identity's file.
     #[wasm_bindgen(js_name = exportIdentity)]
     pub fn export_identity(&self) -> Promise {

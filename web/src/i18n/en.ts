@@ -188,6 +188,8 @@ export const en = {
   identityLead: 'Your key lives in this browser only. Keep a copy, so that a lost phone is not a lost you.',
   identityWarning: 'Whoever has the file is you. Keep it like a house key.',
   checkProof: 'Check a proof file',
+  phrase: 'My 24 words',
+  restore: 'I have my 24 words',
   exportKey: 'Save key file',
   imported: 'Your key is back.',
   kept: 'This browser has agreed to keep your data.',
@@ -234,6 +236,7 @@ export const en = {
     'amount-invalid': () => 'Points are whole numbers, 1 or more.',
     'balance-too-low': (f) => `You have ${f.balance ?? 'fewer'} points${f.balance === undefined ? ' than that' : ''}. Give fewer.`,
     'import-malformed': () => 'This is no ledgerno key file, or only a part of one. Choose the file that you saved.',
+    'words-wrong': () => 'These are not the 24 words of anybody.',
     'settlement-refused': (f) =>
       `A settlement${f.height ? ` for height ${f.height}` : ''} was refused: it does not agree with what this device worked out itself. Your entries are safe. Tell your friends.`,
     'settlement-divided': (f) =>

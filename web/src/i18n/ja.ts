@@ -180,6 +180,8 @@ export const ja: Words = {
   identityLead: 'あなたの鍵は、このブラウザの中にしかありません。端末をなくしても困らないように、控えを保存しておきましょう。',
   identityWarning: 'このファイルを持つ人は、あなたとして振る舞えます。家の鍵のように大切に保管してください。',
   checkProof: '証明ファイルを確かめる',
+  phrase: '24語を見る',
+  restore: '24語で復元する',
   exportKey: '鍵ファイルを保存',
   imported: '鍵を読み込みました。',
   kept: 'このブラウザはデータを消さずに保持します。',
@@ -227,6 +229,7 @@ export const ja: Words = {
     'balance-too-low': (f) =>
       `${f.balance === undefined ? 'ポイントが足りません' : `手持ちは${f.balance}ポイントです`}。贈る数を減らしてください。`,
     'import-malformed': () => 'ledgerno の鍵ファイルではないか、一部が欠けています。保存した鍵ファイルを選んでください。',
+    'words-wrong': () => '24語が正しくありません。',
     'settlement-refused': (f) =>
       `${f.height ? `高さ ${f.height} の` : ''}確定を拒否しました。この端末で計算した結果と合いません。あなたの書き込みは無事です。サークルのみんなに知らせてください。`,
     'settlement-divided': (f) =>

@@ -1,4 +1,4 @@
-import type { Finding } from 'ledgerno/proof';
+import type { Finding, Words } from 'ledgerno/proof';
 import type { ProposalView, RulesView, StampView } from 'ledgerno';
 import { localeOf, moment } from './locale';
 
@@ -6,6 +6,9 @@ const locale = localeOf('en');
 const date = (time: unknown) => moment(locale, time);
 const count = (n: number, one: string, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
 const list = (items: string[]) => new Intl.ListFormat(locale).format(items);
+
+/** What may be wrong with 24 words. */
+type WrongWords = Exclude<Words, { right: true }>;
 
 /** The words of what is loaded on demand. */
 export const en = {
@@ -50,6 +53,26 @@ export const en = {
   documentHash: 'Fingerprint',
   documentDrop: 'Add the document',
   documentWhy: 'to see whether it is the stamped one',
+
+  // The 24 words
+  phraseWarning:
+    'Whoever reads these 24 words is you, for good. Write them on paper, alone; take no picture and type them nowhere else.',
+  phraseShow: 'Show my 24 words',
+  phraseHide: 'Hide them',
+  phraseHow: 'Write them down with their numbers. With them alone you are back, on any device, at this relay.',
+  restoreLead: 'They bring back who you are and your circles. This browser becomes another of your devices.',
+  restoreWords: 'Your 24 words',
+  restoreCount: (n: number) => `${n} of 24`,
+  restore: 'Restore',
+  restoring: 'Restoring …',
+  restoredAlone:
+    'The words are right, but this relay keeps no circle for them. Open the page at the relay where your circle is.',
+  wordsWrong: (wrong: WrongWords) =>
+    wrong.why === 'unknown'
+      ? `Word ${wrong.place}, “${wrong.word}”, is not in the list.${wrong.near.length ? ` Did you write ${wrong.near.join(', ')}?` : ''}`
+      : wrong.why === 'count'
+        ? `There must be 24 words; these are ${wrong.found}.`
+        : 'Each word is right by itself, but not all together: one is another, or two are exchanged.',
 
   // Invites
   revoke: 'Take back',

@@ -1,10 +1,12 @@
-import type { Finding } from 'ledgerno/proof';
+import type { Finding, Words } from 'ledgerno/proof';
 import type { ProposalView, RulesView, StampView } from 'ledgerno';
 import { localeOf, moment } from './locale';
 import type { More } from './more.en';
 
 const date = (time: unknown) => moment(localeOf('ja'), time);
 const people = (names: string[]) => names.map((name) => `${name}さん`).join('、');
+
+type WrongWords = Exclude<Words, { right: true }>;
 
 export const ja: More = {
   allTime: '全期間',
@@ -45,6 +47,25 @@ export const ja: More = {
   documentHash: '指紋',
   documentDrop: '文書も選ぶ',
   documentWhy: 'スタンプされた文書と同じかどうかがわかります',
+
+  phraseWarning:
+    'この24語を読んだ人は、いつまでも、あなたとして振る舞えます。一人のときに紙に書き写してください。写真に撮ったり、ほかの場所に入力したりしないでください。',
+  phraseShow: '24語を表示',
+  phraseHide: '隠す',
+  phraseHow: '番号も一緒に書き写してください。この24語さえあれば、どの端末からでも、この中継サーバーで元に戻れます。',
+  restoreLead: 'あなたの鍵とサークルが元に戻ります。このブラウザは、あなたの端末の一つになります。',
+  restoreWords: '24語',
+  restoreCount: (n: number) => `24語中 ${n}語`,
+  restore: '復元する',
+  restoring: '復元しています…',
+  restoredAlone:
+    '24語は正しいのですが、この中継サーバーにあなたのサークルはありません。サークルのある中継サーバーでページを開いてください。',
+  wordsWrong: (wrong: WrongWords) =>
+    wrong.why === 'unknown'
+      ? `${wrong.place}番目の「${wrong.word}」は、単語表にありません。${wrong.near.length ? `もしかして: ${wrong.near.join('、')}` : ''}`
+      : wrong.why === 'count'
+        ? `24語必要ですが、入力されたのは${wrong.found}語です。`
+        : '単語は一つずつ正しいのですが、全体が合いません。どれかが別の単語か、順序が入れ替わっています。',
 
   revoke: '取り消す',
   revoked: '取り消しました。確定すると、このリンクは使えなくなります。',

@@ -46,6 +46,8 @@ export interface WasmNodeLike {
   ask<What extends keyof Answers>(id: string, what: What, about: string): Answers[What];
   /** Writes; resolves with the entry's id once it is *here*. */
   act(id: string, what: Act, about: string, note: string): Promise<string>;
+  phrase(): string;
+  restore(words: string): Promise<string[]>;
   exportIdentity(): Promise<string>;
   importIdentity(text: string): Promise<void>;
   /** The page woke up, or is online again: links may be dead without saying so. */

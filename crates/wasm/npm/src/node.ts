@@ -199,6 +199,16 @@ export class Node {
     return this.#wait(() => this.#wasm.act(id, 'revoke', url, ''));
   }
 
+  /** The identity as 24 words. Who has them, is this person. */
+  phrase(): string {
+    return this.#call(() => this.#wasm.phrase());
+  }
+
+  /** Becomes the person of 24 words, with what this page's relay keeps for them; returns the circles' ids. */
+  restore(words: string): Promise<string[]> {
+    return this.#wait(() => this.#wasm.restore(words));
+  }
+
   /** Identity secret, circles, relays and lane keys as text. Who has it, is this person. */
   exportIdentity(): Promise<string> {
     return this.#wait(() => this.#wasm.exportIdentity());

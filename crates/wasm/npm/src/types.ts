@@ -256,6 +256,7 @@ export const ERROR_CODES = [
   'amount-invalid',
   'balance-too-low',
   'import-malformed',
+  'words-wrong',
   'settlement-refused',
   'settlement-divided',
   'not-kept',
