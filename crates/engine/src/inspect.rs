@@ -34,6 +34,11 @@ impl Engine {
         self.chain.state()
     }
 
+    /// How many witnesses vote on the next height.
+    pub fn witness_count(&self) -> usize {
+        self.chain.witnesses().all().len()
+    }
+
     /// What is held at the moment.
     pub fn load(&self) -> Load {
         Load {

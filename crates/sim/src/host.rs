@@ -22,6 +22,8 @@ pub struct Host {
     pub disk: Disk,
     /// Its device, by which others name it.
     pub device: DeviceId,
+    /// It keeps the circle without reading it, as a relay does.
+    pub keeps: bool,
     /// How far its clock is ahead of the true time, in milliseconds; may be negative.
     pub skew: i64,
     /// It is not asleep.
@@ -60,6 +62,7 @@ impl Host {
             engine: None,
             disk,
             device,
+            keeps: matches!(seat(), Seat::Keeper),
             skew: 0,
             awake: true,
             life: 0,

@@ -1,7 +1,10 @@
 //! `cargo xtask sim`: plays scenarios from the command line.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use ledgerno_sim::growth;
 use ledgerno_sim::scenario::{self, Scenario};
+use ledgerno_sim::svg;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Plays scenarios in the simulator.
@@ -23,10 +26,31 @@ struct Arguments {
     /// Print what happens.
     #[arg(long)]
     trace: bool,
+    /// Draw the DAG with its checkpoints.
+    #[arg(long)]
+    svg: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The same load on more and more nodes: a table, and a plot if wanted.
+    Growth {
+        /// Which numbers of nodes.
+        #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1_000, 5_000])]
+        nodes: Vec<usize>,
+        /// Where to draw the plot.
+        #[arg(long)]
+        plot: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Command::Growth { nodes, plot }) = &arguments.command {
+        return grow(nodes, plot.as_ref(), arguments.seed);
+    }
     let Some(name) = &arguments.scenario else {
         for scenario in scenario::all() {
             println!("{:<20} {}", scenario.name, scenario.about);
@@ -40,6 +64,49 @@ fn main() -> ExitCode {
     let seeds = arguments.seed..arguments.seed.saturating_add(arguments.seeds);
     let held = seeds.map(|seed| play(&scenario, seed, &arguments)).filter(|holds| !holds).count() == 0;
     if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Plays the growth, and prints each run as it ends.
+fn grow(nodes: &[usize], plot: Option<&PathBuf>, seed: u64) -> ExitCode {
+    let mut runs = Vec::new();
+    for (nodes, rate) in nodes.iter().flat_map(|nodes| [(*nodes, 1), (*nodes, 20)]) {
+        match growth::grow(nodes.max(3), rate, seed) {
+            Ok(run) => {
+                eprintln!("{nodes} nodes, {rate} writes a second: {:.0} s {:?}", run.took, run.report.faults);
+                runs.push(run);
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    println!("{}", growth::table(&runs));
+    match growth::find_missing(1_000, 20, seed) {
+        Ok(found) => println!(
+            "Finding {} missing entries among {} devices: {} bytes beyond the {} of the entries and the {} of the headers.",
+            found.missing,
+            found.devices,
+            found.beyond(),
+            found.entries,
+            found.headers
+        ),
+        Err(error) => eprintln!("{error}"),
+    }
+    if let Some(path) = plot {
+        return save(path, &growth::plot(&runs));
+    }
+    ExitCode::SUCCESS
+}
+
+fn save(path: &PathBuf, drawing: &str) -> ExitCode {
+    match std::fs::write(path, drawing) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", path.display());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Plays one run and prints what it came to; whether everything held.
@@ -61,6 +128,11 @@ fn play(scenario: &Scenario, seed: u64, arguments: &Arguments) -> bool {
     println!("{}", outcome.report.table());
     for fault in &outcome.report.faults {
         println!("FAULT {fault}");
+    }
+    if let Some(path) = &arguments.svg
+        && save(path, &svg::dag(&outcome.world, outcome.first)) != ExitCode::SUCCESS
+    {
+        return false;
     }
     let holds = scenario.holds(&outcome.report);
     if scenario.must_fork && holds {

@@ -41,6 +41,8 @@ pub struct Outcome {
     pub world: World,
     /// Its figures.
     pub report: Report,
+    /// The first entry of the run among all that the observer saw.
+    pub first: usize,
 }
 
 impl Scenario {
@@ -64,7 +66,7 @@ impl Scenario {
         world.finish(self.waived);
         (self.check)(&mut world);
         let report = Report::of(&world, first, first_height);
-        Ok(Outcome { world, report })
+        Ok(Outcome { world, report, first })
     }
 
     /// Whether a run came out as it should.

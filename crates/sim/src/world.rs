@@ -39,6 +39,10 @@ enum Happening {
 pub struct Setup {
     /// Members; the relay is one node more.
     pub members: usize,
+    /// So many of the members have a node that runs; without it, all.
+    pub running: Option<usize>,
+    /// Nodes that keep the circle without reading it, beside the relay.
+    pub keepers: usize,
     /// Nodes of people who have not joined, asleep at first.
     pub strangers: usize,
     /// A node of which there is another copy, the last one of all, asleep at first.
@@ -64,6 +68,8 @@ impl Setup {
     pub fn new(members: usize, seed: u64) -> Self {
         Setup {
             members,
+            running: None,
+            keepers: 0,
             strangers: 0,
             twin_of: None,
             seed,
@@ -144,13 +150,15 @@ impl World {
     /// When the circle can not be made.
     pub fn new(setup: &Setup) -> Result<Self, CastError> {
         let mut cast = Cast::gather(setup.members, setup.seed, setup.rules.clone())?;
+        let running = setup.running.unwrap_or(setup.members).min(setup.members);
+        cast.people.truncate(running);
         let strangers: Vec<_> = (0..setup.strangers).map(|_| cast.stranger()).collect();
         cast.people.extend(strangers);
-        let nodes = 1 + cast.people.len() + usize::from(setup.twin_of.is_some());
+        let nodes = 1 + cast.people.len() + usize::from(setup.twin_of.is_some()) + setup.keepers;
         let mut dice = Dice::new(setup.seed);
         let mut watch = Watch::new(cast.genesis.id(), nodes);
         watch.all_begin_with(&cast.log, START);
-        for id in 1 + setup.members..1 + cast.people.len() {
+        for id in 1 + running..1 + cast.people.len() {
             watch.rolled_back(id, &[], START);
         }
         let mut world = World {
@@ -180,7 +188,7 @@ impl World {
             let skew = world.dice.below(2 * setup.skew as usize + 1) as i64 - setup.skew as i64;
             let (device, seat) = (world.cast.people[person].id(), world.cast.make_seat(person));
             world.add(device, seat, records, skew);
-            if person >= setup.members {
+            if person >= running {
                 let stranger = &mut world.hosts[1 + person];
                 (stranger.awake, stranger.disk) = (false, Disk::default());
             }
@@ -188,9 +196,20 @@ impl World {
         if let Some(of) = setup.twin_of {
             let (device, seat) = (world.hosts[of].device, world.cast.make_seat(of - 1));
             world.add(device, seat, BTreeMap::new(), 0);
-            world.hosts[nodes - 1].awake = false;
+            let twin = world.hosts.len() - 1;
+            world.hosts[twin].awake = false;
             world.suspect(of);
-            world.suspect(nodes - 1);
+            world.suspect(twin);
+        }
+        for _ in 0..setup.keepers {
+            let device = DeviceId(world.dice.bytes());
+            world.add(device, Rc::new(|| Seat::Keeper), BTreeMap::new(), 0);
+        }
+        for id in 0..nodes {
+            let of_neighbours = world.links.neighbours(id).iter().map(|other| &world.hosts[*other]);
+            let mut keepers: Vec<DeviceId> = of_neighbours.filter(|host| host.keeps).map(|host| host.device).collect();
+            keepers.push(relay);
+            world.hosts[id].keepers = keepers;
         }
         for id in 0..nodes {
             world.start(id);
@@ -200,7 +219,7 @@ impl World {
 
     fn add(&mut self, device: DeviceId, seat: crate::host::MakeSeat, records: BTreeMap<String, Vec<u8>>, skew: i64) {
         let disk = Disk::over(self.cast.log.clone(), records);
-        let mut host = Host::new(device, self.cast.genesis.clone(), seat, vec![self.cast.relay], disk);
+        let mut host = Host::new(device, self.cast.genesis.clone(), seat, Vec::new(), disk);
         host.skew = skew;
         self.by_device.entry(device).or_insert(self.hosts.len());
         self.hosts.push(host);
@@ -524,8 +543,8 @@ impl World {
             return;
         };
         let peer = self.hosts[from].device;
-        if to == 0 {
-            // A relay meets a device when it first asks.
+        if self.hosts[to].keeps {
+            // A keeper meets a device when it first asks.
             self.drive(to, |engine, now| engine.met(peer, now));
         }
         self.next_reply += 1;
@@ -570,8 +589,8 @@ impl World {
                 self.links.raise(a, b);
                 for (one, other) in [(a, b), (b, a)] {
                     let peer = self.hosts[other].device;
-                    // A relay waits to be asked.
-                    if one != 0 {
+                    // A keeper waits to be asked.
+                    if !self.hosts[one].keeps {
                         self.drive(one, |engine, now| engine.connected(peer, now));
                     }
                 }
