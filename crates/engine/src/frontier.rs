@@ -1,6 +1,6 @@
 //! The durable frontier and its digests: how two nodes find their difference cheaply.
 //!
-//! Chains per device make it cheap: one digest when equal; else digests of buckets of about 32 devices; else, for the
+//! Chains per device make it cheap: one digest when equal; else digests of buckets of about 4 devices; else, for the
 //! devices of the buckets that differ, (device, seq, tag of the sorted branch heads under the session's nonce). Only what
 //! is durable counts, so an equal digest is an acknowledgement.
 
@@ -9,8 +9,9 @@ use ledgerno_ledger::bytes::{DeviceId, EntryId, Hash};
 use ledgerno_ledger::hash::{context, hash};
 use ledgerno_ledger::sorted::SortedMap;
 
-/// Devices in a bucket, about.
-const BUCKET: usize = 32;
+/// Devices in a bucket, about. A bucket costs 9 bytes and each device of one that differs 43, so for 20 missing entries
+/// among 1,000 devices 4 cost least: 7 KB, where 32 cost 20 KB.
+const BUCKET: usize = 4;
 /// The most top bits that number a bucket.
 pub const MAX_BITS: u8 = 12;
 

@@ -9,7 +9,7 @@ use ledgerno_engine::wire::Topic;
 use ledgerno_engine::{Engine, Item, Keyring, Limits, Output, Random, Seat, join};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, MemberId};
 use ledgerno_ledger::codec;
-use ledgerno_ledger::entry::Invite;
+use ledgerno_ledger::entry::{Invite, MAX_APPROVES};
 use ledgerno_ledger::genesis::{Genesis, Rules};
 use ledgerno_ledger::invite::{InviteLink, RelayAddress};
 use ledgerno_ledger::keys::{DeviceKey, Identity, InviteSecret, VoteSecret};
@@ -164,10 +164,30 @@ impl Cast {
             }
             settle(&mut founder, &mut wrote)?;
         }
-        settle(&mut founder, &mut wrote)?;
+        self.welcome(&mut founder, &mut wrote)?;
         self.log = wrote.log.into_iter().map(Rc::from).collect();
         self.records = wrote.records;
         Ok(())
+    }
+
+    /// The founder writes until the joins are built upon: each newcomer knew the founder alone, where in life it would have
+    /// built on the heads that it found, and a cut names all heads.
+    fn welcome(&mut self, founder: &mut Engine, wrote: &mut Wrote) -> Result<(), CastError> {
+        loop {
+            settle(founder, wrote)?;
+            let newest = wrote.log.iter().rev().find_map(|item| match Item::from_bytes(item) {
+                Ok(Item::Proof(proof)) => Some(proof),
+                _ => None,
+            });
+            let heads = newest.map_or(0, |proof| proof.cut.len());
+            if heads <= MAX_APPROVES {
+                return Ok(());
+            }
+            for _ in 0..heads.div_ceil(MAX_APPROVES) {
+                founder.post("Welcome!", START).map_err(fault)?;
+                wrote.carry(founder);
+            }
+        }
     }
 
     /// A newcomer joins, over a log that admits it: the bytes of its join, as they are gossiped.
