@@ -14,6 +14,7 @@ use ledgerno_ledger::genesis::{Genesis, Rules};
 use ledgerno_ledger::invite::{InviteLink, RelayAddress};
 use ledgerno_ledger::keys::{DeviceKey, Identity, InviteSecret, VoteSecret};
 use ledgerno_ledger::seal::LaneKeys;
+use ledgerno_ledger::settle::{Witness, Witnesses, plan};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -113,11 +114,17 @@ impl Wrote {
 }
 
 impl Cast {
-    /// A circle of so many members, made of a seed.
+    /// A circle of so many members, the first of whom are its witnesses, made of a seed.
     ///
     /// # Errors
     /// When an engine refuses: a fault.
-    pub fn gather(members: usize, seed: u64, rules: Rules) -> Result<Self, CastError> {
+    pub fn gather(
+        members: usize,
+        witnesses: usize,
+        always_on: usize,
+        seed: u64,
+        rules: Rules,
+    ) -> Result<Self, CastError> {
         let mut wide = [0; 32];
         wide[..8].copy_from_slice(&seed.to_le_bytes());
         let mut random = Random::new(wide);
@@ -137,11 +144,12 @@ impl Cast {
             records: BTreeMap::new(),
             random,
         };
-        cast.fill(members)?;
+        plan::clear();
+        cast.fill(members, witnesses.min(members), always_on)?;
         Ok(cast)
     }
 
-    fn fill(&mut self, members: usize) -> Result<(), CastError> {
+    fn fill(&mut self, members: usize, witnesses: usize, always_on: usize) -> Result<(), CastError> {
         let mut wrote = Wrote::default();
         let seed = self.random.bytes();
         let mut founder = self.open(0, &[], seed)?;
@@ -165,6 +173,9 @@ impl Cast {
             settle(&mut founder, &mut wrote)?;
         }
         self.welcome(&mut founder, &mut wrote)?;
+        if witnesses > 1 {
+            self.elect(witnesses, always_on, &mut founder, &mut wrote)?;
+        }
         self.log = wrote.log.into_iter().map(Rc::from).collect();
         self.records = wrote.records;
         Ok(())
@@ -188,6 +199,26 @@ impl Cast {
                 wrote.carry(founder);
             }
         }
+    }
+
+    /// The founder settles a header after which the first so many members vote.
+    fn elect(
+        &mut self,
+        witnesses: usize,
+        always_on: usize,
+        founder: &mut Engine,
+        wrote: &mut Wrote,
+    ) -> Result<(), CastError> {
+        let mut elected = Vec::new();
+        for person in &mut self.people[..witnesses] {
+            let secret = *person.vote.get_or_insert_with(|| self.random.bytes());
+            let vote_key = VoteSecret::from_secret(secret).key();
+            elected.push(Witness { device: person.id(), vote_key, always_on: elected.len() < always_on });
+        }
+        plan::from(founder.settlement().height + 2, Witnesses::new(elected, None));
+        founder.post("These vote from now on.", START).map_err(fault)?;
+        wrote.carry(founder);
+        settle(founder, wrote)
     }
 
     /// A newcomer joins, over a log that admits it: the bytes of its join, as they are gossiped.

@@ -8,6 +8,8 @@ use crate::world::{Setup, World};
 
 /// Links of a node.
 pub const DEGREE: usize = 8;
+/// Who vote, where there are so many members.
+pub const WITNESSES: usize = 7;
 /// The most members of a run: each holds the joins of all, so that memory grows with the square.
 pub const MAX_MEMBERS: usize = 1_000;
 /// Members where there are more nodes than that; the others keep the circle without reading it, as relays do.
@@ -40,9 +42,11 @@ pub fn grow(nodes: usize, rate: u64, seed: u64) -> Result<Growth, CastError> {
     let members = if nodes > MAX_MEMBERS + 1 { FEWER_MEMBERS } else { nodes - 1 };
     let mut setup = Setup::new(members, seed);
     setup.keepers = nodes - 1 - members;
+    setup.witnesses = WITNESSES.min(members);
     setup.topology = Topology::Mesh { degree: DEGREE.min(nodes - 1) };
     setup.conditions = Conditions { least: 0, spread: 100, ..Conditions::default() };
     let mut world = World::new(&setup)?;
+    world.most = u64::MAX;
     world.relink_all();
     world.run_for(10_000);
     world.forget_traffic();
@@ -92,6 +96,7 @@ pub fn find_missing(devices: usize, missing: usize, seed: u64) -> Result<Finding
     let mut setup = Setup::new(devices, seed);
     setup.running = Some((missing + 2).min(devices));
     let mut world = World::new(&setup)?;
+    world.most = u64::MAX;
     world.relink_all();
     world.run_for(10_000);
     let away = missing + 2;

@@ -3,6 +3,7 @@
 
 mod faults;
 mod liars;
+mod witnesses;
 
 use crate::cast::CastError;
 use crate::check::Waived;
@@ -32,8 +33,11 @@ pub struct Scenario {
 
 /// All scenarios.
 pub fn all() -> Vec<Scenario> {
-    faults::scenarios().into_iter().chain(liars::scenarios()).collect()
+    faults::scenarios().into_iter().chain(liars::scenarios()).chain(witnesses::scenarios()).collect()
 }
+
+/// How long a circle that has forked has to show it, in milliseconds.
+const FORKED: u64 = 20_000;
 
 /// What a run came to.
 pub struct Outcome {
@@ -63,7 +67,13 @@ impl Scenario {
         let (first, first_height) = (world.watch.entries.len(), world.watch.height(0));
         world.relink_all();
         (self.play)(&mut world);
-        world.finish(self.waived);
+        if self.must_fork {
+            // Nothing is promised to a circle that has forked, but that its members see it.
+            world.heal();
+            world.run_for(FORKED);
+        } else {
+            world.finish(self.waived);
+        }
         (self.check)(&mut world);
         let report = Report::of(&world, first, first_height);
         Ok(Outcome { world, report, first })

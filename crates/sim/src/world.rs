@@ -45,8 +45,12 @@ pub struct Setup {
     pub keepers: usize,
     /// Nodes of people who have not joined, asleep at first.
     pub strangers: usize,
-    /// A node of which there is another copy, the last one of all, asleep at first.
-    pub twin_of: Option<Id>,
+    /// Nodes of which there is another copy, after all members and strangers, asleep at first.
+    pub twins: Vec<Id>,
+    /// So many of the members vote, the first ones.
+    pub witnesses: usize,
+    /// So many of the witnesses say of themselves that they are always on, the first ones.
+    pub always_on: usize,
     /// What everything follows from.
     pub seed: u64,
     /// Who is linked to whom.
@@ -71,7 +75,9 @@ impl Setup {
             running: None,
             keepers: 0,
             strangers: 0,
-            twin_of: None,
+            twins: Vec::new(),
+            witnesses: 1,
+            always_on: usize::MAX,
             seed,
             topology: Topology::Hub,
             conditions: Conditions::default(),
@@ -129,6 +135,8 @@ pub struct World {
     pub dice: Dice,
     /// Happenings so far.
     pub happened: u64,
+    /// So many may happen before it is called a storm.
+    pub most: u64,
     disk_takes: u64,
     queue: Queue<Happening>,
     by_device: HashMap<DeviceId, Id>,
@@ -149,12 +157,12 @@ impl World {
     /// # Errors
     /// When the circle can not be made.
     pub fn new(setup: &Setup) -> Result<Self, CastError> {
-        let mut cast = Cast::gather(setup.members, setup.seed, setup.rules.clone())?;
+        let mut cast = Cast::gather(setup.members, setup.witnesses, setup.always_on, setup.seed, setup.rules.clone())?;
         let running = setup.running.unwrap_or(setup.members).min(setup.members);
         cast.people.truncate(running);
         let strangers: Vec<_> = (0..setup.strangers).map(|_| cast.stranger()).collect();
         cast.people.extend(strangers);
-        let nodes = 1 + cast.people.len() + usize::from(setup.twin_of.is_some()) + setup.keepers;
+        let nodes = 1 + cast.people.len() + setup.twins.len() + setup.keepers;
         let mut dice = Dice::new(setup.seed);
         let mut watch = Watch::new(cast.genesis.id(), nodes);
         watch.all_begin_with(&cast.log, START);
@@ -171,6 +179,7 @@ impl World {
             traffic: Traffic::default(),
             events: Vec::new(),
             happened: 0,
+            most: 500_000,
             disk_takes: setup.disk.max(1),
             queue: Queue::default(),
             by_device: HashMap::new(),
@@ -193,7 +202,7 @@ impl World {
                 (stranger.awake, stranger.disk) = (false, Disk::default());
             }
         }
-        if let Some(of) = setup.twin_of {
+        for &of in &setup.twins {
             let (device, seat) = (world.hosts[of].device, world.cast.make_seat(of - 1));
             world.add(device, seat, BTreeMap::new(), 0);
             let twin = world.hosts.len() - 1;
@@ -257,6 +266,10 @@ impl World {
                 (self.now, self.ticks_at_once) = (time, 0);
             }
             self.happened += 1;
+            if self.happened > self.most {
+                self.watch.fault(format!("storm: more than {} happenings", self.most));
+                break;
+            }
             self.happen(what);
         }
         self.now = self.now.max(end);

@@ -103,7 +103,7 @@ pub(super) fn copy(scenario: &Scenario) -> Scenario {
 
 impl World {
     /// Phones sleep from the start on and are awake one minute an hour, each at its own minute, for so long.
-    fn awake_by_the_hour(&mut self, phones: &[Id], for_ms: u64) {
+    pub(super) fn awake_by_the_hour(&mut self, phones: &[Id], for_ms: u64) {
         for &id in phones {
             self.sleep(id);
             for hour in 0..for_ms / HOUR {

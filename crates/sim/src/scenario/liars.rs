@@ -47,7 +47,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "twins",
             about: "A device was copied, and both copies write, at the same places.",
-            setup: |setup| (setup.topology, setup.twin_of) = (Topology::Mesh { degree: 4 }, Some(LIAR)),
+            setup: |setup| (setup.topology, setup.twins) = (Topology::Mesh { degree: 4 }, vec![LIAR]),
             play: |world| {
                 let twin = world.nodes() - 1;
                 world.at(3_000, move |world| world.wake(twin));
@@ -114,7 +114,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "two-histories",
             about: "The sole witness shows one history to these and another to those; the members must see it.",
-            setup: |setup| (setup.topology, setup.twin_of) = (Topology::Mesh { degree: 4 }, Some(1)),
+            setup: |setup| (setup.topology, setup.twins) = (Topology::Mesh { degree: 4 }, vec![1]),
             play: |world| {
                 let twin = world.nodes() - 1;
                 world.part(|id| if id == twin { 1 } else { (id % 2 == 0) as u8 });
@@ -176,7 +176,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
 }
 
 /// Everybody but the liars writes for a while.
-fn honest_life(world: &mut World) {
+pub(super) fn honest_life(world: &mut World) {
     for _ in 0..60 {
         let (at, id) = (world.dice.below(40_000) as u64, 1 + world.dice.below(world.cast.people.len()));
         world.at(at, move |world| {
@@ -190,7 +190,7 @@ fn honest_life(world: &mut World) {
     world.run_until(MINUTE + 30_000);
 }
 
-fn honest_members(world: &World) -> Vec<Id> {
+pub(super) fn honest_members(world: &World) -> Vec<Id> {
     (1..world.nodes()).filter(|id| !world.hosts[*id].suspect).collect()
 }
 

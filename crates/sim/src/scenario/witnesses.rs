@@ -1,0 +1,171 @@
+//! Several witnesses: nodes 1 to 4, of whom one may lie (W = 4, B = 1, Q = 3).
+
+use super::Scenario;
+use super::faults::{calm, copy};
+use super::liars::{honest_life, honest_members};
+use crate::host::Id;
+use crate::liar::Said;
+use crate::net::{Conditions, Topology};
+use crate::world::{Setup, World};
+use ledgerno_engine::wire::Topic;
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+/// The witness that is ill or lies.
+const ILL: Id = 3;
+
+fn four(setup: &mut Setup) {
+    (setup.topology, setup.witnesses) = (Topology::Mesh { degree: 4 }, 4);
+}
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    let calm = Scenario { setup: four, ..calm() };
+    vec![
+        Scenario {
+            name: "four-witnesses",
+            about: "Four witnesses settle what all write; nothing breaks.",
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "rough-witnesses",
+            about: "Four witnesses by the relay, with loss, doubles, reordering, wrong clocks, slow disks and crashes.",
+            setup: |setup| {
+                setup.witnesses = 4;
+                setup.conditions = Conditions { loss: 150, twice: 150, spread: 800, ..Conditions::default() };
+                setup.skew = 4 * MINUTE;
+                setup.disk = 400;
+            },
+            play: |world| {
+                world.plan_writes(60, 0, 5 * MINUTE);
+                for _ in 0..12 {
+                    let (at, id) = (world.dice.below(300_000) as u64, world.dice.below(world.nodes()));
+                    world.at(at, move |world| {
+                        let pause = 1 + world.dice.below(20_000) as u64;
+                        world.crash(id, pause);
+                    });
+                }
+                world.run_until(6 * MINUTE);
+            },
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "witnesses-parted",
+            about: "Two witnesses on each side of a network that is parted for a day: none settles, and then all do.",
+            play: |world| {
+                world.plan_writes(20, 0, MINUTE);
+                world.at(MINUTE, |world| world.part(|id| u8::from(id > 2)));
+                world.plan_writes(40, 2 * MINUTE, 24 * HOUR);
+                world.run_until(24 * HOUR);
+            },
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "silent-leader",
+            about: "A witness leads when its turn comes and says nothing about votes, its own or others'.",
+            play: |world| {
+                world.suspect(ILL);
+                world.hosts[ILL].liar = Some(Box::new(|_: u64, _: Id, said: Said| {
+                    Some(said).filter(|said| !matches!(said, Said::Gossip(Topic::Votes, _)))
+                }));
+                honest_life(world);
+            },
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "clock-in-2035",
+            about: "A witness's clock is in 2035.",
+            play: |world| {
+                world.hosts[ILL].skew = 9 * 365 * 24 * HOUR as i64;
+                honest_life(world);
+            },
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "sleeping-witnesses",
+            about: "Two of four witnesses are phones, awake one minute an hour; each minute settles what has come.",
+            play: |world| {
+                world.awake_by_the_hour(&[3, 4], 12 * HOUR);
+                world.plan_writes(40, 0, 12 * HOUR);
+                world.run_until(12 * HOUR);
+            },
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "all-witnesses-asleep",
+            about: "All four witnesses are asleep for a week, and the others write.",
+            play: |world| {
+                world.plan_writes(10, 0, MINUTE);
+                for id in 1..=4 {
+                    world.at(MINUTE + id as u64 * 10, move |world| world.sleep(id));
+                }
+                world.plan_writes(60, 2 * MINUTE, 7 * 24 * HOUR);
+                world.run_until(7 * 24 * HOUR);
+            },
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "equivocating-witness",
+            about: "A witness was copied with its vote key: one copy votes on each side of a parted network.",
+            setup: |setup| {
+                four(setup);
+                setup.twins = vec![ILL];
+            },
+            play: |world| {
+                part_with_twins(world, 1);
+                honest_life(world);
+            },
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "two-equivocating-witnesses",
+            about: "Two of four witnesses vote on both sides of a parted network: more than are borne, so it must fork.",
+            setup: |setup| {
+                four(setup);
+                setup.twins = vec![2, ILL];
+            },
+            play: |world| {
+                part_with_twins(world, 2);
+                honest_life(world);
+            },
+            must_fork: true,
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "witness-rolled-back",
+            about: "A witness's disk is set back to an earlier one, so that it has forgotten votes.",
+            play: |world| {
+                world.at(10_000, |world| {
+                    let backup = world.hosts[ILL].disk.clone();
+                    world.at(30_000, move |world| world.roll_back(ILL, backup));
+                });
+                honest_life(world);
+            },
+            ..copy(&calm)
+        },
+    ]
+}
+
+/// Parts the network for half a minute: the witnesses 1 (and, with it, one copy of each twin) on one side, 4 on the other.
+fn part_with_twins(world: &mut World, twins: usize) {
+    let first = world.nodes() - twins;
+    world.part(|id| match id {
+        0 | 1 | ILL => 0,
+        2 if twins > 1 => 0,
+        2 | 4 => 1,
+        id if id >= first => 1,
+        id => (id % 2) as u8,
+    });
+    for id in first..world.nodes() {
+        world.wake(id);
+        // The copies' links are drawn anew, so that they reach somebody on their side.
+        world.introduce(id, 4);
+    }
+    world.introduce(1, ILL);
+    world.introduce(1, 2);
+    world.introduce(2, 4);
+    world.introduce(1, 0);
+    let honest = honest_members(world);
+    for id in honest {
+        world.introduce(id, if world.links.parts[id] == 0 { 1 } else { 4 });
+    }
+}
