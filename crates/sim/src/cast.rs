@@ -14,7 +14,6 @@ use ledgerno_ledger::genesis::{Genesis, Rules};
 use ledgerno_ledger::invite::{InviteLink, RelayAddress};
 use ledgerno_ledger::keys::{DeviceKey, Identity, InviteSecret, VoteSecret};
 use ledgerno_ledger::seal::LaneKeys;
-use ledgerno_ledger::settle::{Witness, Witnesses, plan};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -84,8 +83,8 @@ pub struct Cast {
     pub people: Vec<Person>,
     /// What every node's log begins with.
     pub log: Vec<Rc<[u8]>>,
-    /// The founder's records.
-    pub records: BTreeMap<String, Vec<u8>>,
+    /// The records that each person's disk begins with.
+    pub records: Vec<BTreeMap<String, Vec<u8>>>,
     random: Random,
 }
 
@@ -97,6 +96,14 @@ struct Wrote {
 }
 
 impl Wrote {
+    /// The first entry that was written, as it is gossiped.
+    fn gossip(&self) -> Result<Vec<u8>, CastError> {
+        match self.log.first().map(|item| Item::from_bytes(item)) {
+            Some(Ok(Item::Entry(packed))) => Ok(codec::encode(&packed)),
+            _ => Err(fault("nothing was written")),
+        }
+    }
+
     /// Makes all durable that an engine wants written, and drops what it wants said.
     fn carry(&mut self, engine: &mut Engine) {
         while let Some(output) = engine.output() {
@@ -141,10 +148,9 @@ impl Cast {
             relay,
             people: vec![founder],
             log: Vec::new(),
-            records: BTreeMap::new(),
+            records: Vec::new(),
             random,
         };
-        plan::clear();
         cast.fill(members, witnesses.min(members), always_on)?;
         Ok(cast)
     }
@@ -173,11 +179,12 @@ impl Cast {
             settle(&mut founder, &mut wrote)?;
         }
         self.welcome(&mut founder, &mut wrote)?;
+        self.records.resize(self.people.len(), BTreeMap::new());
         if witnesses > 1 {
             self.elect(witnesses, always_on, &mut founder, &mut wrote)?;
         }
         self.log = wrote.log.into_iter().map(Rc::from).collect();
-        self.records = wrote.records;
+        self.records[0] = wrote.records;
         Ok(())
     }
 
@@ -201,7 +208,7 @@ impl Cast {
         }
     }
 
-    /// The founder settles a header after which the first so many members vote.
+    /// Members offer themselves as witnesses, and the founder takes them in, all in one step.
     fn elect(
         &mut self,
         witnesses: usize,
@@ -209,16 +216,25 @@ impl Cast {
         founder: &mut Engine,
         wrote: &mut Wrote,
     ) -> Result<(), CastError> {
-        let mut elected = Vec::new();
-        for person in &mut self.people[..witnesses] {
-            let secret = *person.vote.get_or_insert_with(|| self.random.bytes());
-            let vote_key = VoteSecret::from_secret(secret).key();
-            elected.push(Witness { device: person.id(), vote_key, always_on: elected.len() < always_on });
+        for id in 1..witnesses {
+            let seed = self.random.bytes();
+            let mut engine = self.open(id, &wrote.log, seed)?;
+            engine.offer_to_witness(id < always_on, START).map_err(fault)?;
+            let mut offered = Wrote::default();
+            offered.carry(&mut engine);
+            founder.gossip(Topic::Entries, self.relay, &offered.gossip()?, START);
+            self.records[id] = offered.records;
+            wrote.carry(founder);
         }
-        plan::from(founder.settlement().height + 2, Witnesses::new(elected, None));
-        founder.post("These vote from now on.", START).map_err(fault)?;
+        settle(founder, wrote)?;
+        let promoted = self.people[1..witnesses].iter().map(Person::id).collect();
+        founder.change_witnesses(promoted, Vec::new(), START).map_err(fault)?;
         wrote.carry(founder);
-        settle(founder, wrote)
+        settle(founder, wrote)?;
+        match founder.witness_count() {
+            elected if elected == witnesses => Ok(()),
+            elected => Err(fault(format!("{elected} witnesses were elected"))),
+        }
     }
 
     /// A newcomer joins, over a log that admits it: the bytes of its join, as they are gossiped.
@@ -231,10 +247,7 @@ impl Cast {
         engine.enter(Some(&format!("person {id}")), START).map_err(fault)?;
         let mut wrote = Wrote::default();
         wrote.carry(&mut engine);
-        match wrote.log.first().map(|item| Item::from_bytes(item)) {
-            Some(Ok(Item::Entry(packed))) => Ok(codec::encode(&packed)),
-            _ => Err(fault("a join writes no entry")),
-        }
+        wrote.gossip()
     }
 
     fn open(&self, person: usize, log: &[Vec<u8>], seed: [u8; 32]) -> Result<Engine, CastError> {

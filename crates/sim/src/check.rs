@@ -98,7 +98,7 @@ impl World {
         for id in self.honest() {
             let Some(engine) = self.hosts[id].engine.as_ref() else { continue };
             let Some(state) = engine.state() else { continue };
-            let held: u64 = state.members().map(|(_, member)| member.balance).sum();
+            let held: u64 = state.members().map(|(_, member)| member.balance + member.purse).sum();
             let totals = state.totals();
             let given = totals.granted + totals.allowed + totals.rewarded;
             if held != given {

@@ -193,7 +193,7 @@ impl World {
         let relay = world.cast.relay;
         world.add(relay, Rc::new(|| Seat::Keeper), BTreeMap::new(), 0);
         for person in 0..world.cast.people.len() {
-            let records = if person == 0 { world.cast.records.clone() } else { BTreeMap::new() };
+            let records = world.cast.records.get(person).cloned().unwrap_or_default();
             let skew = world.dice.below(2 * setup.skew as usize + 1) as i64 - setup.skew as i64;
             let (device, seat) = (world.cast.people[person].id(), world.cast.make_seat(person));
             world.add(device, seat, records, skew);
@@ -204,7 +204,8 @@ impl World {
         }
         for &of in &setup.twins {
             let (device, seat) = (world.hosts[of].device, world.cast.make_seat(of - 1));
-            world.add(device, seat, BTreeMap::new(), 0);
+            let records = world.cast.records.get(of - 1).cloned().unwrap_or_default();
+            world.add(device, seat, records, 0);
             let twin = world.hosts.len() - 1;
             world.hosts[twin].awake = false;
             world.suspect(of);
