@@ -3,6 +3,7 @@
 
 mod faults;
 mod liars;
+mod removals;
 mod witnesses;
 
 use crate::cast::CastError;
@@ -33,7 +34,10 @@ pub struct Scenario {
 
 /// All scenarios.
 pub fn all() -> Vec<Scenario> {
-    faults::scenarios().into_iter().chain(liars::scenarios()).chain(witnesses::scenarios()).collect()
+    [faults::scenarios(), liars::scenarios(), witnesses::scenarios(), removals::scenarios()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// How long a circle that has forked has to show it, in milliseconds.
