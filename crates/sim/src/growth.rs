@@ -10,10 +10,9 @@ use crate::world::{Setup, World};
 pub const DEGREE: usize = 8;
 /// Who vote, where there are so many members.
 pub const WITNESSES: usize = 7;
-/// The most members of a run: each holds the joins of all, so that memory grows with the square.
-pub const MAX_MEMBERS: usize = 1_000;
-/// Members where there are more nodes than that; the others keep the circle without reading it, as relays do.
-pub const FEWER_MEMBERS: usize = 400;
+/// The most members of a run; the other nodes keep the circle without reading it, as relays do. Each node holds the joins
+/// of all members and folds the state over them, so a run with members only grows with the square.
+pub const MAX_MEMBERS: usize = 200;
 
 /// One run of the growth.
 #[derive(Clone, Debug)]
@@ -39,7 +38,7 @@ pub struct Growth {
 pub fn grow(nodes: usize, rate: u64, seed: u64) -> Result<Growth, CastError> {
     let started = std::time::Instant::now();
     let before = resident();
-    let members = if nodes > MAX_MEMBERS + 1 { FEWER_MEMBERS } else { nodes - 1 };
+    let members = MAX_MEMBERS.min(nodes - 1);
     let mut setup = Setup::new(members, seed);
     setup.keepers = nodes - 1 - members;
     setup.witnesses = WITNESSES.min(members);
@@ -51,12 +50,12 @@ pub fn grow(nodes: usize, rate: u64, seed: u64) -> Result<Growth, CastError> {
     world.run_for(10_000);
     world.forget_traffic();
     let (first, first_height) = (world.watch.entries.len(), world.watch.height(0));
-    let seconds = if rate > 1 { 10 } else { 20 };
+    let seconds = if rate > 1 { 6 } else { 15 };
     for at in 0..seconds * rate {
         let id = 1 + world.dice.below(members);
         world.after(at * 1_000 / rate, move |world| world.write_something(id));
     }
-    world.run_for(seconds * 1_000 + 30_000);
+    world.run_for(seconds * 1_000 + 15_000);
     let memory = resident().saturating_sub(before) / nodes as u64;
     let mut report = Report::of(&world, first, first_height);
     let held = world.watch.held(0).to_vec();

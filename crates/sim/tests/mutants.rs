@@ -16,7 +16,9 @@ const HOUR: u64 = 60 * MINUTE;
 /// Six members of whom four vote.
 fn world(seed: u64, topology: Topology) -> World {
     let mut setup = Setup::new(6, seed);
-    (setup.witnesses, setup.always_on, setup.topology) = (4, 1, topology);
+    (setup.witnesses, setup.topology) = (4, topology);
+    // Of the founder the genesis does not say that it is always on; so node 2 alone is.
+    setup.always_on = 2;
     let mut world = World::new(&setup).expect("a cast");
     world.relink_all();
     world
@@ -87,7 +89,7 @@ fn timers_that_run_asleep_are_noticed() {
     // One witness is always on and leads; the three others are phones that are never awake together.
     noticed(Mutant::TimersRunAsleep, 0..2, |seed| {
         let mut world = world(seed, Topology::Hub);
-        for id in 2..5 {
+        for id in [1, 3, 4] {
             world.sleep(id);
             for hour in 0..24 {
                 let at = hour * HOUR + id as u64 * 10 * MINUTE;
@@ -99,6 +101,6 @@ fn timers_that_run_asleep_are_noticed() {
             world.at(hour * HOUR, |world| world.write_something(5));
         }
         world.run_until(24 * HOUR);
-        all_settled(&world, 1..2)
+        all_settled(&world, 2..3)
     });
 }
