@@ -4,6 +4,11 @@
 //! tables for its base point are such a feature: 38 KB that nothing packs, asked for by libraries of which none needs
 //! them. Without, a signature costs a fraction of a millisecond more, and batches of them are checked as fast. So cargo
 //! calls xtask in rustc's place (`RUSTC_WRAPPER`), and xtask calls rustc without that feature.
+//!
+//! It also tells rustc some things that only nightly compilers listen to, unless they are told by `RUSTC_BOOTSTRAP`. They
+//! are about what is said in panics, and about functions that are alike: these stay apart until [`crate::quiet`] has
+//! emptied what nobody reads by its name, for what it empties must not be another function as well. No nightly feature of
+//! the language is used.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -16,6 +21,9 @@ const MARK: &str = "LEDGERNO_PAGE_COMPILER";
 /// What each crate is built without.
 const WITHOUT: [(&str, &str); 1] = [("curve25519_dalek", "precomputed-tables")];
 
+/// What rustc is told beyond: functions that are alike stay apart; panics do not say where in the source they are.
+const UNSTABLE: [&str; 2] = ["-Zmerge-functions=disabled", "-Zlocation-detail=none"];
+
 /// Makes cargo call this program for rustc.
 pub fn install(cargo: &mut Command) -> Result<()> {
     cargo.env("RUSTC_WRAPPER", std::env::current_exe()?).env(MARK, "1");
@@ -25,7 +33,7 @@ pub fn install(cargo: &mut Command) -> Result<()> {
 /// A flag for rustc that says how it is called, so that cargo builds anew when this changes.
 pub fn flag() -> String {
     let without: Vec<String> = WITHOUT.iter().map(|(krate, feature)| format!("{krate}/{feature}")).collect();
-    format!("--cfg=without=\"{}\"", without.join(","))
+    format!("--cfg=page=\"{},{}\"", without.join(","), UNSTABLE.join(","))
 }
 
 /// Calls rustc if cargo means us to.
@@ -45,11 +53,10 @@ fn call(rustc: &OsStr, words: &[OsString]) -> Result<ExitCode> {
 /// The words without `--cfg feature="…"` where that feature is one to leave out. What is built for the builder's own
 /// machine stays as it is.
 fn less(words: &[OsString]) -> Vec<&OsStr> {
-    let follows = |one: &str, other: &str| words.windows(2).any(|pair| pair[0] == one && pair[1] == other);
-    let page = follows("--target", crate::tools::WASM);
+    let page = of_the_page(words);
     let without: Vec<String> = WITHOUT
         .iter()
-        .filter(|(krate, _)| page && follows("--crate-name", krate))
+        .filter(|(krate, _)| page && follows(words, "--crate-name", krate))
         .map(|(_, feature)| format!("feature=\"{feature}\""))
         .collect();
     let mut kept: Vec<&OsStr> = Vec::with_capacity(words.len());
@@ -61,6 +68,16 @@ fn less(words: &[OsString]) -> Vec<&OsStr> {
         }
     }
     kept
+}
+
+/// Whether cargo compiles a crate for the page. Build scripts that try what a compiler can do name no metadata.
+fn of_the_page(words: &[OsString]) -> bool {
+    let named = |word: &OsString| word.to_string_lossy().starts_with("metadata=");
+    follows(words, "--target", crate::tools::WASM) && words.iter().any(named)
+}
+
+fn follows(words: &[OsString], one: &str, other: &str) -> bool {
+    words.windows(2).any(|pair| pair[0] == one && pair[1] == other)
 }
 
 #[cfg(test)]
@@ -75,7 +92,9 @@ mod tests {
     #[test]
     fn the_feature_goes_from_that_crate_for_the_page_only() {
         let page = |krate: &str, feature: &str| {
-            format!("--crate-name {krate} --cfg feature=\"alloc\" {feature}--target wasm32-unknown-unknown")
+            format!(
+                "--crate-name {krate} --cfg feature=\"alloc\" {feature}-C metadata=1 --target wasm32-unknown-unknown"
+            )
         };
         let tables = "--cfg feature=\"precomputed-tables\" ";
         assert_eq!(called(&page("curve25519_dalek", tables)), page("curve25519_dalek", ""));

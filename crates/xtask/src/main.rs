@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod compiler;
 mod graph;
+mod names;
 mod page;
 mod quiet;
 mod sim;

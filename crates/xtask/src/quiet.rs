@@ -8,8 +8,11 @@
 //! It works on the names of functions, before wasm-bindgen takes them away: what is emptied is called as before, and
 //! whatever was called from it alone goes with the next optimization.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, Result};
 use rustc_demangle::demangle;
+use walrus::ir::{Instr, InstrLocId, Unreachable, VisitorMut, dfs_pre_order_mut};
 use walrus::{FunctionBuilder, FunctionId, Module, ValType};
 
 /// Whose `Display` and `Debug` are read, beside our own.
@@ -53,10 +56,26 @@ pub fn module(bytes: &[u8]) -> Result<Vec<u8>> {
         .iter_local()
         .filter_map(|(id, _)| Some((id, emptied(&format!("{:#}", demangle(module.funcs.get(id).name.as_deref()?)))?)))
         .collect();
-    for (id, emptied) in found {
-        empty(&mut module, id, emptied);
+    for (id, emptied) in &found {
+        empty(&mut module, *id, *emptied);
+    }
+    let mut stop = Stop(found.iter().filter(|(_, emptied)| *emptied == Emptied::Stop).map(|(id, _)| *id).collect());
+    for (_, function) in module.funcs.iter_local_mut() {
+        let entry = function.entry_block();
+        dfs_pre_order_mut(&mut stop, function, entry);
     }
     Ok(module.emit_wasm())
+}
+
+/// Traps where a panic was called, so that what it would have been told need not be brought there.
+struct Stop(HashSet<FunctionId>);
+
+impl VisitorMut for Stop {
+    fn visit_instr_mut(&mut self, instruction: &mut Instr, _: &mut InstrLocId) {
+        if matches!(instruction, Instr::Call(call) if self.0.contains(&call.func)) {
+            *instruction = Unreachable {}.into();
+        }
+    }
 }
 
 fn empty(module: &mut Module, id: FunctionId, emptied: Emptied) {

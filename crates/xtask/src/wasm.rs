@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::compiler;
+use crate::names;
 use crate::quiet;
 use crate::stamp::{self, Inputs};
 use crate::tools::{self, WASM};
@@ -44,7 +45,7 @@ pub fn modules(workspace: &Workspace) -> Result<()> {
 fn module(workspace: &Workspace, name: &str, folder: &str) -> Result<()> {
     let compiled = compile(workspace, name)?;
     let package = workspace.path("crates/wasm/npm").join(folder);
-    let mut inputs = Inputs::new("wasm module 2");
+    let mut inputs = Inputs::new("wasm module 3");
     inputs.path(&compiled)?;
     inputs.path(&workspace.path("node_modules/binaryen/package.json"))?;
     for option in FEATURES.iter().chain(&OPTIMIZE) {
@@ -98,7 +99,8 @@ pub fn bind(compiled: &Path, out: &Path) -> Result<()> {
         .remove_name_section(true)
         .remove_producers_section(true)
         .generate(out)
-        .context("wasm-bindgen failed")
+        .context("wasm-bindgen failed")?;
+    names::shorten(out, &name)
 }
 
 /// Makes a bound module as small as the page's.
