@@ -1,13 +1,14 @@
 //! Conformance fixtures of what nodes say to each other: one topic more beside those of the ledger, in the same folder.
 
 use crate::join::Parcel;
-use crate::wire::{Answer, Ask, MAX_ANSWER, No, Place, REGISTER, Range, Register, Topic as Gossip};
-use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash};
+use crate::wire::{Answer, Ask, MAX_ANSWER, No, Place, REGISTER, Range, Register, Topic as Gossip, Votes};
+use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash, Signature, VoteKey};
 use ledgerno_ledger::codec::encode;
 use ledgerno_ledger::conformance::{Draft, Format, Frozen, Topic};
 use ledgerno_ledger::entry::Anchor;
 use ledgerno_ledger::hostile::Circle;
 use ledgerno_ledger::invite::InviteLink;
+use ledgerno_ledger::settle::{SignedVote, VoteKind};
 
 /// All topics of the engine.
 pub const TOPICS: &[Topic] = &[Topic {
@@ -44,12 +45,22 @@ fn formats() -> Vec<Format> {
         .accepts("kept", encode(&Answer::Kept))
         .accepts("parcel", encode(&Answer::Parcel(vec![1, 2])))
         .accepts("no", encode(&Answer::No(No::NoParcel)));
+    let vote = SignedVote {
+        kind: VoteKind::Finalize,
+        view: 2,
+        header: Some(HeaderHash([44; 32])),
+        key: VoteKey([31; 32]),
+        signature: Signature([61; 64]),
+    };
+    let votes = Format::of("votes", Draft, Votes::from_bytes, Votes::to_bytes)
+        .accepts("a vote", Votes::Vote { height: 300, vote }.to_bytes());
     let register = Register { token: "token".to_owned(), genesis: Circle::new(1).genesis.encode() };
     vec![
         Format::values("gossip topic", Frozen(1))
             .value("entries, of the circle 01, 32 times", gossip(Gossip::Entries))
             .value("votes", gossip(Gossip::Votes))
             .value("presence", gossip(Gossip::Presence)),
+        votes,
         question,
         answer,
         Format::plain::<Register>("register", Draft, 2_048).accepts("a circle, request kind 9", encode(&register)),

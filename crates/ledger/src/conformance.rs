@@ -9,7 +9,9 @@
 
 extern crate std;
 
+mod acts;
 mod blobs;
+mod bundles;
 mod entries;
 mod keys;
 mod messages;
@@ -107,6 +109,7 @@ topics! {
     state, state::state, "The keys and records of the state, and its root.";
     trees, trees::trees, "Roots of trees and mountains of every small size, odd and empty ones too, and paths in them.";
     settle, settle::settle, "Headers, votes, certificates, and what travels of a settled height.";
+    bundles, bundles::bundles, "What a witness tells of an open height: bundles and proposals, of four witnesses.";
     proofs, proofs::proofs, "What is shown to who holds nothing but a header.";
     blobs, blobs::blobs, "What is too long for a body, in sealed chunks: request kind 7.";
     messages, messages::messages, "Direct messages, sealed to the devices of two members.";

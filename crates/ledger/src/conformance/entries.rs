@@ -1,5 +1,6 @@
 //! Genesis, entries, invites, and what bodies hold.
 
+use super::acts::acts;
 use super::samples::*;
 use super::{Draft, Format, Frozen};
 use crate::bytes::{BoxKey, DeviceId, MemberId, Signature};
@@ -118,18 +119,19 @@ pub fn operations() -> Vec<Format> {
     let transfer = |reason| Operation::Transfer { to: MemberId([15; 32]), amount: 300, reason }.encode();
     let join = |name: &str| Operation::Join { name: name.to_string() }.encode();
     let post = |text: &str| Talk::Post { text: text.to_string() }.encode();
+    let operation = Format::of("operation", Draft, Operation::decode, Operation::encode)
+        .accepts("join", join("Ann"))
+        .accepts("enrol", Operation::Enrol.encode())
+        .accepts("invite", Operation::Invite(invite()).encode())
+        .accepts("transfer with a sealed reason", transfer(vec![1, 2]))
+        .accepts("transfer without a reason", transfer(Vec::new()))
+        .refuses("a join without a name", join(""))
+        .refuses("a join whose name turns the text's direction", join("A\u{202e}nn"))
+        .refuses("a join by a name of 65 characters", join(&"n".repeat(65)))
+        .refuses("a transfer whose reason is too long", transfer(vec![0; 1_025]))
+        .refuses("an unknown kind", vec![0x7f]);
     vec![
-        Format::of("operation", Draft, Operation::decode, Operation::encode)
-            .accepts("join", join("Ann"))
-            .accepts("enrol", Operation::Enrol.encode())
-            .accepts("invite", Operation::Invite(invite()).encode())
-            .accepts("transfer with a sealed reason", transfer(vec![1, 2]))
-            .accepts("transfer without a reason", transfer(Vec::new()))
-            .refuses("a join without a name", join(""))
-            .refuses("a join whose name turns the text's direction", join("A\u{202e}nn"))
-            .refuses("a join by a name of 65 characters", join(&"n".repeat(65)))
-            .refuses("a transfer whose reason is too long", transfer(vec![0; 1_025]))
-            .refuses("an unknown kind", vec![0x7f]),
+        acts(operation),
         Format::of("talk", Draft, Talk::decode, Talk::encode)
             .accepts("a post", post("hello"))
             .refuses("a post without a text", post(""))

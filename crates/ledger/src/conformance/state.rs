@@ -2,15 +2,18 @@
 
 use super::samples::*;
 use super::{Draft, Format, Frozen};
-use crate::bytes::{BoxKey, DeviceId, Hash, InviteKey, MemberId};
+use crate::bytes::{BoxKey, DeviceId, EntryId, Hash, InviteKey, MemberId, VoteKey};
 use crate::codec::encode;
 use crate::entry::{Packed, Role};
+use crate::epoch::Marks;
 use crate::genesis::Rules;
 use crate::hostile::{Circle, Person};
 use crate::merkle::{StateLeaf, leaf_salt, state_key, state_root, state_value};
-use crate::op::Operation;
+use crate::op::{Change, Operation};
 use crate::seal::open_body;
-use crate::state::{Device, Member, Opened, Registered, State, StateKey, Totals};
+use crate::state::{
+    Device, Epoch, Member, Motion, Opened, Pot, Ready, Registered, Stamped, State, StateKey, Totals, Vouched,
+};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec;
@@ -33,7 +36,21 @@ pub fn state() -> Vec<Format> {
             .accepts("the totals", key(StateKey::Totals))
             .accepts("a device", key(StateKey::Device(DeviceId([10; 32]))))
             .accepts("an invite", key(StateKey::Invite(InviteKey([8; 32]), DeviceId([3; 32]))))
-            .accepts("a device's last counted entry", key(StateKey::Counted(DeviceId([10; 32])))),
+            .accepts("a device's last counted entry", key(StateKey::Counted(DeviceId([10; 32]))))
+            .accepts("the witnesses", key(StateKey::Witnesses))
+            .accepts("a device that is ready", key(StateKey::Ready(DeviceId([10; 32]))))
+            .accepts("an epoch", key(StateKey::Epoch(300)))
+            .accepts("a motion", key(StateKey::Motion(EntryId([11; 32]))))
+            .accepts("a stamp", key(StateKey::Stamp(Hash([88; 32]))))
+            .accepts("the pot", key(StateKey::Pot)),
+        Format::plain::<Pot>("pot", Draft, 1_024)
+            .accepts("one proposer", encode(&Pot { week: 3, parts: vec![(MemberId([15; 32]), 300)] })),
+        Format::plain::<Ready>("ready", Draft, 128)
+            .accepts("always on", encode(&Ready { vote_key: VoteKey([31; 32]), always_on: true, height: 300 })),
+        Format::plain::<Epoch>("epoch", Draft, 256)
+            .accepts("one", encode(&Epoch { id: EntryId([11; 32]), height: 300, marks: Marks::of(&lane_keys()) })),
+        Format::plain::<Motion>("motion", Draft, 65_536).accepts("for other rules", encode(&motion())),
+        Format::plain::<Stamped>("stamped", Draft, 65_536).accepts("vouched for once", encode(&stamped())),
         Format::plain::<Rules>("rules", Draft, 128).accepts("as in the genesis", encode(&rules())),
         Format::plain::<Totals>("totals", Draft, 64)
             .accepts("three numbers", encode(&Totals { granted: 300, allowed: 20, rewarded: 1 })),
@@ -63,6 +80,17 @@ pub fn state() -> Vec<Format> {
             .value("the circle's salt", circle.keys.state.circle_salt())
             .value("the root of these records", state.root(&circle.keys.state.circle_salt()).0),
     ]
+}
+
+fn motion() -> Motion {
+    let by = MemberId([15; 32]);
+    Motion { by, change: Change::Config(rules()), time: TIME, consents: vec![by] }
+}
+
+fn stamped() -> Stamped {
+    let (device, entry) = (DeviceId([10; 32]), EntryId([11; 32]));
+    let vouched = vec![Vouched { member: MemberId([16; 32]), device: DeviceId([17; 32]), height: 301, time: TIME + 1 }];
+    Stamped { by: MemberId([15; 32]), device, entry, height: 300, time: TIME, vouched }
 }
 
 fn member_record() -> Member {
