@@ -168,7 +168,7 @@ impl Engine {
     pub(crate) fn spent_votes(&mut self) -> Vec<(String, Option<Vec<u8>>)> {
         let (chain, mut spent) = (&self.chain, Vec::new());
         // An offer that is on its way is not known to the state.
-        let is_settled = self.own.last().is_some_and(|id| chain.settled(id).is_some());
+        let is_settled = self.own.last().is_some_and(|id| self.history.settled(id).is_some());
         let Some(state) = chain.state().filter(|_| is_settled) else { return spent };
         let is_ready = |key: &VoteKey| state.ready_devices().any(|(_, ready)| ready.vote_key == *key);
         self.votes.retain(|vote| {

@@ -14,11 +14,30 @@ use ledgerno_ledger::settle::Proof;
 /// The most guests at once.
 const MAX_GUESTS: usize = 64;
 
+/// Whether a question asks for no more than may be gathered: each device once, so never more than what is held.
+fn is_bounded(ask: &Ask) -> bool {
+    match ask {
+        Ask::Ranges(ranges) => ranges.len() <= MAX_RANGES && ranges.is_sorted_by(|one, next| one.device < next.device),
+        Ask::Entries(ids) => ids.len() <= MAX_IDS,
+        _ => true,
+    }
+}
+
 impl Engine {
     /// A peer asks; `no` is the driver's number for the answer, which may come later.
     pub fn asked(&mut self, peer: Peer, no: u64, ask: Ask, now: u64) {
-        let known =
-            self.dag.admission(&peer).is_some() || self.keepers.contains(&peer) || self.guests.contains_key(&peer);
+        if !self.is_known(&peer) || !is_bounded(&ask) || !self.reads_for(peer, no, &ask) {
+            self.answer_now(peer, no, ask, now);
+        }
+    }
+
+    fn is_known(&self, peer: &Peer) -> bool {
+        self.dag.admission(peer).is_some() || self.keepers.contains(peer) || self.guests.contains_key(peer)
+    }
+
+    /// Answers a question by what is in memory, and what was read for it.
+    pub(crate) fn answer_now(&mut self, peer: Peer, no: u64, ask: Ask, now: u64) {
+        let known = self.is_known(&peer);
         match ask {
             Ask::Knock(admission) => self.knocked(peer, no, &admission, now),
             Ask::GetParcel { address } => self.give_parcel(no, &address, now),
@@ -38,19 +57,16 @@ impl Engine {
                 let ids = self.branch_ids(&device);
                 self.answer(no, Answer::Branches(ids));
             }
-            // Each device once: what is gathered for an answer is never more than what is held.
-            Ask::Ranges(ranges)
-                if ranges.len() <= MAX_RANGES && ranges.is_sorted_by(|one, next| one.device < next.device) =>
-            {
+            ask if !is_bounded(&ask) => self.answer(no, Answer::No(No::Malformed)),
+            Ask::Ranges(ranges) => {
                 let (entries, left) = self.pack(self.ids_in(&ranges), ANSWER_BYTES);
                 self.answer(no, Answer::Entries { entries, more: !left.is_empty() });
             }
-            Ask::Entries(ids) if ids.len() <= MAX_IDS => {
+            Ask::Entries(ids) => {
                 let (entries, left) =
                     self.pack(ids.into_iter().filter(|id| self.is_durable(id)).collect(), ANSWER_BYTES);
                 self.answer(no, Answer::Entries { entries, more: !left.is_empty() });
             }
-            Ask::Ranges(_) | Ask::Entries(_) => self.answer(no, Answer::No(No::Malformed)),
             Ask::Headers { from } => {
                 let (proofs, more) = self.proofs_from(from);
                 self.answer(no, Answer::Headers { proofs, more });

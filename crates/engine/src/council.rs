@@ -169,7 +169,7 @@ impl Engine {
     /// The settled stamps and those of this device on their way, the newest first.
     pub fn stamps(&self) -> Vec<ShownStamp> {
         let Some(state) = self.chain.state() else { return Vec::new() };
-        let own = self.own.iter().rev().take_while(|id| self.chain.settled(id).is_none());
+        let own = self.own.iter().rev().take_while(|id| self.history.settled(id).is_none());
         let pending = own.filter_map(|id| match self.operation(id)? {
             Operation::Stamp { document, .. } if state.stamped(&document).is_none() => Some((document, *id)),
             _ => None,
@@ -201,7 +201,7 @@ impl Engine {
     /// A reason or a note, from the body of an entry that is held.
     fn sealed_text(&self, id: &EntryId, sealed: &[u8]) -> Option<String> {
         let Seat::Member { keyring, .. } = &self.seat else { return None };
-        let entry = &self.dag.get(id)?.signed.entry;
+        let entry = &self.packed(id)?.signed.entry;
         let talk = keyring.key(entry.epoch, Lane::Talk)?;
         String::from_utf8(seal::open_reason(self.circle, entry.device, entry.seq, talk, sealed).ok()?).ok()
     }
@@ -237,7 +237,7 @@ impl Engine {
 
     /// Whether this device has written such an operation that is not settled yet.
     pub fn has_written(&self, such: impl Fn(&Operation) -> bool) -> bool {
-        let own = self.own.iter().rev().take_while(|id| self.chain.settled(id).is_none());
+        let own = self.own.iter().rev().take_while(|id| self.history.settled(id).is_none());
         own.filter_map(|id| self.operation(id)).any(|operation| such(&operation))
     }
 

@@ -5,14 +5,17 @@ use crate::acts;
 use crate::epoch::{self, Epochs};
 use crate::frontier::Frontier;
 use crate::guard::Guard;
+use crate::history::{History, Place};
 use crate::keybox::{self, Keyboxes};
 use crate::keyring::Keyring;
 use crate::mailbox::{self, Mailbox};
 use crate::random::Random;
+use crate::recall::Reading;
 use crate::session::Session;
 use crate::settler::agreement::{self, Agreement};
 use crate::settler::{self, Awaited, Settler};
-use crate::store::{Item, OpenError, entry_item};
+use crate::snapshot;
+use crate::store::{Item, NoSnapshot, OpenError, entry_item};
 use crate::view::Timeline;
 use crate::wire::{Answer, Ask, MAX_GOSSIP, No, Topic, Votes};
 use hashbrown::HashMap;
@@ -93,11 +96,21 @@ pub struct Limits {
     pub in_flight: usize,
     /// Entries of the circle in all.
     pub entries: usize,
+    /// So many settled entries make a new snapshot.
+    pub snapshot_every: usize,
+    /// The newest entries, which stay in memory when they are settled.
+    pub window: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { waiting: dag::Limits::default(), in_flight: 16 * 1024 * 1024, entries: 1_000_000 }
+        Limits {
+            waiting: dag::Limits::default(),
+            in_flight: 16 * 1024 * 1024,
+            entries: 1_000_000,
+            snapshot_every: 1_024,
+            window: 2_048,
+        }
     }
 }
 
@@ -112,6 +125,13 @@ pub enum Output {
         log: Vec<Vec<u8>>,
         /// Records: bytes, or none to delete.
         records: Vec<(String, Option<Vec<u8>>)>,
+    },
+    /// Read these items of the log, which are durable; then call [`Engine::read`] with the number.
+    Read {
+        /// The reading's number.
+        no: u64,
+        /// The items, from 0.
+        items: Vec<u64>,
     },
     /// Gossip.
     Publish {
@@ -182,6 +202,10 @@ pub enum Event {
         /// The entry.
         id: EntryId,
     },
+    /// The snapshot is not started from; the log is replayed whole, and a new one is made.
+    NoSnapshot(NoSnapshot),
+    /// Entries that were stored could not be read back.
+    Unreadable,
 }
 
 /// A write on its way to the disk, and what waits for it.
@@ -204,6 +228,8 @@ pub(crate) enum Then {
     Offer,
     /// A session goes on.
     Resume(Peer),
+    /// What is settled and was taken before a place leaves the memory.
+    Forget { floor: usize },
 }
 
 /// One node of one circle.
@@ -215,14 +241,26 @@ pub struct Engine {
     pub(crate) limits: Limits,
     pub(crate) dag: Dag,
     pub(crate) chain: Chain,
-    /// Settled headers by height, from 1.
+    /// The newest settled headers, up to the chain's height.
     pub(crate) proofs: Vec<Proof>,
-    /// Where each entry stands in the order of taking.
-    pub(crate) index: HashMap<EntryId, usize>,
-    /// Entries by that order.
-    pub(crate) order: Vec<EntryId>,
-    /// How many of them are durable.
+    /// Older ones by which who votes has changed.
+    pub(crate) turns: Vec<Proof>,
+    /// Every entry, in the order of taking.
+    pub(crate) history: History,
+    /// The next item of the log.
+    pub(crate) items: u64,
+    /// Entries settled since the last snapshot.
+    pub(crate) unsaved: usize,
+    /// How many entries are durable.
     pub(crate) durable: usize,
+    /// Entries and headers that were read back to be shown or proven.
+    pub(crate) remembered: HashMap<EntryId, Packed>,
+    pub(crate) remembered_proofs: SortedMap<u64, Proof>,
+    /// What is being read back, by number.
+    pub(crate) readings: SortedMap<u64, Reading>,
+    pub(crate) next_reading: u64,
+    /// What was read back for a question that is answered now.
+    pub(crate) recalled: crate::recall::Recalled,
     /// Up to which height headers are durable: a witness that says one and forgets it would settle another.
     pub(crate) durable_height: u64,
     pub(crate) frontier: Frontier,
@@ -277,6 +315,22 @@ impl Engine {
         records: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<[u8]>)>,
         seed: [u8; 32],
     ) -> Result<Self, OpenError> {
+        Self::open_from(genesis, seat, limits, 0, log, records, seed)
+    }
+
+    /// As [`Engine::open`], where the log is given from the item `first` on: at most [`crate::store::window`].
+    ///
+    /// # Errors
+    /// As [`Engine::open`]; and [`OpenError::Snapshot`], after which the log must be given whole.
+    pub fn open_from(
+        genesis: Genesis,
+        seat: Seat,
+        limits: Limits,
+        first: u64,
+        log: impl IntoIterator<Item = impl AsRef<[u8]>>,
+        records: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<[u8]>)>,
+        seed: [u8; 32],
+    ) -> Result<Self, OpenError> {
         let circle = genesis.id();
         let mut random = Random::new(seed);
         // An answer to the engine before this one must not pass for an answer to this one.
@@ -290,9 +344,16 @@ impl Engine {
             random,
             limits,
             proofs: Vec::new(),
-            index: HashMap::new(),
-            order: Vec::new(),
+            turns: Vec::new(),
+            history: History::default(),
+            items: 0,
+            unsaved: 0,
             durable: 0,
+            remembered: HashMap::new(),
+            remembered_proofs: SortedMap::new(),
+            readings: SortedMap::new(),
+            next_reading: 0,
+            recalled: crate::recall::Recalled::default(),
             durable_height: 0,
             frontier: Frontier::default(),
             own: Vec::new(),
@@ -321,37 +382,46 @@ impl Engine {
             next_no: 0,
             outputs: VecDeque::new(),
         };
+        let log: Vec<_> = log.into_iter().collect();
+        let records = records.into_iter().map(|(name, bytes)| (name.as_ref().to_owned(), bytes));
+        let (snapshot, records): (Vec<_>, Vec<_>) = records.partition(|(name, _)| name.starts_with(snapshot::RECORD));
         // The log is folded with the keys that came by it.
         let (keys, records): (Vec<_>, Vec<_>) =
-            records.into_iter().partition(|(name, _)| name.as_ref().starts_with(epoch::RECORD));
+            records.into_iter().partition(|(name, _)| name.starts_with(epoch::RECORD));
         for (name, bytes) in keys {
-            if !engine.restore_epoch(name.as_ref(), bytes.as_ref()) {
-                return Err(OpenError::Record { name: name.as_ref().to_owned() });
+            if !engine.restore_epoch(&name, bytes.as_ref()) {
+                return Err(OpenError::Record { name });
             }
         }
-        for (at, bytes) in log.into_iter().enumerate() {
-            let item = Item::from_bytes(bytes.as_ref()).map_err(|error| OpenError::Damaged { at, error })?;
-            engine.replay(item).map_err(|why| OpenError::DoesNotFit { at, why })?;
+        let from = engine.start_from(&snapshot, first, &log)?;
+        let skip = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX);
+        for (at, bytes) in log.iter().enumerate().skip(skip) {
+            let bytes = bytes.as_ref();
+            let item = Item::from_bytes(bytes).map_err(|error| OpenError::Damaged { at, error })?;
+            engine.replay(item, bytes.len()).map_err(|why| OpenError::DoesNotFit { at, why })?;
         }
         for (name, bytes) in records {
-            let (name, bytes) = (name.as_ref(), bytes.as_ref());
-            if !engine.restore(name, bytes) {
-                return Err(OpenError::Record { name: name.to_owned() });
+            if !engine.restore(&name, bytes.as_ref()) {
+                return Err(OpenError::Record { name });
             }
         }
         // A witness without a past forgot nothing.
-        engine.agreement.caught_up = engine.order.is_empty();
+        engine.agreement.caught_up = engine.history.len() == 0;
         engine.open_height();
         engine.note_unsettled(0);
         engine.after_settled(0);
+        engine.snapshot_if_due(0);
         Ok(engine)
     }
 
-    fn replay(&mut self, item: Item) -> Result<(), String> {
+    fn replay(&mut self, item: Item, len: usize) -> Result<(), String> {
+        let place = Place::new(self.items, len);
+        self.items += 1;
         match item {
             Item::Entry(packed) => match self.dag.restore(Checked::stored(self.circle, packed)) {
                 Ok(Outcome::Taken(ids)) => {
                     let ids = self.took(&ids);
+                    ids.iter().for_each(|id| self.history.stored(id, place));
                     self.now_durable(&ids);
                     Ok(())
                 }
@@ -359,7 +429,10 @@ impl Engine {
                 Ok(Outcome::Waiting { missing }) => Err(format!("{} of its ancestors are missing", missing.len())),
                 Err(why) => Err(why.to_string()),
             },
-            Item::Proof(proof) => self.replay_proof(proof),
+            Item::Proof(proof) => {
+                self.history.add_header(place);
+                self.replay_proof(proof)
+            }
         }
     }
 
@@ -469,6 +542,7 @@ impl Engine {
             Then::Frontier { no, peer, digest, height } => self.answer_frontier(no, peer, digest, height, now),
             Then::Offer => self.sync_all(now),
             Then::Resume(peer) => self.resume(peer, now),
+            Then::Forget { floor } => self.forget(floor),
         }
     }
 
@@ -493,9 +567,9 @@ impl Engine {
         let mut new = Vec::new();
         for packed in entries {
             let named = Named::new(self.circle, packed);
-            if self.index.contains_key(&named.id()) {
+            if self.history.contains(&named.id()) {
                 intake.held += 1;
-            } else if room && self.order.len() + new.len() < self.limits.entries {
+            } else if room && self.history.len() + new.len() < self.limits.entries {
                 new.push(named);
             } else {
                 intake.refused += 1;
@@ -565,6 +639,7 @@ impl Engine {
         self.write(log, records, entries, then, now)
     }
 
+    /// Writes items and records; the entries are the last items of the log.
     pub(crate) fn write(
         &mut self,
         log: Vec<Vec<u8>>,
@@ -582,6 +657,13 @@ impl Engine {
         }
         self.next_no += 1;
         let no = self.next_no;
+        // The entries are the last items of the log.
+        let others = log.len().saturating_sub(entries.len());
+        for (at, id) in entries.iter().enumerate() {
+            let (item, len) = (self.items + (others + at) as u64, log.get(others + at).map_or(0, Vec::len));
+            self.history.stored(id, Place::new(item, len));
+        }
+        self.items += log.len() as u64;
         let bytes = log.iter().chain(records.iter().filter_map(|(_, bytes)| bytes.as_ref())).map(Vec::len).sum();
         self.pending.push_back(Pending { no, entries, height: self.chain.height(), bytes, then });
         self.outputs.push_back(Output::Write { no, log, records });
@@ -593,7 +675,7 @@ impl Engine {
         let mut new = Vec::with_capacity(ids.len());
         for id in ids {
             let Some(packed) = self.dag.get(id) else { continue };
-            if self.index.contains_key(id) {
+            if self.history.contains(id) {
                 continue;
             }
             new.push(*id);
@@ -605,9 +687,11 @@ impl Engine {
             if Some(entry.device) == self.device() && entry.seq as usize == self.own.len() {
                 self.own.push(*id);
             }
-            self.timeline.add(*id, entry);
-            self.index.insert(*id, self.order.len());
-            self.order.push(*id);
+            let rank_of = |parent: &EntryId| self.history.row(parent).map_or(0, |row| row.rank);
+            let rank = entry.approves.iter().map(|head| rank_of(&head.id)).fold(rank_of(&entry.prev), u32::max);
+            let rank = rank.saturating_add(1);
+            self.timeline.add(*id, rank, entry.time);
+            self.history.add(*id, entry.device, entry.seq, rank);
             self.look_for_keys(*id);
         }
         self.compare_anchors(&new);
@@ -631,12 +715,12 @@ impl Engine {
 
     /// Whether an entry is durable here.
     pub(crate) fn is_durable(&self, id: &EntryId) -> bool {
-        self.index.get(id).is_some_and(|at| *at < self.durable)
+        self.history.place(id).is_some_and(|at| at < self.durable)
     }
 
     /// Another node is known to hold the first `upto` entries of the order durably.
     pub(crate) fn acknowledged(&mut self, upto: usize, now: u64) {
-        let sent = self.own.partition_point(|id| self.index.get(id).is_some_and(|at| *at < upto));
+        let sent = self.own.partition_point(|id| self.history.place(id).is_some_and(|at| at < upto));
         if sent > self.sent {
             self.sent = sent;
             self.write(

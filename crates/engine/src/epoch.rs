@@ -51,6 +51,11 @@ pub(crate) struct Epochs {
 }
 
 impl Epochs {
+    /// Whether an entry may bear keys and its own key is not held yet.
+    pub(crate) fn waits_for(&self, id: &EntryId) -> bool {
+        self.unread.contains(id)
+    }
+
     /// When it is the own turn to hand keys out.
     pub(crate) fn due(&self) -> Option<u64> {
         self.due
@@ -155,8 +160,8 @@ impl Engine {
 
     /// A header was settled: an epoch may have begun, and devices may lack keys.
     pub(crate) fn after_settled(&mut self, now: u64) {
-        let chain = &self.chain;
-        self.epochs.handed.retain(|(entry, _)| chain.settled(entry).is_none());
+        let history = &self.history;
+        self.epochs.handed.retain(|(entry, _)| history.settled(entry).is_none());
         let Some(state) = self.chain.state() else { return };
         let epochs = state.epochs().len();
         if self.genesis.kind == Kind::Readable {

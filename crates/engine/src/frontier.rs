@@ -6,6 +6,7 @@
 
 use crate::wire::Place;
 use ledgerno_ledger::bytes::{DeviceId, EntryId, Hash};
+use ledgerno_ledger::entry::Head;
 use ledgerno_ledger::hash::{context, hash};
 use ledgerno_ledger::sorted::SortedMap;
 
@@ -38,6 +39,14 @@ impl Frontier {
         if let Err(at) = branches.heads.binary_search(&id) {
             branches.heads.insert(at, id);
         }
+    }
+
+    /// A device stands where a snapshot says.
+    pub fn stand(&mut self, device: DeviceId, heads: &[Head]) {
+        let seq = heads.iter().map(|head| head.seq).max().unwrap_or(0);
+        let mut heads: Vec<EntryId> = heads.iter().map(|head| head.id).collect();
+        heads.sort_unstable();
+        self.0.insert(device, Branches { seq, heads });
     }
 
     /// The greatest durable seq of a device.

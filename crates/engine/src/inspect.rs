@@ -21,7 +21,7 @@ pub struct Load {
 impl Engine {
     /// The height that settled an entry; `None` while it is not settled.
     pub fn settled_at(&self, id: &EntryId) -> Option<u64> {
-        self.chain.settled(id).map(|settled| settled.height)
+        self.history.settled(id).map(|settled| settled.height)
     }
 
     /// Up to which height settled headers are durable here.

@@ -65,8 +65,8 @@ impl Engine {
     /// [`ProveError`].
     pub fn prove_entry(&self, id: &EntryId, open: bool) -> Result<ProofFile, ProveError> {
         let moment = Moment::new(self)?;
-        let packed = self.dag.get(id).ok_or(ProveError::NotHeld)?;
-        let settled = self.chain.settled(id).ok_or(ProveError::NotSettled)?;
+        let packed = self.packed(id).ok_or(ProveError::NotHeld)?;
+        let settled = self.history.settled(id).ok_or(ProveError::NotSettled)?;
         if let Some(Verdict::Void(why)) = settled.verdict {
             return Err(ProveError::Void(why));
         }
@@ -108,9 +108,10 @@ impl Engine {
     /// # Errors
     /// [`ProveError`].
     pub fn prove_fork(&self, device: DeviceId) -> Result<ProofFile, ProveError> {
-        let places = 0..self.dag.next_seq(&device);
-        let both = places.map(|seq| self.dag.at(&device, seq)).find(|ids| ids.len() > 1).ok_or(ProveError::NoFork)?;
-        let signed = |at: usize| both.get(at).and_then(|id| self.dag.get(id)).map(|packed| packed.signed.clone());
+        let mut places: Vec<(u32, EntryId)> = self.history.of(&device).map(|(_, row)| (row.seq, row.id)).collect();
+        places.sort_unstable();
+        let both = places.windows(2).find(|pair| pair[0].0 == pair[1].0).ok_or(ProveError::NoFork)?;
+        let signed = |at: usize| both.get(at).and_then(|(_, id)| self.packed(id)).map(|packed| packed.signed.clone());
         let (one, other) = signed(0).zip(signed(1)).ok_or(ProveError::NotHeld)?;
         let fork = ForkProof::new(self.circle, one, other).ok_or(ProveError::NoFork)?;
         let with_author = Moment::new(self).and_then(|moment| Ok((moment.author(device)?, moment)));
@@ -141,7 +142,8 @@ impl<'a> Moment<'a> {
     }
 
     fn file(&self, claim: Claim) -> Result<ProofFile, ProveError> {
-        let chain = LightChain::new(None, &self.engine.proofs, &self.hashes).ok_or(ProveError::NotHeld)?;
+        let chain = LightChain::new(None, self.engine.turns.iter().chain(&self.engine.proofs), &self.hashes)
+            .ok_or(ProveError::NotHeld)?;
         Ok(ProofFile { genesis: self.engine.genesis.clone(), chain, claim })
     }
 
@@ -157,18 +159,17 @@ impl<'a> Moment<'a> {
         if height == self.height {
             return Ok(None);
         }
-        let proof = self.engine.proofs.iter().find(|proof| proof.height() == height).ok_or(ProveError::NotHeld)?;
+        let proof = self.engine.proof_at(height).ok_or(ProveError::NotHeld)?;
         let ancestry = HistoryProof::new(&self.hashes, height, self.height).ok_or(ProveError::NotHeld)?;
         Ok(Some(Older { header: proof.checkpoint.header.clone(), ancestry }))
     }
 
     /// That the header at a height settled an entry. Its order is made again: by depth among what it settled, and by id.
     fn place(&self, id: &EntryId, height: u64) -> Result<EntryProof, ProveError> {
-        let Engine { dag, chain, order, .. } = self.engine;
         let mut depths: HashMap<EntryId, u64> = HashMap::new();
         // What an entry builds on was taken before it.
-        for one in order.iter().filter(|one| chain.settled(one).is_some_and(|settled| settled.height == height)) {
-            let entry = &dag.get(one).ok_or(ProveError::NotHeld)?.signed.entry;
+        for one in self.engine.history.settled_at(height).map(|row| &row.id) {
+            let entry = &self.engine.packed(one).ok_or(ProveError::NotHeld)?.signed.entry;
             let parents = entry.approves.iter().map(|head| head.id).chain([entry.prev]);
             let below = parents.filter_map(|parent| depths.get(&parent).copied()).max().unwrap_or(0);
             depths.insert(*one, below + 1);
@@ -176,7 +177,7 @@ impl<'a> Moment<'a> {
         let mut settled: Vec<(u64, EntryId)> = depths.into_iter().map(|(id, depth)| (depth, id)).collect();
         settled.sort_unstable();
         let settled: Vec<EntryId> = settled.into_iter().map(|(_, id)| id).collect();
-        let header = self.engine.proofs.iter().map(|proof| &proof.checkpoint.header).find(|one| one.height == height);
+        let header = self.engine.proof_at(height).map(|proof| &proof.checkpoint.header);
         let root = ENTRIES.root(settled.iter().map(|id| &id.0));
         if header.is_none_or(|header| header.entries_root != root) {
             return Err(ProveError::NotHeld);

@@ -61,7 +61,7 @@ pub struct Session {
 
 /// One question of a round.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Compare,
     Devices { bits: u8, buckets: Vec<u16> },
     Fetch { ranges: Vec<Range> },
@@ -201,6 +201,14 @@ impl Engine {
                 self.once_durable(Then::Resume(peer), now);
                 return;
             }
+            let height = self.sessions.get(&peer).map_or(0, |session| session.height);
+            if self.reads_to_give(peer, &step, height) {
+                if let Some(session) = self.sessions.get_mut(&peer) {
+                    session.plan.push_front(step);
+                    session.waits = true;
+                }
+                return;
+            }
             if let Some(ask) = self.ask_of(peer, &step) {
                 self.next_ask += 1;
                 let no = self.next_ask;
@@ -220,7 +228,14 @@ impl Engine {
         }
     }
 
-    /// All that was taken is durable.
+    /// What was to be given could not be read.
+    pub(crate) fn failed(&mut self, peer: Peer, now: u64) {
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.fail(now);
+        }
+    }
+
+    /// All that was taken is durable, or what is to be given is read.
     pub(crate) fn resume(&mut self, peer: Peer, now: u64) {
         if let Some(session) = self.sessions.get_mut(&peer).filter(|session| session.waits) {
             (session.waits, session.waited) = (false, true);
@@ -347,7 +362,7 @@ impl Engine {
                 true
             }
             (Step::Branches { .. }, Answer::Branches(ids)) if ids.len() <= MAX_IDS => {
-                let missing = ids.into_iter().filter(|id| !self.index.contains_key(id)).collect();
+                let missing = ids.into_iter().filter(|id| !self.history.contains(id)).collect();
                 if let Some(session) = self.sessions.get_mut(&peer) {
                     session.plan.push_front(Step::FetchIds { ids: missing });
                 }
@@ -511,26 +526,23 @@ impl Engine {
 
     /// Durable entries in ranges, in the order in which they were taken.
     pub(crate) fn ids_in(&self, ranges: &[Range]) -> Vec<EntryId> {
-        let mut places: Vec<usize> = ranges
-            .iter()
-            .flat_map(|range| {
-                let last = self.frontier.seq(&range.device).map_or(0, |seq| seq.min(range.to));
-                (range.from..=last).flat_map(|seq| self.dag.at(&range.device, seq))
-            })
-            .filter_map(|id| self.index.get(id).copied())
-            .filter(|at| *at < self.durable)
-            .collect();
+        let mut places: Vec<usize> = Vec::new();
+        for range in ranges {
+            let rows = self.history.of(&range.device);
+            places.extend(rows.filter(|(_, row)| (range.from..=range.to).contains(&row.seq.into())).map(|(at, _)| at));
+        }
+        places.retain(|at| *at < self.durable);
         places.sort_unstable();
         places.dedup();
-        places.into_iter().map(|at| self.order[at]).collect()
+        places.into_iter().filter_map(|at| self.history.rows().get(at)).map(|row| row.id).collect()
     }
 
     /// As many entries as fit into one message, and the ids of the rest.
     pub(crate) fn pack(&self, ids: Vec<EntryId>, limit: usize) -> (Vec<Packed>, Vec<EntryId>) {
         let (mut entries, mut bytes) = (Vec::new(), 0);
-        let mut ids = ids.into_iter();
-        for id in ids.by_ref() {
-            let Some(packed) = self.dag.get(&id) else { continue };
+        let mut ids = ids.into_iter().peekable();
+        while let Some(id) = ids.next_if(|id| self.packed(id).is_some() || !self.history.contains(id)) {
+            let Some(packed) = self.packed(&id) else { continue };
             bytes += packed.body.as_ref().map_or(0, Vec::len) + packed.signed.encode().len() + 8;
             entries.push(packed.clone());
             if bytes >= limit {
@@ -543,17 +555,18 @@ impl Engine {
     /// Durable entries of a forked device from where its branches part, newest branches first to be cut.
     pub(crate) fn branch_ids(&self, device: &DeviceId) -> Vec<EntryId> {
         let Some(last) = self.frontier.seq(device) else { return Vec::new() };
-        let first = (0..=last).find(|seq| self.dag.at(device, *seq).len() > 1).unwrap_or(last);
+        let mut seqs: Vec<u64> = self.history.of(device).map(|(_, row)| row.seq.into()).collect();
+        seqs.sort_unstable();
+        let first = seqs.windows(2).find(|pair| pair[0] == pair[1]).map_or(last, |pair| pair[0]);
         self.ids_in(&[Range { device: *device, from: first, to: last }]).into_iter().take(MAX_IDS).collect()
     }
 
     /// Durable settled headers from a height on, as many as fit, and whether there are more.
     pub(crate) fn proofs_from(&self, from: u64) -> (Vec<ledgerno_ledger::settle::Proof>, bool) {
-        let from = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
-        let mut proofs = Vec::new();
-        let mut bytes = 0;
-        let durable = usize::try_from(self.durable_height).unwrap_or(usize::MAX);
-        for proof in self.proofs.iter().take(durable).skip(from) {
+        let (mut proofs, mut bytes) = (Vec::new(), 0);
+        for height in from.max(1)..=self.durable_height {
+            // One that is not in memory comes with the next question.
+            let Some(proof) = self.proof_at(height) else { return (proofs, true) };
             bytes += 1_024 + proof.cut.len() * 80;
             if bytes > MAX_ASK / 2 && !proofs.is_empty() {
                 return (proofs, true);

@@ -7,6 +7,7 @@ pub(crate) mod agreement;
 mod hearing;
 
 use crate::engine::{Engine, Event, Output, Peer, Then};
+use crate::history::Place;
 use crate::store::proof_item;
 use crate::wire::Votes;
 use ledgerno_ledger::bytes::EntryId;
@@ -222,6 +223,7 @@ impl Engine {
 
     pub(crate) fn adopt_and_write(&mut self, block: Block, proof: Proof, then: Vec<Then>, now: u64) {
         let mut log = if is_on(Mutant::CertificateNotKept) { Vec::new() } else { vec![proof_item(&proof)] };
+        self.history.add_header(Place::new(self.items, log.first().map_or(0, Vec::len)));
         let taken = self.adopt(block, proof);
         let taken = self.took(&taken);
         log.extend(self.log_items(&taken));
@@ -233,13 +235,20 @@ impl Engine {
         if self.votes_with_others() && !self.agreement.caught_up {
             self.sync_all(now);
         }
+        self.snapshot_if_due(now);
         self.outputs.push_back(Output::Event(Event::Changed));
     }
 
     /// Goes on to a block; returns what was taken because it settled what that waited for.
     fn adopt(&mut self, block: Block, proof: Proof) -> Vec<EntryId> {
         let (height, hash) = (block.header.height, block.header.hash());
+        let order = block.order.clone();
         let taken = self.chain.adopt(&mut self.dag, block, proof.clone());
+        self.unsaved += order.len();
+        for id in &order {
+            let verdict = self.chain.settled(id).and_then(|settled| settled.verdict);
+            self.history.settle(id, height, verdict);
+        }
         self.proofs.push(proof);
         self.compare_settled(height, hash);
         taken

@@ -6,6 +6,8 @@ use ledgerno_ledger::entry::{MAX_PACKED, Packed};
 use ledgerno_ledger::settle::{MAX_PROOF, Proof};
 use serde::{Deserialize, Serialize};
 
+pub use crate::snapshot::{MAX_SNAPSHOT, NoSnapshot, RECORD as SNAPSHOT, window};
+
 /// The most bytes of one item of the log: the longest entry, or a settled header with the longest cut. A store must take
 /// it; one that refused a header would stop the settlement for good.
 pub const MAX_ITEM: usize = 4 + if MAX_PROOF > MAX_PACKED { MAX_PROOF } else { MAX_PACKED };
@@ -71,6 +73,9 @@ pub enum OpenError {
         /// What is wrong.
         why: String,
     },
+    /// The snapshot is not started from, and the log was not given whole: it must be, for a full replay.
+    #[error(transparent)]
+    Snapshot(#[from] NoSnapshot),
     /// A record is no such record.
     #[error("the record {name} is damaged")]
     Record {

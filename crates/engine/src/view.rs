@@ -15,23 +15,24 @@ use ledgerno_ledger::sorted::SortedMap;
 use ledgerno_ledger::state::{Verdict, VoidReason};
 use std::collections::BTreeSet;
 
-/// Entries in the order in which they are shown.
+/// Entries in memory, in the order in which they are shown.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
-    ranks: HashMap<EntryId, u64>,
-    shown: BTreeSet<(u64, u64, EntryId)>,
+    shown: BTreeSet<(u32, u64, EntryId)>,
 }
 
 impl Timeline {
-    pub(crate) fn add(&mut self, id: EntryId, entry: &Entry) {
-        let rank_of = |parent: &EntryId| self.ranks.get(parent).copied().unwrap_or(0);
-        let rank = entry.approves.iter().map(|head| rank_of(&head.id)).fold(rank_of(&entry.prev), u64::max) + 1;
-        self.ranks.insert(id, rank);
-        self.shown.insert((rank, entry.time, id));
+    pub(crate) fn add(&mut self, id: EntryId, rank: u32, time: u64) {
+        self.shown.insert((rank, time, id));
     }
 
-    fn newest_first(&self) -> impl Iterator<Item = EntryId> {
-        self.shown.iter().rev().map(|(_, _, id)| *id)
+    pub(crate) fn keep(&mut self, keep: impl Fn(&EntryId) -> bool) {
+        self.shown.retain(|(_, _, id)| keep(id));
+    }
+
+    /// Those above a distance from the genesis.
+    fn newest_first(&self, above: u32) -> impl Iterator<Item = EntryId> {
+        self.shown.iter().rev().take_while(move |(rank, _, _)| *rank > above).map(|(_, _, id)| *id)
     }
 }
 
@@ -190,12 +191,14 @@ fn deed(operation: &Operation) -> Option<Deed> {
 }
 
 impl Engine {
-    /// The newest entries that are shown, oldest of them first.
+    /// The newest entries that are shown, oldest of them first; those in memory and not before one that is not: see
+    /// [`Engine::look_back`].
     pub fn timeline(&self, limit: usize) -> Vec<Shown> {
         let names = self.names();
+        let elsewhere = self.history.rows().iter().filter(|row| !row.here).map(|row| row.rank).max();
         let mut shown: Vec<Shown> = self
             .timeline
-            .newest_first()
+            .newest_first(elsewhere.unwrap_or(0))
             .filter(|id| self.is_durable(id))
             .filter_map(|id| self.show(id, &names))
             .filter(|shown| !matches!(shown.content, Content::Invite(_) | Content::Silent))
@@ -210,19 +213,27 @@ impl Engine {
         if !self.is_durable(id) {
             return None;
         }
-        let entry = &self.dag.get(id)?.signed.entry;
-        let seen_by = self.dag.seen_by(id);
-        let sent = Some(entry.device) != self.device() || seen_by > 0 || entry.seq < self.sent as u64;
-        let settled = self.chain.settled(id).is_some_and(|settled| settled.height <= self.durable_height);
+        let row = self.history.row(id)?;
+        let is_own = self.history.device_of(row) == self.device();
+        let seen_by = self.seen_by(id);
+        let sent = !is_own || seen_by > 0 || (row.seq as usize) < self.sent;
+        let settled = self.history.settled(id).is_some_and(|settled| settled.height <= self.durable_height);
         let settled = settled && self.conflict().is_none();
         Some(Status::of(sent, seen_by, settled))
     }
 
+    /// How many other members have an entry in their past. What was forgotten in between is no way to an old entry any
+    /// more: of that one it is known who had seen it till then.
+    pub(crate) fn seen_by(&self, id: &EntryId) -> u32 {
+        let before = self.history.row(id).map_or(0, |row| row.seen.into());
+        self.dag.seen_by(id).max(before)
+    }
+
     fn show(&self, id: EntryId, names: &SortedMap<MemberId, String>) -> Option<Shown> {
-        let packed = self.dag.get(&id)?;
+        let packed = self.packed(&id)?;
         let entry = &packed.signed.entry;
         let member = self.dag.admission(&entry.device)?.member;
-        let settled = self.chain.settled(&id);
+        let settled = self.history.settled(&id);
         Some(Shown {
             id,
             member,
@@ -230,7 +241,7 @@ impl Engine {
             mine: Some(member) == self.own_member(),
             time: entry.time,
             status: self.status(&id)?,
-            seen_by: self.dag.seen_by(&id),
+            seen_by: self.seen_by(&id),
             height: settled.map(|settled| settled.height),
             void: self.void(&id),
             content: self.content(entry, packed.body.as_deref(), names),
@@ -274,7 +285,7 @@ impl Engine {
     }
 
     pub(crate) fn operation(&self, id: &EntryId) -> Option<Operation> {
-        let packed = self.dag.get(id)?;
+        let packed = self.packed(id)?;
         let entry = &packed.signed.entry;
         let plain = (entry.lane == Lane::State).then(|| self.plain(entry, packed.body.as_deref()?)).flatten()?;
         Operation::decode(&plain).ok()
@@ -322,7 +333,7 @@ impl Engine {
         self.own
             .iter()
             .rev()
-            .take_while(|id| self.chain.settled(id).is_none())
+            .take_while(|id| self.history.settled(id).is_none())
             .filter_map(|id| self.operation(id))
             .map(|operation| if let Operation::Transfer { amount, .. } = operation { amount } else { 0 })
             .fold(0, u64::saturating_add)
@@ -330,7 +341,7 @@ impl Engine {
 
     /// Why an entry changed nothing.
     fn void(&self, id: &EntryId) -> Option<VoidReason> {
-        match self.chain.settled(id)?.verdict? {
+        match self.history.settled(id)?.verdict? {
             Verdict::Void(why) => Some(why),
             Verdict::Applied | Verdict::Noop => None,
         }
@@ -340,7 +351,7 @@ impl Engine {
     fn admitted(&self) -> Vec<(DeviceId, EntryId)> {
         let first = |device: &DeviceId| self.dag.at(device, 0).first().copied();
         let mut admitted: Vec<_> = self.dag.devices().filter_map(|device| Some((*device, first(device)?))).collect();
-        admitted.sort_by_key(|(_, first)| self.index.get(first).copied());
+        admitted.sort_by_key(|(_, first)| self.history.place(first));
         admitted
     }
 
@@ -402,7 +413,7 @@ impl Engine {
             header: head.hash,
             state_root: self.chain.header().map(|header| header.state_root.0),
             unsettled: self.dag.unsettled(),
-            entries: self.order.len(),
+            entries: self.history.len(),
         }
     }
 

@@ -6,10 +6,12 @@
 //! beyond [`BRANCHES`] branches a device's further ones are taken only once an entry of another device builds on them,
 //! so that forking is no way to fill others' memory.
 
+mod base;
 mod compose;
 mod order;
 mod waiting;
 
+pub use base::{Base, Place};
 pub use compose::Parents;
 pub use order::{CutError, MAX_CUT, MAX_NEW};
 pub use waiting::Limits;
@@ -432,6 +434,15 @@ impl Dag {
         if self.index.contains_key(&id) {
             return;
         }
+        let entry = &packed.signed.entry;
+        let (head, prev) = (entry.head(id), entry.prev);
+        let at = self.push(id, packed, false);
+        let number = self.place(head, prev);
+        self.mark(at, number);
+    }
+
+    /// A node for an entry, without its place in its device's chain.
+    fn push(&mut self, id: EntryId, packed: Packed, settled: bool) -> usize {
         let at = self.nodes.len();
         let entry = &packed.signed.entry;
         let parents = refs(entry).filter_map(|named| match self.standing(&named) {
@@ -439,17 +450,15 @@ impl Dag {
             _ => None,
         });
         let parents = parents.collect();
-        let (head, prev) = (entry.head(id), entry.prev);
         if let Some(admission) = &entry.admission {
             self.members.insert(admission.member, ());
         }
-        if !self.is_below(&head.device, head.seq) {
+        if !self.is_below(&entry.device, entry.seq) {
             self.open.insert(at);
         }
         self.index.insert(id, at);
-        self.nodes.push(Node { id, packed, parents, reached: Bits::default(), settled: false });
-        let number = self.place(head, prev);
-        self.mark(at, number);
+        self.nodes.push(Node { id, packed, parents, reached: Bits::default(), settled });
+        at
     }
 
     /// Puts an entry in its device's chain; returns the device's number.
@@ -467,7 +476,8 @@ impl Dag {
         let place = chain.places.get_or_insert_with(head.seq, Vec::new);
         place.push(head.id);
         place.sort_unstable();
-        chain.forked |= place.len() > 1;
+        // Up to the settled place every entry was here, and may be forgotten: another one is on another branch.
+        chain.forked |= place.len() > 1 || chain.settled.is_some_and(|settled| head.seq <= settled);
         chain.heads.retain(|branch| branch.id != prev || head.seq == 0);
         if !is_built_on {
             chain.heads.push(head);

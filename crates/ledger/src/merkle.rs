@@ -77,13 +77,18 @@ fn split(count: u64) -> u64 {
     1 << (63 - (count - 1).leading_zeros())
 }
 
-/// A growing tree, of which only the tops of its full subtrees are kept.
-#[derive(Clone, Debug)]
+/// A growing tree, of which only the tops of its full subtrees are kept. Stored is only the one over headers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Mountains {
+    #[serde(skip, default = "history")]
     tree: Tree,
     count: u64,
     /// From the greatest subtree to the smallest, one for each bit set in `count`.
     peaks: Vec<Hash>,
+}
+
+fn history() -> Tree {
+    HISTORY
 }
 
 impl Mountains {

@@ -8,6 +8,8 @@ use alloc::vec::{self, Vec};
 use core::borrow::Borrow;
 use core::ops::RangeInclusive;
 use core::slice;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A map ordered by its keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +150,22 @@ impl<K: Ord, V> SortedMap<K, V> {
     /// By the order of their keys.
     pub fn into_values(self) -> impl Iterator<Item = V> {
         self.0.into_iter().map(|(_, value)| value)
+    }
+}
+
+/// As a list of pairs.
+impl<K: Serialize, V: Serialize> Serialize for SortedMap<K, V> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(out)
+    }
+}
+
+/// Pairs that are not strictly sorted are refused.
+impl<'a, K: Ord + Deserialize<'a>, V: Deserialize<'a>> Deserialize<'a> for SortedMap<K, V> {
+    fn deserialize<D: Deserializer<'a>>(input: D) -> Result<Self, D::Error> {
+        let pairs = Vec::<(K, V)>::deserialize(input)?;
+        let is_sorted = pairs.is_sorted_by(|(one, _), (next, _)| one < next);
+        if is_sorted { Ok(SortedMap(pairs)) } else { Err(D::Error::custom("the keys are not sorted")) }
     }
 }
 

@@ -132,7 +132,7 @@ pub enum Opened<'a> {
 }
 
 /// The state after some header; see the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     circle: CircleId,
     founder: MemberId,

@@ -9,12 +9,12 @@ use crate::links::{Links, Path};
 use crate::presence::Presence;
 use crate::profile::{CircleRecord, Profile};
 use crate::rt;
-use crate::store::{Batch, Space, Store};
+use crate::store::{Batch, Loaded, Records, Space, Store};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::channel::oneshot;
 use ledgerno_engine::wire::{self, Answer, Ask, No, Topic};
-use ledgerno_engine::{Engine, Event, Limits, Output, Seat, Written};
+use ledgerno_engine::{Engine, Event, Limits, OpenError, Output, Seat, Written};
 use ledgerno_ledger::bytes::{CircleId, DeviceId, InviteKey};
 use ledgerno_ledger::sorted::SortedMap;
 use ledgerno_minnet::{self as minnet, Net, Peer, Responder};
@@ -33,6 +33,7 @@ const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 const STALL: Duration = Duration::from_secs(2);
 // A store that refused one of the engine's items would stop the circle for good.
 const _: () = assert!(crate::store::MAX_ITEM >= ledgerno_engine::store::MAX_ITEM);
+const _: () = assert!(crate::store::MAX_RECORD >= ledgerno_engine::store::MAX_SNAPSHOT);
 /// The most questions of one circle that wait for their answers.
 const MAX_REPLIES: usize = 4_096;
 
@@ -159,6 +160,7 @@ impl<S: Store> Node<S> {
             };
             state.circles.insert(circle, opened);
         }
+        self.pump(circle);
         for topic in TOPICS {
             if let Err(error) = self.0.net.subscribe(minnet::Topic(topic.id(circle))) {
                 tracing::warn!(%error, "the network takes no subscription");
@@ -176,16 +178,16 @@ impl<S: Store> Node<S> {
 
     /// An engine over what the space holds.
     async fn load(&self, space: &S::Space, record: &CircleRecord) -> Result<Engine, NodeError> {
-        let loaded = space.load().await?;
-        let genesis = record.genesis()?;
-        let profile = self.0.state.borrow().profile.clone();
-        let seat = match record.keyring(genesis.id()) {
-            Some(keyring) => {
-                Seat::Member { device: profile.device(), identity: profile.identity(), keyring, vote: record.vote() }
+        let loaded = space.load_from(window).await?;
+        let engine = self.engine_over(loaded, record);
+        // The log is the truth: where the snapshot does not do, all of it is replayed.
+        let mut engine = match engine {
+            Err(NodeError::Open(OpenError::Snapshot(why))) => {
+                tracing::warn!(%why, "the log is replayed whole");
+                self.engine_over(space.load().await?, record)?
             }
-            None => Seat::Keeper,
+            engine => engine?,
         };
-        let mut engine = Engine::open(genesis, seat, Limits::default(), loaded.log, loaded.records, rt::random()?)?;
         engine.pin(record.pinned);
         let by_invite = record.pinned.is_some();
         if !engine.is_in() && !by_invite && record.keys.is_some() {
@@ -194,6 +196,22 @@ impl<S: Store> Node<S> {
         }
         engine.set_keepers(record.relays.iter().map(|relay| relay.peer).collect());
         Ok(engine)
+    }
+
+    fn engine_over(&self, loaded: Loaded, record: &CircleRecord) -> Result<Engine, NodeError> {
+        let genesis = record.genesis()?;
+        let profile = self.0.state.borrow().profile.clone();
+        let seat = match record.keyring(genesis.id()) {
+            Some(keyring) => {
+                Seat::Member { device: profile.device(), identity: profile.identity(), keyring, vote: record.vote() }
+            }
+            None => Seat::Keeper,
+        };
+        if !loaded.lost.is_empty() {
+            tracing::warn!(records = ?loaded.lost, "damaged, and made again from the log");
+        }
+        let Loaded { first, log, records, .. } = loaded;
+        Ok(Engine::open_from(genesis, seat, Limits::default(), first, log, records, rt::random()?)?)
     }
 
     /// Lets an engine do something, and carries out what follows.
@@ -217,6 +235,7 @@ impl<S: Store> Node<S> {
             let Some(output) = output else { break };
             match output {
                 Output::Write { no, log, records } => self.enqueue(circle, no, log, records),
+                Output::Read { no, items } => rt::spawn(self.clone().read(circle, no, items)),
                 Output::Publish { topic, bytes } => {
                     if let Err(error) = self.0.net.publish(&minnet::Topic(topic.id(circle)), bytes.into()) {
                         // Not lost: whoever missed it finds the difference at the next sync.
@@ -258,6 +277,9 @@ impl<S: Store> Node<S> {
             Event::Refused { height, why, from } => tracing::warn!(height, %why, ?from, "a settled header is refused"),
             Event::Evidence(evidence) => tracing::warn!(key = ?evidence.one.key, "a witness voted twice"),
             Event::VoteRetired(key) => tracing::warn!(?key, "the disk was rolled back: this vote key signs no more"),
+            Event::NoSnapshot(why) => tracing::warn!(%why, "the log is replayed whole"),
+            // The store's error was told.
+            Event::Unreadable => {}
             Event::Twin { id } => tracing::warn!(?id, "another copy of this device writes"),
             Event::Unkept { by } => {
                 tracing::warn!(?by, "the relay does not keep the circle");
@@ -313,6 +335,16 @@ impl<S: Store> Node<S> {
             }
         };
         self.drive(circle, |engine, now| engine.answered(no, answer, now));
+    }
+
+    async fn read(self, circle: CircleId, no: u64, items: Vec<u64>) {
+        let space = self.0.state.borrow().circles.get(&circle).map(|circle| circle.space.clone());
+        let Some(space) = space else { return };
+        let read = space.read(items).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what is settled can not be read back");
+            Vec::new()
+        });
+        self.drive(circle, |engine, now| engine.read(no, &read, now));
     }
 
     fn arm(&self, circle: CircleId) {
@@ -580,6 +612,11 @@ impl<S: Store> Node<S> {
         }
         self.0.store.close().await;
     }
+}
+
+/// From where the log is wanted.
+fn window(records: &Records) -> u64 {
+    ledgerno_engine::store::window(records.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])))
 }
 
 /// As many waiting writes as make one batch.

@@ -307,6 +307,11 @@ impl World {
     fn carry_out(&mut self, id: Id, output: Output) {
         match output {
             Output::Write { no, log, records } => self.write(id, no, log, records),
+            Output::Read { no, items } => {
+                let log = &self.hosts[id].disk.log;
+                let read: Vec<_> = items.iter().filter_map(|item| log.get(*item as usize).cloned()).collect();
+                self.drive(id, |engine, now| engine.read(no, &read, now));
+            }
             Output::Publish { topic, bytes } => self.publish(id, topic, bytes),
             Output::Ask { to, no, ask } => self.ask(id, to, no, ask),
             Output::Answer { no, answer } => self.answer(id, no, answer),

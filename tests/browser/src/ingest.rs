@@ -106,7 +106,7 @@ impl Ingest {
                     }
                     Output::Ask { no, ask, .. } => questions.push_back((no, ask)),
                     Output::Event(Event::Synced { .. }) => same = true,
-                    Output::Publish { .. } | Output::Answer { .. } | Output::Event(_) => {}
+                    Output::Read { .. } | Output::Publish { .. } | Output::Answer { .. } | Output::Event(_) => {}
                 }
             }
             if writing.is_none() {

@@ -184,6 +184,10 @@ impl Founder {
                     self.log.extend(log);
                     self.engine.written(no, now());
                 }
+                Output::Read { no, items } => {
+                    let read = items.iter().filter_map(|item| self.log.get(usize::try_from(*item).ok()?).cloned());
+                    self.engine.read(no, &read.collect::<Vec<_>>(), now());
+                }
                 Output::Publish { topic, bytes } => {
                     if let Err(error) = self.net.publish(&minnet::Topic(topic.id(self.circle)), bytes.into()) {
                         say(&format!("not gossiped: {error}"));

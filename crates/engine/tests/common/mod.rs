@@ -16,6 +16,11 @@ pub const RELAY: DeviceId = DeviceId([9; 32]);
 pub const START: u64 = 1_800_000_000_000;
 pub const WEEK: u64 = 7 * 24 * 3_600_000;
 
+/// So little stays in memory that every story is told by engines that forget, start from snapshots and read back.
+pub fn forgetful() -> Limits {
+    Limits { snapshot_every: 5, window: 7, ..Limits::default() }
+}
+
 /// A disk: what is durable, and what was told to be written.
 #[derive(Clone, Default)]
 pub struct Disk {
@@ -54,6 +59,13 @@ enum Mail {
     Answer { to: DeviceId, no: u64, answer: Option<Answer> },
 }
 
+impl Host {
+    /// What its engine is opened with.
+    pub fn make(&self) -> (Genesis, Seat) {
+        (self.make)()
+    }
+}
+
 impl World {
     pub fn new(seed: u8) -> Self {
         World {
@@ -72,8 +84,7 @@ impl World {
     fn host(&mut self, id: DeviceId, make: impl Fn() -> (Genesis, Seat) + 'static) {
         let (genesis, seat) = make();
         let nothing = (Vec::<Vec<u8>>::new(), Vec::<(String, Vec<u8>)>::new());
-        let mut engine =
-            Engine::open(genesis, seat, Limits::default(), nothing.0, nothing.1, self.seeds.bytes()).unwrap();
+        let mut engine = Engine::open(genesis, seat, forgetful(), nothing.0, nothing.1, self.seeds.bytes()).unwrap();
         engine.set_keepers(vec![RELAY]);
         let host =
             Host { engine, disk: Disk::default(), events: Vec::new(), make: Box::new(make), asked: BTreeMap::new() };
@@ -224,7 +235,7 @@ impl World {
         let host = self.hosts.get_mut(&id).unwrap();
         host.disk.held.clear();
         let (genesis, seat) = (host.make)();
-        host.engine = Engine::open(genesis, seat, Limits::default(), &host.disk.log, &host.disk.records, seed).unwrap();
+        host.engine = host.disk.open(genesis, seat, seed);
         host.engine.set_keepers(vec![RELAY]);
         host.asked.clear();
         let to_it = |mail: &Mail| match mail {
@@ -306,11 +317,29 @@ impl World {
             }
             match self.mail.pop_front() {
                 Some(mail) => self.deliver(mail),
-                None if idle => return,
+                // Everybody looks at all that there is.
+                None if idle && !self.look_back() => return,
                 None => {}
             }
         }
         panic!("the engines never rest");
+    }
+
+    fn look_back(&mut self) -> bool {
+        let mut reads = false;
+        for host in self.hosts.values_mut() {
+            host.engine.look_back(1_000);
+            while let Some(output) = host.engine.output() {
+                let Output::Read { no, items } = output else {
+                    host.events.extend(if let Output::Event(event) = output { Some(event) } else { None });
+                    continue;
+                };
+                reads = true;
+                let items: Vec<&Vec<u8>> = items.iter().map(|item| &host.disk.log[*item as usize]).collect();
+                host.engine.read(no, &items, self.now);
+            }
+        }
+        reads
     }
 
     fn carry_out(&mut self, id: DeviceId, output: Output) {
@@ -321,6 +350,10 @@ impl World {
             Output::Write { no, log, records } => {
                 host.disk.write(log, records);
                 host.engine.written(no, now);
+            }
+            Output::Read { no, items } => {
+                let items: Vec<&Vec<u8>> = items.iter().map(|item| &host.disk.log[*item as usize]).collect();
+                host.engine.read(no, &items, now);
             }
             Output::Publish { topic, bytes } => {
                 // The relay hands gossip on to everybody linked to it.
@@ -400,7 +433,15 @@ impl World {
 }
 
 impl Disk {
-    fn write(&mut self, log: Vec<Vec<u8>>, records: Vec<(String, Option<Vec<u8>>)>) {
+    /// An engine over what is durable; of the log no more is read than it needs.
+    pub fn open(&self, genesis: Genesis, seat: Seat, seed: [u8; 32]) -> Engine {
+        let records = self.records.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        let first = ledgerno_engine::store::window(records);
+        let log = &self.log[first as usize..];
+        Engine::open_from(genesis, seat, forgetful(), first, log, &self.records, seed).unwrap()
+    }
+
+    pub fn write(&mut self, log: Vec<Vec<u8>>, records: Vec<(String, Option<Vec<u8>>)>) {
         self.log.extend(log);
         for (name, bytes) in records {
             match bytes {

@@ -18,6 +18,11 @@ use crate::merkle::{ENTRIES, HISTORY, Mountains};
 use crate::state::{Opened, State, Verdict};
 use alloc::vec::Vec;
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+mod stored;
+
+pub use stored::Unfit;
 
 /// The keys of a member or a witness, as the fold needs them.
 pub trait Opener {
@@ -191,12 +196,13 @@ pub(super) mod plan {
 }
 
 /// One node's settled history.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Chain {
     circle: CircleId,
     clock_bound: u64,
     created: u64,
     /// By height; the circle's id is height 0.
+    #[serde(skip)]
     hashes: Vec<HeaderHash>,
     header: Option<Header>,
     history: Mountains,
@@ -208,6 +214,7 @@ pub struct Chain {
     /// Of the newest renewal: the set whose only witness was lost, and the one in its place.
     renewed: Option<(Witnesses, Witnesses)>,
     state: Option<State>,
+    #[serde(skip)]
     settled: HashMap<EntryId, Settled>,
 }
 

@@ -3,7 +3,7 @@ use super::*;
 use crate::bytes::{EntryId, Signature, VoteKey};
 use crate::check::Checked;
 use crate::dag::fixture::*;
-use crate::dag::{CutError, Dag};
+use crate::dag::{CutError, Dag, Limits};
 use crate::entry::{Entry, Packed};
 use crate::genesis::Rules;
 use crate::keys::{DeviceKey, VoteSecret};
@@ -414,4 +414,81 @@ proptest! {
         prop_assert_eq!(follower_dag.heads(), witness_dag.heads());
         prop_assert_eq!(follower_dag.cut(), witness_dag.cut());
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// A node that forgets what is settled, is stored and goes on from there, again and again, ends as one that holds and
+    /// replays all.
+    #[test]
+    fn who_forgets_and_resumes_ends_as_who_replays_all(
+        steps in steps(60, true),
+        pauses in prop::collection::vec(any::<bool>(), 8),
+        keeps in 0usize..6,
+    ) {
+        let History { world, entries } = History::play(&steps);
+        let (mut whole, mut whole_dag) = (Chain::new(&world.genesis), world.dag());
+        let (mut light, mut light_dag) = (Chain::new(&world.genesis), world.dag());
+        for (at, entry) in entries.iter().enumerate() {
+            take(&mut whole_dag, entry);
+            take(&mut light_dag, entry);
+            if pauses[at % pauses.len()] && at + 1 < entries.len() {
+                continue;
+            }
+            let now = NOW + at as u64;
+            prop_assert_eq!(light_dag.cut(), whole_dag.cut());
+            let Some(block) = whole.next(&whole_dag, Some(&Plain), world.founder.device.id(), now).unwrap() else {
+                continue;
+            };
+            let proof = whole.certify(&block, &world.vote);
+            let checked = light.check(&light_dag, Some(&Plain), &proof, now).unwrap();
+            prop_assert_eq!(&checked.order, &block.order);
+            whole.adopt(&mut whole_dag, block, proof.clone());
+            light.adopt(&mut light_dag, checked, proof);
+
+            let recent: Vec<EntryId> = entries[..=at].iter().rev().take(keeps).map(Checked::id).collect();
+            light_dag.forget(|id| recent.contains(id));
+            light.forget(|id| recent.contains(id));
+            let kept: Vec<(Checked, bool)> = light_dag
+                .since(0)
+                .map(|(id, packed)| (Checked::stored(world.circle, packed.clone()), whole_dag.is_settled(&id)))
+                .collect();
+            let unsettled = |dag: &Dag| {
+                entries[..=at].iter().map(Checked::id).filter(|id| dag.needs(id)).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(unsettled(&light_dag), unsettled(&whole_dag));
+            let base = light_dag.base();
+            prop_assert_eq!(&base, &whole_dag.base());
+            light_dag = Dag::resume(&world.genesis, Limits::default(), base, kept).unwrap();
+            let stored = light.to_stored();
+            let hashes = light.hashes().to_vec();
+            light = Chain::resume(&world.genesis, &stored, stored.len(), hashes, Some(&Plain)).unwrap();
+        }
+        prop_assert_eq!(light.head(), whole.head());
+        prop_assert_eq!(light.state().unwrap(), whole.state().unwrap());
+        prop_assert_eq!(light_dag.heads(), whole_dag.heads());
+        prop_assert_eq!(light_dag.unsettled(), whole_dag.unsettled());
+        prop_assert_eq!(light_dag.admitted().collect::<Vec<_>>(), whole_dag.admitted().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_stored_history_that_is_not_the_settled_one_is_found() {
+    let mut scene = Scene::new();
+    let block = scene.next();
+    let proof = scene.chain.certify(&block, &scene.world.vote);
+    scene.chain.adopt(&mut scene.dag, block, proof);
+    let (genesis, hashes) = (&scene.world.genesis, scene.chain.hashes().to_vec());
+    let stored = scene.chain.to_stored();
+    let resume =
+        |stored: &[u8], hashes: Vec<_>| Chain::resume(genesis, stored, stored.len(), hashes, Some(&Plain)).err();
+    assert_eq!(resume(&stored, hashes.clone()), None);
+    assert_eq!(resume(&stored, hashes[..1].to_vec()), Some(Unfit::Headers));
+    // The state's first records are rules and totals: a changed one is not what the header names.
+    let grant = crate::codec::encode(&scene.world.genesis.rules);
+    let at = stored.windows(grant.len()).position(|part| part == grant).unwrap();
+    let mut changed = stored.clone();
+    changed[at] ^= 1;
+    assert!(matches!(resume(&changed, hashes.clone()), Some(Unfit::State | Unfit::Damaged(_))));
 }

@@ -47,6 +47,7 @@ cases!(
     an_empty_batch_does_nothing,
     concurrent_writes_keep_their_order,
     every_write_is_there_after_each_restart,
+    the_end_of_a_log_is_loaded_alone_and_the_rest_is_read,
 );
 
 macro_rules! ensure_eq {
@@ -335,6 +336,38 @@ async fn every_write_is_there_after_each_restart<P: Place>(place: &P) -> Case {
         store.close().await;
         let store = place.open().await.map_err(failed)?;
         expect_log(&store, "a", count, &format!("after {count}")).await?;
+        store.close().await;
+    }
+    Ok(())
+}
+
+async fn the_end_of_a_log_is_loaded_alone_and_the_rest_is_read<P: Place>(place: &P) -> Case {
+    let store = place.open().await.map_err(failed)?;
+    let space = store.space("a").await.map_err(failed)?;
+    let all = items(0..4_321);
+    // Another space's log lies on both sides.
+    for (name, from, to) in [("9", 0, 3), ("b", 0, 3), ("a", 0, 700), ("a", 700, 4_300)] {
+        store.space(name).await.map_err(failed)?.write(log(all[from..to].to_vec())).await.map_err(failed)?;
+    }
+    for at in 4_300..4_321 {
+        space.write(log(all[at..at + 1].to_vec())).await.map_err(failed)?;
+    }
+    store.close().await;
+    let froms: [super::From; 6] = [|_| 0, |_| 1, |_| 2_999, |_| 4_305, |_| 4_320, |_| 4_321];
+    for (from, ask) in [0, 1, 2_999, 4_305, 4_320, 4_321].into_iter().zip(froms) {
+        let store = place.open().await.map_err(failed)?;
+        let space = store.space("a").await.map_err(failed)?;
+        let loaded = space.load_from(ask).await.map_err(failed)?;
+        ensure_eq!(loaded.first <= from, true, "what is loaded from {from} begins at {}", loaded.first);
+        ensure_eq!(loaded.log == all[loaded.first as usize..], true, "the log from {from}");
+        let wanted: Vec<u64> = (0..4_321).filter(|at| at % 613 < 3 || *at == 4_320).collect();
+        let read = space.read(wanted.clone()).await.map_err(failed)?;
+        ensure_eq!(read.iter().eq(wanted.iter().map(|at| &all[*at as usize])), true, "what is read back");
+        ensure_eq!(space.read(vec![4_321]).await.is_err(), true, "past the end");
+        // What was loaded in part is written on.
+        space.write(log(all[..1].to_vec())).await.map_err(failed)?;
+        let whole = space.load().await.map_err(failed)?;
+        ensure_eq!(whole.log[..4_321] == all, true, "the whole log after a write");
         store.close().await;
     }
     Ok(())

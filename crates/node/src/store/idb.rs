@@ -21,7 +21,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{IdbDatabase, IdbTransaction};
 
 use super::log::{self, Damage, Reader, Tail};
-use super::{Batch, Loaded, Space, Store, StoreError, check_name};
+use super::{Batch, From, Loaded, Space, Store, StoreError, check_name};
 
 /// The database's name where nothing else is wanted.
 pub const NAME: &str = "ledgerno";
@@ -296,14 +296,33 @@ impl Table<'_> {
         Ok(keys.first().and_then(|key| Array::from(key).get(0).as_string()))
     }
 
-    async fn read_log(&self, space: &str) -> Result<(Vec<Bytes>, Tail), StoreError> {
-        let mut reader = Reader::new(space);
-        self.each(space, None, |number, record| {
+    /// The record that holds an item, how many items come before it, and its items.
+    async fn seek(&self, space: &str, item: u64, to_start: bool) -> Result<(u64, u64, Vec<Bytes>), StoreError> {
+        let fault = |error: ::idb::Error| self.inner.fault(&error.to_string());
+        let damaged = |detail: Damage| self.inner.damaged(within(space, &detail));
+        let all = KeyRange::bound(&Array::of1(&space.into()), &after(space), None, None).map_err(fault)?;
+        let records = self.table.count(Some(all.into())).map_err(fault)?.await.map_err(fault)?;
+        let mut seek = log::Seek::new(space, item, records.into(), to_start);
+        while let Some(number) = seek.wants() {
+            let record = self.table.get(log_key(space, number)).map_err(fault)?.await.map_err(fault)?;
+            let record = record.map(bytes).transpose().map_err(damaged)?;
+            seek.look(record).map_err(damaged)?;
+        }
+        Ok(seek.found())
+    }
+
+    /// The log from an item on, or from some before it; how many come before these, and the tail.
+    async fn read_log(&self, space: &str, item: u64) -> Result<(u64, Vec<Bytes>, Tail), StoreError> {
+        let (number, before, _) = if item == 0 { Default::default() } else { self.seek(space, item, true).await? };
+        let mut reader = Reader::at(space, number, before);
+        let first = (number > 0).then(|| log_key(space, number));
+        self.each(space, first, |number, record| {
             let number = number.as_f64().ok_or("a log record's key is no number")?;
             reader.push(number as u64, record)
         })
         .await?;
-        Ok(reader.finish())
+        let (log, tail) = reader.finish();
+        Ok((before, log, tail))
     }
 
     async fn append(&self, space: &str, tail: &Tail, items: &[Bytes]) -> Result<Tail, StoreError> {
@@ -347,7 +366,7 @@ impl IndexedDbSpace {
             let log = running.table(LOG)?;
             let tail = match after {
                 Some(tail) => tail,
-                None => log.read_log(&self.name).await?.1,
+                None => log.read_log(&self.name, 0).await?.2,
             };
             after = Some(log.append(&self.name, &tail, &batch.log).await?);
         }
@@ -365,23 +384,36 @@ impl IndexedDbSpace {
 }
 
 impl Space for IndexedDbSpace {
-    async fn load(&self) -> Result<Loaded, StoreError> {
+    async fn load_from(&self, from: From) -> Result<Loaded, StoreError> {
         let place = self.store.tail(&self.name);
         let mut tail = place.lock().await;
         let running = self.store.inner.begin("readonly")?;
-        let (log, found) = running.table(LOG)?.read_log(&self.name).await?;
-        let mut records = BTreeMap::new();
+        let mut loaded = Loaded::default();
         let table = running.table(RECORDS)?;
         table
             .each(&self.name, None, |key, value| {
                 let key = key.as_string().ok_or("a record's key is no text")?;
-                let value = log::decode_value(&self.name, &key, value)?;
-                records.insert(key, value);
-                Ok(())
+                let value = log::decode_value(&self.name, &key, value);
+                loaded.take_record(&key, value)
             })
             .await?;
+        let first = from(&loaded.records);
+        let found;
+        (loaded.first, loaded.log, found) = running.table(LOG)?.read_log(&self.name, first).await?;
         *tail = Some(found);
-        Ok(Loaded { log, records })
+        Ok(loaded)
+    }
+
+    async fn read(&self, items: Vec<u64>) -> Result<Vec<Bytes>, StoreError> {
+        let running = self.store.inner.begin("readonly")?;
+        let table = running.table(LOG)?;
+        let (mut rest, mut read) = (&items[..], Vec::with_capacity(items.len()));
+        while let Some(item) = rest.first() {
+            let (_, before, record) = table.seek(&self.name, *item, false).await?;
+            let picked = log::pick(rest, before, &record, &mut read);
+            rest = &rest[picked.map_err(|detail| self.store.inner.damaged(within(&self.name, &detail)))?..];
+        }
+        Ok(read)
     }
 
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {

@@ -121,6 +121,83 @@ fn take(items: &[Bytes]) -> (usize, usize, bool) {
     (items.len(), bytes, items.len() >= CLOSING_ITEMS)
 }
 
+/// Finds the record that holds an item, without reading those before it: asks for records by number until it has it. Full
+/// records hold about as many items each, so it comes near with the first guess.
+pub(super) struct Seek<'a> {
+    space: &'a str,
+    item: u64,
+    /// It is among these records.
+    among: Range<u64>,
+    records: u64,
+    guess: u64,
+    /// Goes on to where the log can be read from: to the tail's first record, if the item is in the tail.
+    to_start: bool,
+    /// The record, how many items come before it, and its items.
+    found: Option<(u64, u64, Vec<Bytes>)>,
+    done: bool,
+}
+
+impl<'a> Seek<'a> {
+    /// For an item in a log of so many records; past the last item it finds the last record.
+    pub fn new(space: &'a str, item: u64, records: u64, to_start: bool) -> Self {
+        let guess = (item / FULL_ITEMS as u64).min(records.saturating_sub(1));
+        Self { space, item, among: 0..records, records, guess, to_start, found: None, done: records == 0 }
+    }
+
+    /// The record to look at next; none when it was found.
+    pub fn wants(&self) -> Option<u64> {
+        (!self.done).then_some(self.guess)
+    }
+
+    /// Looks at the record that was wanted.
+    pub fn look(&mut self, record: Option<Bytes>) -> Result<(), Damage> {
+        let number = self.guess;
+        let record = record.ok_or_else(|| format!("log record {number} is missing"))?;
+        let (kind, before, items) =
+            decode(self.space, number, record).map_err(|detail| format!("log record {number} {detail}"))?;
+        if self.found.is_some() {
+            // Back to the tail's first record.
+            self.done = kind == FULL || number == 0;
+            if kind != FULL {
+                self.found = Some((number, before, items));
+            }
+            self.guess = number.saturating_sub(1);
+            return Ok(());
+        }
+        let after = before + items.len() as u64;
+        if self.item < before {
+            self.among.end = number;
+            let back = (before - self.item).div_ceil(FULL_ITEMS as u64);
+            self.guess = number.saturating_sub(back).max(self.among.start);
+        } else if self.item >= after && number + 1 < self.records {
+            self.among.start = number + 1;
+            let on = 1 + (self.item - after) / FULL_ITEMS as u64;
+            self.guess = (number + on).min(self.among.end.saturating_sub(1));
+        } else {
+            self.done = kind == FULL || !self.to_start || number == 0;
+            self.guess = number.saturating_sub(1);
+            self.found = Some((number, before, items));
+            return Ok(());
+        }
+        if self.among.is_empty() { Err(format!("log item {} is in no record", self.item)) } else { Ok(()) }
+    }
+
+    /// The record found, how many items come before it, and its items.
+    pub fn found(self) -> (u64, u64, Vec<Bytes>) {
+        self.found.unwrap_or_default()
+    }
+}
+
+/// The items among these that lie in a record with so many before it, and how many they are; `items` are sorted.
+pub(super) fn pick(items: &[u64], before: u64, record: &[Bytes], out: &mut Vec<Bytes>) -> Result<usize, Damage> {
+    let count = items.partition_point(|item| *item < before + record.len() as u64);
+    for item in &items[..count] {
+        let at = item.checked_sub(before).and_then(|at| usize::try_from(at).ok());
+        out.push(at.and_then(|at| record.get(at)).ok_or("the items to read are not sorted")?.clone());
+    }
+    if count == 0 { Err("the log ends before an item that is to be read".to_owned()) } else { Ok(count) }
+}
+
 /// Reads a log's records in order.
 pub(super) struct Reader<'a> {
     space: &'a str,
@@ -130,7 +207,12 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub fn new(space: &'a str) -> Self {
-        Self { space, tail: Tail::default(), log: Vec::new() }
+        Self::at(space, 0, 0)
+    }
+
+    /// From a record on that is full or the tail's first.
+    pub fn at(space: &'a str, number: u64, before: u64) -> Self {
+        Self { space, tail: Tail { number, before, ..Tail::default() }, log: Vec::new() }
     }
 
     pub fn push(&mut self, number: u64, record: Bytes) -> Result<(), Damage> {
@@ -307,6 +389,53 @@ mod tests {
             prop_assert!(records.len() <= full + MAX_SEGMENTS, "{} records", records.len());
             for record in records.values() {
                 prop_assert!(record.len() <= FULL_BYTES + super::super::MAX_ITEM + 8 * FULL_ITEMS);
+            }
+        }
+
+        /// Every item is found in the record that holds it, and a log read from there ends in the same tail.
+        #[test]
+        fn items_are_found_without_reading_all(
+            sizes in prop::collection::vec(prop_oneof![6 => 1usize..4, 2 => 1usize..400, 1 => 900usize..2_500], 1..60),
+            items in prop::collection::vec(any::<prop::sample::Index>(), 1..20),
+        ) {
+            let (mut records, mut tail, mut written) = (Records::new(), Tail::default(), Vec::new());
+            for size in sizes {
+                let next = written.len();
+                written.extend((next..next + size).map(|number| Bytes::from(number.to_string())));
+                tail = write(&mut records, &tail, &written[next..]);
+            }
+            let count = records.len() as u64;
+            let mut wanted: Vec<u64> = items.iter().map(|item| item.index(written.len()) as u64).collect();
+            wanted.sort_unstable();
+            wanted.dedup();
+            let (mut rest, mut picked) = (&wanted[..], Vec::new());
+            while let Some(item) = rest.first() {
+                let mut seek = Seek::new("a", *item, count, false);
+                while let Some(number) = seek.wants() {
+                    seek.look(records.get(&number).cloned()).unwrap();
+                }
+                let (_, before, record) = seek.found();
+                rest = &rest[pick(rest, before, &record, &mut picked).unwrap()..];
+            }
+            prop_assert!(picked.iter().eq(wanted.iter().map(|item| &written[*item as usize])));
+
+            for item in wanted.into_iter().chain([written.len() as u64]) {
+                let mut seek = Seek::new("a", item, count, true);
+                let mut looks = 0;
+                while let Some(number) = seek.wants() {
+                    seek.look(records.get(&number).cloned()).unwrap();
+                    looks += 1;
+                }
+                prop_assert!(looks <= 2 * MAX_SEGMENTS, "{} looks", looks);
+                let (number, before, _) = seek.found();
+                prop_assert!(before <= item);
+                let mut reader = Reader::at("a", number, before);
+                for (number, record) in records.range(number..) {
+                    reader.push(*number, record.clone()).unwrap();
+                }
+                let (read, found) = reader.finish();
+                prop_assert!(read == written[before as usize..]);
+                prop_assert_eq!(found, tail.clone());
             }
         }
 

@@ -7,9 +7,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use futures::channel::oneshot;
 
-use super::{Batch, Loaded, Space, Store, StoreError, check_name};
+use super::log::pick;
+use super::{Batch, From, Loaded, Space, Store, StoreError, check_name};
 
 /// Clones are the same store: to restart a node, hand a clone to the next one.
 #[derive(Clone, Default)]
@@ -164,8 +166,22 @@ pub struct MemorySpace {
 
 impl Space for MemorySpace {
     /// What a restart would find: not what still waits.
-    async fn load(&self) -> Result<Loaded, StoreError> {
-        Ok(self.store.lock().durable.get(&self.name).cloned().unwrap_or_default())
+    async fn load_from(&self, from: From) -> Result<Loaded, StoreError> {
+        let mut loaded = self.store.lock().durable.get(&self.name).cloned().unwrap_or_default();
+        loaded.first = from(&loaded.records).min(loaded.log.len() as u64);
+        loaded.log.drain(..loaded.first as usize);
+        Ok(loaded)
+    }
+
+    async fn read(&self, items: Vec<u64>) -> Result<Vec<Bytes>, StoreError> {
+        let inner = self.store.lock();
+        let log = inner.durable.get(&self.name).map(|held| &held.log[..]).unwrap_or_default();
+        let mut read = Vec::with_capacity(items.len());
+        let picked = if items.is_empty() { Ok(0) } else { pick(&items, 0, log, &mut read) };
+        match picked {
+            Ok(count) if count == items.len() => Ok(read),
+            _ => Err(StoreError::Damaged { path: "memory".into(), detail: "an item to be read is missing".into() }),
+        }
     }
 
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {

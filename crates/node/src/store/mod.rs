@@ -10,7 +10,9 @@
 //! - When it resolves with an error other than a refusal ([`StoreError::is_refusal`]), the batch may be there whole or
 //!   not at all (a disk can fail after the last byte); only [`Space::load`] tells. So after such an error load again
 //!   before anything is signed that builds on what was or was not written.
-//! - What was damaged is reported, never skipped over and never replaced by an empty store.
+//! - What was damaged is reported, never skipped over and never replaced by an empty store. One exception: records whose
+//!   names begin with [`DERIVED`] can be made again from the log, so a damaged one is left out, and named
+//!   ([`Loaded::lost`]).
 
 use std::collections::BTreeMap;
 
@@ -40,6 +42,9 @@ pub const MAX_BATCH_ITEMS: usize = 10_000;
 /// Most bytes in one batch, log and records together.
 pub const MAX_BATCH: usize = 64 * 1024 * 1024;
 
+/// What the names of records that can be made again from the log begin with.
+pub const DERIVED: &str = "snapshot";
+
 /// What is written at once: items to append to the log, then records to set, or with `None` to delete (of two for one
 /// key the later counts).
 #[derive(Clone, Debug, Default)]
@@ -48,19 +53,35 @@ pub struct Batch {
     pub records: Vec<(String, Option<Bytes>)>,
 }
 
-/// Everything in a space.
+/// The records of a space, by name.
+pub type Records = BTreeMap<String, Bytes>;
+
+/// Everything in a space, or its records and the end of its log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
+    /// The items before the first of `log`.
+    pub first: u64,
     /// In the order written.
     pub log: Vec<Bytes>,
-    pub records: BTreeMap<String, Bytes>,
+    pub records: Records,
+    /// Damaged records that can be made again from the log.
+    pub lost: Vec<String>,
 }
+
+/// Says from which item on the log is wanted, by the records.
+pub type From = fn(&Records) -> u64;
 
 /// One circle's place in a store, or the device's own. Clones are the same place.
 #[allow(async_fn_in_trait, reason = "the driver runs on one thread, so futures need not be Send")]
 pub trait Space: Clone + 'static {
     /// Everything that was written, in order.
-    async fn load(&self) -> Result<Loaded, StoreError>;
+    async fn load(&self) -> Result<Loaded, StoreError> {
+        self.load_from(|_| 0).await
+    }
+    /// All records, and the log from an item on or from some before it.
+    async fn load_from(&self, from: From) -> Result<Loaded, StoreError>;
+    /// Items of the log by their places, which are sorted, from 0.
+    async fn read(&self, items: Vec<u64>) -> Result<Vec<Bytes>, StoreError>;
     /// Writes the batch, atomically and durably (see the rule in the module's doc). An empty batch does nothing.
     async fn write(&self, batch: Batch) -> Result<(), StoreError>;
 }
@@ -109,6 +130,18 @@ impl StoreError {
     /// Whether the batch was refused before any of it was written; after any other error it may be there, or not.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Name { .. } | Self::TooLarge { .. })
+    }
+}
+
+impl Loaded {
+    /// Takes a record in; a damaged one that can be made again is named.
+    fn take_record(&mut self, key: &str, value: Result<Bytes, log::Damage>) -> Result<(), log::Damage> {
+        match value {
+            Ok(value) => drop(self.records.insert(key.to_owned(), value)),
+            Err(_) if key.starts_with(DERIVED) => self.lost.push(key.to_owned()),
+            Err(detail) => return Err(detail),
+        }
+        Ok(())
     }
 }
 

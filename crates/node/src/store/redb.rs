@@ -10,7 +10,7 @@
 //! - A new file is made under another name and then renamed, so that a file by the right name was once whole, and an
 //!   empty one is damage. `ledgerno.lock` keeps other processes off, also while there is no file yet.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +22,7 @@ use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::log::{self, Damage, Reader, Tail};
-use super::{Batch, Loaded, MAX_BATCH, Space, Store, StoreError, check_name};
+use super::{Batch, From, Loaded, MAX_BATCH, Space, Store, StoreError, check_name};
 
 const FILE: &str = "ledgerno.redb";
 const NEW_FILE: &str = "ledgerno.redb.new";
@@ -45,7 +45,8 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) type Opener = Arc<dyn Fn(&Path) -> Result<Database, DatabaseError> + Send + Sync>;
 
 enum Job {
-    Load { space: String, reply: Reply<Loaded> },
+    Load { space: String, from: From, reply: Reply<Loaded> },
+    Read { space: String, items: Vec<u64>, reply: Reply<Vec<Bytes>> },
     Write { space: String, batch: Batch, reply: Reply<()> },
     Spaces { reply: Reply<Vec<String>> },
     Remove { space: String, reply: Reply<()> },
@@ -137,8 +138,12 @@ pub struct RedbSpace {
 }
 
 impl Space for RedbSpace {
-    async fn load(&self) -> Result<Loaded, StoreError> {
-        self.store.ask(|reply| Job::Load { space: self.name.clone(), reply }).await
+    async fn load_from(&self, from: From) -> Result<Loaded, StoreError> {
+        self.store.ask(|reply| Job::Load { space: self.name.clone(), from, reply }).await
+    }
+
+    async fn read(&self, items: Vec<u64>) -> Result<Vec<Bytes>, StoreError> {
+        self.store.ask(|reply| Job::Read { space: self.name.clone(), items, reply }).await
     }
 
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {
@@ -174,7 +179,8 @@ impl Keeper {
         let mut next = None;
         while let Some(job) = next.take().or_else(|| queue.blocking_recv()) {
             match job {
-                Job::Load { space, reply } => answer(reply, self.guarded(|keeper| keeper.load(&space))),
+                Job::Load { space, from, reply } => answer(reply, self.guarded(|keeper| keeper.load(&space, from))),
+                Job::Read { space, items, reply } => answer(reply, self.guarded(|keeper| keeper.read(&space, &items))),
                 Job::Spaces { reply } => answer(reply, self.guarded(|keeper| keeper.spaces())),
                 Job::Remove { space, reply } => answer(reply, self.guarded(|keeper| keeper.remove(&space))),
                 Job::Write { space, batch, reply } => {
@@ -245,20 +251,32 @@ impl Keeper {
         self.database.as_ref().ok_or_else(|| Fault::Damage("it is not open".into()))
     }
 
-    fn load(&mut self, space: &str) -> Result<Loaded, Fault> {
+    fn load(&mut self, space: &str, from: From) -> Result<Loaded, Fault> {
         let reading = self.database()?.begin_read().map_err(::redb::Error::from)?;
-        let log = reading.open_table(LOG).map_err(::redb::Error::from)?;
-        let (log, tail) = read_log(&log, space)?;
-        let mut records = BTreeMap::new();
+        let mut loaded = Loaded::default();
         let table = reading.open_table(RECORDS).map_err(::redb::Error::from)?;
         for row in table.range((space, "")..(space, AFTER_NAMES))? {
             let (key, value) = row?;
             let key = key.value().1;
-            let value = log::decode_value(space, key, Bytes::copy_from_slice(value.value())).map_err(within(space))?;
-            records.insert(key.to_owned(), value);
+            let value = log::decode_value(space, key, Bytes::copy_from_slice(value.value()));
+            loaded.take_record(key, value).map_err(within(space))?;
         }
+        let log = reading.open_table(LOG).map_err(::redb::Error::from)?;
+        let (first, log, tail) = read_log(&log, space, from(&loaded.records))?;
+        (loaded.first, loaded.log) = (first, log);
         self.tails.insert(space.to_owned(), tail);
-        Ok(Loaded { log, records })
+        Ok(loaded)
+    }
+
+    fn read(&mut self, space: &str, items: &[u64]) -> Result<Vec<Bytes>, Fault> {
+        let reading = self.database()?.begin_read().map_err(::redb::Error::from)?;
+        let log = reading.open_table(LOG).map_err(::redb::Error::from)?;
+        let (mut rest, mut read) = (items, Vec::with_capacity(items.len()));
+        while let Some(item) = rest.first() {
+            let (_, before, record) = seek(&log, space, *item, false)?;
+            rest = &rest[log::pick(rest, before, &record, &mut read).map_err(within(space))?..];
+        }
+        Ok(read)
     }
 
     fn spaces(&mut self) -> Result<Vec<String>, Fault> {
@@ -311,7 +329,7 @@ impl Keeper {
                 if !batch.log.is_empty() {
                     let tail = match tails.get(space).or_else(|| self.tails.get(space)) {
                         Some(tail) => Tail::clone(tail),
-                        None => read_log(&log, space)?.1,
+                        None => read_log(&log, space, 0)?.2,
                     };
                     tails.insert(space, append(&mut log, space, &tail, &batch.log)?);
                 }
@@ -413,16 +431,37 @@ fn gather(
     (writes, replies)
 }
 
+/// The record that holds an item, how many items come before it, and its items.
+fn seek(
+    table: &impl ReadableTable<(&'static str, u64), &'static [u8]>,
+    space: &str,
+    item: u64,
+    to_start: bool,
+) -> Result<(u64, u64, Vec<Bytes>), Fault> {
+    let last = table.range((space, 0)..=(space, u64::MAX))?.next_back().transpose()?;
+    let records = last.map_or(0, |(key, _)| key.value().1.saturating_add(1));
+    let mut seek = log::Seek::new(space, item, records, to_start);
+    while let Some(number) = seek.wants() {
+        let record = table.get((space, number))?.map(|record| Bytes::copy_from_slice(record.value()));
+        seek.look(record).map_err(within(space))?;
+    }
+    Ok(seek.found())
+}
+
+/// The log from an item on, or from some before it; how many come before these, and the tail.
 fn read_log(
     table: &impl ReadableTable<(&'static str, u64), &'static [u8]>,
     space: &str,
-) -> Result<(Vec<Bytes>, Tail), Fault> {
-    let mut reader = Reader::new(space);
-    for row in table.range((space, 0)..=(space, u64::MAX))? {
+    item: u64,
+) -> Result<(u64, Vec<Bytes>, Tail), Fault> {
+    let (number, before, _) = if item == 0 { Default::default() } else { seek(table, space, item, true)? };
+    let mut reader = Reader::at(space, number, before);
+    for row in table.range((space, number)..=(space, u64::MAX))? {
         let (key, value) = row?;
         reader.push(key.value().1, Bytes::copy_from_slice(value.value())).map_err(within(space))?;
     }
-    Ok(reader.finish())
+    let (log, tail) = reader.finish();
+    Ok((before, log, tail))
 }
 
 fn append(

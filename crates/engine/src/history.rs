@@ -1,0 +1,357 @@
+//! What is known of every entry and header that was taken, whether or not it is in memory: a row each, in the order of
+//! taking. A row says where in the log the entry lies, so that it can be read back, and what a list needs to know of it.
+//!
+//! Rows are stored with a snapshot in records of [`ROWS`]; of those only the ones with a changed row are written again.
+
+use hashbrown::HashMap;
+use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash};
+use ledgerno_ledger::codec;
+use ledgerno_ledger::settle::Settled;
+use ledgerno_ledger::sorted::SortedMap;
+use ledgerno_ledger::state::Verdict;
+
+/// Rows in one record.
+pub(crate) const ROWS: usize = 1_024;
+/// Bytes of a stored row.
+const ROW: usize = 62;
+/// Bytes of a stored header: its place and its hash.
+const HEADER: usize = 8 + 32;
+
+/// What is known of an entry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Row {
+    pub id: EntryId,
+    /// Its device, by the number of its coming.
+    device: u32,
+    pub seq: u32,
+    /// Where it lies.
+    pub place: Place,
+    /// Its distance from the genesis.
+    pub rank: u32,
+    /// By how many other members it was seen when it was forgotten.
+    pub seen: u16,
+    /// The height that settled it; 0 while none did.
+    height: u32,
+    verdict: Option<Verdict>,
+    /// It is in memory.
+    pub here: bool,
+}
+
+/// Where something lies in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Place {
+    /// The item, from 0.
+    pub item: u32,
+    /// Its bytes.
+    pub len: u32,
+}
+
+impl Place {
+    pub fn new(item: u64, len: usize) -> Self {
+        Place { item: u32::try_from(item).unwrap_or(u32::MAX), len: u32::try_from(len).unwrap_or(u32::MAX) }
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        out.extend(self.item.to_le_bytes());
+        out.extend(self.len.to_le_bytes());
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        Some(Place { item: number(bytes)?, len: number(bytes)? })
+    }
+}
+
+/// Records by number.
+type Numbered = Vec<(usize, Vec<u8>)>;
+
+/// All rows, and how they are found.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    rows: Vec<Row>,
+    index: HashMap<EntryId, u32>,
+    devices: Vec<DeviceId>,
+    numbers: SortedMap<DeviceId, u32>,
+    /// The rows of each device.
+    of_device: Vec<Vec<u32>>,
+    /// Where each settled header lies, by height from 1.
+    headers: Vec<Place>,
+    /// Records of rows that are not stored as they are now.
+    changed: Vec<bool>,
+    /// So many headers are stored.
+    headers_stored: usize,
+}
+
+impl History {
+    /// Notes an entry that was taken.
+    pub fn add(&mut self, id: EntryId, device: DeviceId, seq: u64, rank: u32) {
+        let device = self.number_of(device);
+        let seq = u32::try_from(seq).unwrap_or(u32::MAX);
+        let place = Place::default();
+        self.push(Row { id, device, seq, place, rank, seen: 0, height: 0, verdict: None, here: true });
+        self.change(self.rows.len() - 1);
+    }
+
+    fn number_of(&mut self, device: DeviceId) -> u32 {
+        let (devices, of_device) = (&mut self.devices, &mut self.of_device);
+        *self.numbers.get_or_insert_with(device, || {
+            devices.push(device);
+            of_device.push(Vec::new());
+            (devices.len() - 1) as u32
+        })
+    }
+
+    fn push(&mut self, row: Row) {
+        let at = self.rows.len() as u32;
+        self.index.insert(row.id, at);
+        if let Some(rows) = self.of_device.get_mut(row.device as usize) {
+            rows.push(at);
+        }
+        self.rows.push(row);
+    }
+
+    fn change(&mut self, at: usize) {
+        if self.changed.len() <= at / ROWS {
+            self.changed.resize(at / ROWS + 1, true);
+        }
+        self.changed[at / ROWS] = true;
+    }
+
+    fn alter(&mut self, id: &EntryId, alter: impl FnOnce(&mut Row)) {
+        let Some(&at) = self.index.get(id) else { return };
+        alter(&mut self.rows[at as usize]);
+        self.change(at as usize);
+    }
+
+    /// Notes where an entry lies.
+    pub fn stored(&mut self, id: &EntryId, place: Place) {
+        self.alter(id, |row| row.place = place);
+    }
+
+    /// Notes what became of an entry.
+    pub fn settle(&mut self, id: &EntryId, height: u64, verdict: Option<Verdict>) {
+        let height = u32::try_from(height).unwrap_or(u32::MAX);
+        self.alter(id, |row| (row.height, row.verdict) = (height, verdict));
+    }
+
+    /// Notes who has seen an entry that is being forgotten.
+    pub fn seen(&mut self, id: &EntryId, by: u32) {
+        let by = u16::try_from(by).unwrap_or(u16::MAX);
+        if self.row(id).is_some_and(|row| row.seen != by) {
+            self.alter(id, |row| row.seen = by);
+        }
+    }
+
+    /// Entries are in memory, or no longer.
+    pub fn set_here(&mut self, mut is_here: impl FnMut(&EntryId) -> bool) {
+        for row in &mut self.rows {
+            row.here = is_here(&row.id);
+        }
+    }
+
+    /// Notes where the next settled header lies.
+    pub fn add_header(&mut self, place: Place) {
+        self.headers.push(place);
+    }
+
+    /// Where the header of a height lies.
+    pub fn header(&self, height: u64) -> Option<Place> {
+        self.headers.get(usize::try_from(height.checked_sub(1)?).ok()?).copied()
+    }
+
+    /// An entry's place in the order of taking.
+    pub fn place(&self, id: &EntryId) -> Option<usize> {
+        self.index.get(id).map(|at| *at as usize)
+    }
+
+    pub fn contains(&self, id: &EntryId) -> bool {
+        self.index.contains_key(id)
+    }
+
+    pub fn row(&self, id: &EntryId) -> Option<&Row> {
+        self.rows.get(self.place(id)?)
+    }
+
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub fn device_of(&self, row: &Row) -> Option<DeviceId> {
+        self.devices.get(row.device as usize).copied()
+    }
+
+    /// What became of an entry; `None` while it is not settled.
+    pub fn settled(&self, id: &EntryId) -> Option<Settled> {
+        let row = self.row(id)?;
+        (row.height > 0).then_some(Settled { height: row.height.into(), verdict: row.verdict })
+    }
+
+    /// What the header of a height settled, in the order of taking.
+    pub fn settled_at(&self, height: u64) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(move |row| height > 0 && u64::from(row.height) == height)
+    }
+
+    /// A device's rows, in the order of taking.
+    pub fn of(&self, device: &DeviceId) -> impl DoubleEndedIterator<Item = (usize, &Row)> {
+        let rows = self.numbers.get(device).and_then(|number| self.of_device.get(*number as usize));
+        rows.map_or(&[][..], Vec::as_slice).iter().map(|at| (*at as usize, &self.rows[*at as usize]))
+    }
+
+    /// The records that are not stored as they are now: of rows, and of headers with these hashes, by number.
+    pub fn to_store(&self, hashes: &[HeaderHash]) -> (Numbered, Numbered) {
+        let changed = self.rows.chunks(ROWS).enumerate().filter(|(at, _)| self.changed.get(*at) != Some(&false));
+        let rows = changed.map(|(at, rows)| (at, rows.iter().flat_map(Row::to_bytes).collect()));
+        let headers = self.headers.chunks(ROWS).zip(hashes.chunks(ROWS)).enumerate();
+        let headers = headers.skip(self.headers_stored / ROWS).map(|(at, (places, hashes))| {
+            let mut out = Vec::with_capacity(places.len() * HEADER);
+            for (place, hash) in places.iter().zip(hashes) {
+                place.write(&mut out);
+                out.extend(hash.0);
+            }
+            (at, out)
+        });
+        (rows.collect(), headers.collect())
+    }
+
+    /// What [`History::to_store`] gave is on its way to the store.
+    pub fn stored_all(&mut self) {
+        self.changed.fill(false);
+        self.headers_stored = self.headers.len();
+    }
+
+    /// Reads back what was stored, and the hashes; `None` if it is not whole. The devices are those of the rows, in their
+    /// order.
+    pub fn from_stored<'a>(
+        devices: &[DeviceId],
+        rows: impl Iterator<Item = &'a [u8]>,
+        headers: impl Iterator<Item = &'a [u8]>,
+    ) -> Option<(Self, Vec<HeaderHash>)> {
+        let (mut history, mut hashes) = (History::default(), Vec::new());
+        for device in devices {
+            history.number_of(*device);
+        }
+        for record in rows {
+            history.index.reserve(record.len() / ROW);
+            history.rows.reserve(record.len() / ROW);
+            let (rows, rest) = record.as_chunks::<ROW>();
+            for row in rows {
+                history.push(Row::from_bytes(row).filter(|row| (row.device as usize) < devices.len())?);
+            }
+            if !rest.is_empty() {
+                return None;
+            }
+        }
+        for record in headers {
+            let (headers, rest) = record.as_chunks::<HEADER>();
+            for header in headers {
+                let mut header = &header[..];
+                history.headers.push(Place::read(&mut header)?);
+                hashes.push(HeaderHash(header.try_into().ok()?));
+            }
+            if !rest.is_empty() {
+                return None;
+            }
+        }
+        history.changed = vec![false; history.rows.len().div_ceil(ROWS)];
+        history.headers_stored = history.headers.len();
+        (history.index.len() == history.rows.len()).then_some((history, hashes))
+    }
+
+    pub fn headers(&self) -> usize {
+        self.headers.len()
+    }
+
+    pub fn devices(&self) -> &[DeviceId] {
+        &self.devices
+    }
+}
+
+impl Row {
+    fn to_bytes(self: &Row) -> Vec<u8> {
+        let mut out = Vec::with_capacity(ROW);
+        out.extend(self.id.0);
+        out.extend(self.device.to_le_bytes());
+        out.extend(self.seq.to_le_bytes());
+        self.place.write(&mut out);
+        out.extend(self.rank.to_le_bytes());
+        out.extend(self.seen.to_le_bytes());
+        out.extend(self.height.to_le_bytes());
+        // Two or three bytes, and nothing for none.
+        let verdict = self.verdict.map(|verdict| codec::encode(&verdict)).unwrap_or_default();
+        out.push(verdict.len() as u8);
+        out.extend(verdict);
+        out.resize(ROW, 0);
+        out
+    }
+
+    fn from_bytes(bytes: &[u8; ROW]) -> Option<Self> {
+        let (id, mut rest) = bytes.split_first_chunk::<32>()?;
+        let bytes = &mut rest;
+        let (device, seq, place, rank) = (number(bytes)?, number(bytes)?, Place::read(bytes)?, number(bytes)?);
+        let (seen, rest) = bytes.split_first_chunk::<2>()?;
+        *bytes = rest;
+        let height = number(bytes)?;
+        let (len, rest) = bytes.split_first()?;
+        let verdict = match usize::from(*len) {
+            0 => None,
+            len => Some(codec::decode(rest.get(..len)?, len).ok()?),
+        };
+        let seen = u16::from_le_bytes(*seen);
+        Some(Row { id: EntryId(*id), device, seq, place, rank, seen, height, verdict, here: false })
+    }
+}
+
+fn number(bytes: &mut &[u8]) -> Option<u32> {
+    let (number, rest) = bytes.split_first_chunk::<4>()?;
+    *bytes = rest;
+    Some(u32::from_le_bytes(*number))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use ledgerno_ledger::state::VoidReason;
+
+    #[test]
+    fn rows_read_back_and_only_changed_records_are_written_again() {
+        let mut history = History::default();
+        let verdicts = [None, Some(Verdict::Applied), Some(Verdict::Noop), Some(Verdict::Void(VoidReason::OutOfRange))];
+        for at in 0..3 * ROWS + 5 {
+            let mut id = [7; 32];
+            id[..8].copy_from_slice(&at.to_le_bytes());
+            history.add(EntryId(id), DeviceId([(at % 3) as u8; 32]), (at / 3) as u64, at as u32);
+            history.stored(&EntryId(id), Place::new(at as u64 + 9, 300));
+            history.settle(&EntryId(id), at as u64 % 7, verdicts[at % 4]);
+            history.seen(&EntryId(id), at as u32 % 5);
+        }
+        for at in 0..ROWS as u64 + 3 {
+            history.add_header(Place::new(at, 1));
+        }
+        let hashes = vec![HeaderHash([3; 32]); history.headers()];
+        let (rows, headers) = history.to_store(&hashes);
+        assert_eq!((rows.len(), headers.len()), (4, 2));
+        history.stored_all();
+        let read = || {
+            let devices = history.devices();
+            History::from_stored(devices, rows.iter().map(|(_, r)| &r[..]), headers.iter().map(|(_, r)| &r[..]))
+        };
+        let (read, read_hashes) = read().unwrap();
+        assert_eq!(read_hashes, hashes);
+        history.set_here(|_| false);
+        assert_eq!(read.rows(), history.rows());
+        assert_eq!(read.header(ROWS as u64 + 3), Some(Place::new(ROWS as u64 + 2, 1)));
+        assert!(read.of(&DeviceId([1; 32])).map(|(_, row)| row.seq).eq(0..ROWS as u32 + 2));
+        assert_eq!(read.to_store(&hashes).0, []);
+
+        let changed = history.rows()[ROWS + 1].id;
+        history.settle(&changed, 9, None);
+        assert_eq!(history.to_store(&hashes).0.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [1]);
+        let cut = rows[0].1[..ROW + 1].to_vec();
+        assert!(History::from_stored(history.devices(), [&cut[..]].into_iter(), [].into_iter()).is_none());
+        assert!(History::from_stored(&[], [&rows[0].1[..]].into_iter(), [].into_iter()).is_none());
+    }
+}

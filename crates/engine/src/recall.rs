@@ -1,0 +1,207 @@
+//! Reading back what is not in memory. Whoever needs settled entries or headers again, to answer a question, to give them
+//! to a peer or to show them, asks the driver for their items ([`Output::Read`]) and goes on when they are there. They
+//! stay only as long as that takes; but what is shown is kept, so that a list is not read again at each look.
+
+use crate::engine::{Engine, Event, Output, Peer};
+use crate::session::Step;
+use crate::store::Item;
+use crate::wire::{ANSWER_BYTES, Answer, Ask, BATCH_BYTES, MAX_ASK, No};
+use hashbrown::HashMap;
+use ledgerno_ledger::bytes::EntryId;
+use ledgerno_ledger::entry::Packed;
+use ledgerno_ledger::settle::Proof;
+use ledgerno_ledger::sorted::SortedMap;
+
+/// The most readings at once: each is of an answer's size at most.
+const MAX_READINGS: usize = 16;
+/// Entries read back at once to be shown.
+const PAGE: usize = 200;
+/// The most entries that stay in memory for having been shown.
+const MAX_REMEMBERED: usize = 5_000;
+
+/// What goes on once something is read.
+pub(crate) enum Reading {
+    /// A peer's question is answered.
+    Asked { peer: Peer, no: u64, ask: Box<Ask> },
+    /// A session goes on giving.
+    Session(Peer),
+    /// A list can be shown, or an entry proven.
+    Remembered,
+}
+
+/// What was read back for what is done now.
+#[derive(Default)]
+pub(crate) struct Recalled {
+    entries: HashMap<EntryId, Packed>,
+    proofs: SortedMap<u64, Proof>,
+}
+
+impl Engine {
+    /// An entry, if it is in memory.
+    pub(crate) fn packed(&self, id: &EntryId) -> Option<&Packed> {
+        let read = || self.recalled.entries.get(id).or_else(|| self.remembered.get(id));
+        self.dag.get(id).or_else(read)
+    }
+
+    /// A settled header, if it is in memory.
+    pub(crate) fn proof_at(&self, height: u64) -> Option<&Proof> {
+        let oldest = (self.chain.height() + 1).saturating_sub(self.proofs.len() as u64);
+        let at = height.checked_sub(oldest).and_then(|at| usize::try_from(at).ok());
+        let read = || self.recalled.proofs.get(&height).or_else(|| self.remembered_proofs.get(&height));
+        at.and_then(|at| self.proofs.get(at)).or_else(read)
+    }
+
+    /// The items of entries that must be read for a message of the first of these.
+    fn not_here(&self, ids: &[EntryId], limit: usize) -> Vec<u64> {
+        let (mut bytes, mut items) = (0, Vec::new());
+        for id in ids {
+            let Some(row) = self.history.row(id) else { continue };
+            bytes += row.place.len as usize;
+            if self.packed(id).is_none() {
+                items.push(row.place.item.into());
+            }
+            if bytes >= limit {
+                break;
+            }
+        }
+        items
+    }
+
+    /// The items of headers that must be read for a message of those from a height on.
+    fn proofs_not_here(&self, from: u64) -> Vec<u64> {
+        let (mut bytes, mut items) = (0, Vec::new());
+        for height in from.max(1)..=self.durable_height {
+            if self.proof_at(height).is_some() {
+                break;
+            }
+            let Some(place) = self.history.header(height) else { break };
+            bytes += 1_024 + place.len as usize;
+            items.push(place.item.into());
+            if bytes > MAX_ASK / 2 {
+                break;
+            }
+        }
+        items
+    }
+
+    /// Reads what a question's answer needs; false if it can be given at once.
+    pub(crate) fn reads_for(&mut self, peer: Peer, no: u64, ask: &Ask) -> bool {
+        let items = match ask {
+            Ask::Ranges(ranges) => self.not_here(&self.ids_in(ranges), ANSWER_BYTES),
+            Ask::Entries(ids) => self.not_here(ids, ANSWER_BYTES),
+            Ask::Headers { from } => self.proofs_not_here(*from),
+            _ => Vec::new(),
+        };
+        if items.is_empty() {
+            return false;
+        }
+        if self.readings.len() >= MAX_READINGS {
+            self.outputs.push_back(Output::Answer { no, answer: Answer::No(No::Busy) });
+        } else {
+            self.recall(items, Reading::Asked { peer, no, ask: Box::new(ask.clone()) });
+        }
+        true
+    }
+
+    /// Reads what a session's next step gives; false if it can be given at once.
+    pub(crate) fn reads_to_give(&mut self, peer: Peer, step: &Step, height: u64) -> bool {
+        let items = match step {
+            Step::Give { ranges } => self.not_here(&self.ids_in(ranges), BATCH_BYTES),
+            Step::GiveIds { ids } => self.not_here(ids, BATCH_BYTES),
+            Step::GiveHeaders => self.proofs_not_here(height.saturating_add(1)),
+            _ => Vec::new(),
+        };
+        let reads = !items.is_empty();
+        if reads {
+            self.recall(items, Reading::Session(peer));
+        }
+        reads
+    }
+
+    fn recall(&mut self, mut items: Vec<u64>, reading: Reading) {
+        items.sort_unstable();
+        items.dedup();
+        self.next_reading += 1;
+        self.readings.insert(self.next_reading, reading);
+        self.outputs.push_back(Output::Read { no: self.next_reading, items });
+    }
+
+    /// The items that were to be read, in their order; none if they could not be read.
+    pub fn read(&mut self, no: u64, items: &[impl AsRef<[u8]>], now: u64) {
+        let Some(reading) = self.readings.remove(&no) else { return };
+        let mut read = Recalled::default();
+        for bytes in items {
+            match Item::from_bytes(bytes.as_ref()) {
+                Ok(Item::Entry(packed)) => drop(read.entries.insert(packed.signed.entry.id(self.circle), packed)),
+                Ok(Item::Proof(proof)) => drop(read.proofs.insert(proof.height(), proof)),
+                Err(_) => {}
+            }
+        }
+        let is_read = !items.is_empty() && read.entries.len() + read.proofs.len() == items.len();
+        if !is_read {
+            self.outputs.push_back(Output::Event(Event::Unreadable));
+        }
+        match reading {
+            Reading::Remembered => self.remember(read),
+            Reading::Asked { no, .. } if !is_read => {
+                self.outputs.push_back(Output::Answer { no, answer: Answer::No(No::Busy) });
+            }
+            Reading::Session(peer) if !is_read => self.failed(peer, now),
+            Reading::Asked { peer, no, ask } => {
+                self.recalled = read;
+                self.answer_now(peer, no, *ask, now);
+                self.recalled = Recalled::default();
+            }
+            Reading::Session(peer) => {
+                self.recalled = read;
+                self.resume(peer, now);
+                self.recalled = Recalled::default();
+            }
+        }
+    }
+
+    /// Sees to it that a timeline of this length can be shown; says [`Event::Changed`] when more of it is there.
+    pub fn look_back(&mut self, limit: usize) {
+        let is_reading = self.readings.values().any(|reading| matches!(reading, Reading::Remembered));
+        if is_reading || self.remembered.len() >= MAX_REMEMBERED || self.timeline(limit).len() >= limit {
+            return;
+        }
+        let mut older: Vec<(u32, u64)> =
+            self.history.rows().iter().filter(|row| !row.here).map(|row| (row.rank, row.place.item.into())).collect();
+        older.sort_unstable_by_key(|(rank, _)| core::cmp::Reverse(*rank));
+        // All of one rank, or their order would not be known.
+        let last = older.get(PAGE).map_or(0, |(rank, _)| *rank);
+        let items: Vec<u64> = older.iter().take_while(|(rank, _)| *rank >= last).map(|(_, item)| *item).collect();
+        if !items.is_empty() {
+            self.recall(items, Reading::Remembered);
+        }
+    }
+
+    /// Sees to it that a settled entry can be proven: it, its header and what that settled with it are read. Says
+    /// [`Event::Changed`] when they are there; false while they are not.
+    pub fn bring(&mut self, id: &EntryId) -> bool {
+        let Some(height) = self.history.settled(id).map(|settled| settled.height) else { return true };
+        let elsewhere = self.history.settled_at(height).filter(|row| self.packed(&row.id).is_none());
+        let mut items: Vec<u64> = elsewhere.map(|row| row.place.item.into()).collect();
+        if self.proof_at(height).is_none() {
+            items.extend(self.history.header(height).map(|place| u64::from(place.item)));
+        }
+        let is_here = items.is_empty();
+        if !is_here && self.readings.len() < MAX_READINGS {
+            self.recall(items, Reading::Remembered);
+        }
+        is_here
+    }
+
+    fn remember(&mut self, read: Recalled) {
+        self.remembered_proofs = read.proofs;
+        for (id, packed) in read.entries {
+            let Some(row) = self.history.row(&id) else { continue };
+            self.timeline.add(id, row.rank, packed.signed.entry.time);
+            self.remembered.insert(id, packed);
+        }
+        let (dag, remembered) = (&self.dag, &self.remembered);
+        self.history.set_here(|id| dag.contains(id) || remembered.contains_key(id));
+        self.outputs.push_back(Output::Event(Event::Changed));
+    }
+}

@@ -1,0 +1,118 @@
+//! What is settled need not stay here. The DAG forgets settled entries but for each device's first, which admits it, and
+//! stands on a *base* instead: for each device the place up to which it is settled and its branch heads, and the newest
+//! settled cut. An entry at or below its device's settled place counts as held, so what comes later finds all that it
+//! needs; who asks for the rest is answered from the store.
+
+use super::{Chain, Dag, Limits};
+use crate::bytes::{DeviceId, EntryId};
+use crate::check::Checked;
+use crate::entry::Head;
+use crate::genesis::Genesis;
+use crate::sorted::SortedMap;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Where a device stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The device.
+    pub device: DeviceId,
+    /// Its greatest seq that is settled.
+    pub settled: Option<u64>,
+    /// The newest entry of each branch, sorted.
+    pub heads: Vec<Head>,
+    /// Two entries of it are at one place.
+    pub forked: bool,
+}
+
+/// What a DAG stands on when settled entries are not here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// Each admitted device, in the order of their coming.
+    pub places: Vec<Place>,
+    /// The newest settled cut.
+    pub cut: Vec<Head>,
+}
+
+impl Dag {
+    /// What this DAG would stand on without what is settled.
+    pub fn base(&self) -> Base {
+        let places = self.numbered.iter().filter_map(|device| {
+            let chain = self.chains.get(device)?;
+            let Chain { settled, forked, heads, .. } = chain;
+            Some(Place { device: *device, settled: *settled, heads: heads.clone(), forked: *forked })
+        });
+        Base { places: places.collect(), cut: self.settled_cut.clone() }
+    }
+
+    /// Whether an entry must stay: it is unsettled, or the first of its device.
+    pub fn needs(&self, id: &EntryId) -> bool {
+        self.index.get(id).is_some_and(|at| self.open.contains(at) || self.entry(*at).seq == 0)
+    }
+
+    /// Forgets what is settled or passed by, but for what is to be kept; answers how many entries are gone.
+    pub fn forget(&mut self, keep: impl Fn(&EntryId) -> bool) -> usize {
+        let nodes = core::mem::take(&mut self.nodes);
+        let before = nodes.len();
+        let mut moved: Vec<Option<usize>> = Vec::with_capacity(before);
+        for (at, node) in nodes.into_iter().enumerate() {
+            let stays = self.open.contains(&at) || node.packed.signed.entry.seq == 0 || keep(&node.id);
+            moved.push(stays.then_some(self.nodes.len()));
+            if stays {
+                self.nodes.push(node);
+            } else {
+                self.index.remove(&node.id);
+            }
+        }
+        let at_now = |at: &usize| moved.get(*at).copied().flatten();
+        for (at, node) in self.nodes.iter_mut().enumerate() {
+            node.parents = node.parents.iter().filter_map(at_now).collect();
+            self.index.insert(node.id, at);
+        }
+        self.nodes.shrink_to_fit();
+        self.index.shrink_to_fit();
+        self.open = self.open.iter().filter_map(at_now).collect();
+        for chain in self.chains.values_mut() {
+            chain.places.retain(|_, ids| {
+                ids.retain(|id| self.index.contains_key(id));
+                !ids.is_empty()
+            });
+        }
+        before - self.nodes.len()
+    }
+
+    /// The DAG that stood on this base, with the entries that were still here, in the order taken; `true` is for those in
+    /// a checkpoint. `None` when a device lacks the entry that admits it.
+    pub fn resume(
+        genesis: &Genesis,
+        limits: Limits,
+        base: Base,
+        kept: impl IntoIterator<Item = (Checked, bool)>,
+    ) -> Option<Self> {
+        let mut dag = Dag::new(genesis, limits);
+        dag.settled_cut = base.cut;
+        for (number, place) in base.places.into_iter().enumerate() {
+            let Place { device, settled, heads, forked } = place;
+            let chain = Chain { number, places: SortedMap::new(), heads, settled, forked };
+            if dag.chains.insert(device, chain).is_some() {
+                return None;
+            }
+            dag.numbered.push(device);
+        }
+        for (checked, settled) in kept {
+            let (id, packed) = (checked.id(), checked.into_packed());
+            let head = packed.signed.entry.head(id);
+            if dag.index.contains_key(&id) {
+                return None;
+            }
+            let at = dag.push(id, packed, settled);
+            let chain = dag.chains.get_mut(&head.device)?;
+            let number = chain.number;
+            let place = chain.places.get_or_insert_with(head.seq, Vec::new);
+            place.push(id);
+            place.sort_unstable();
+            dag.mark(at, number);
+        }
+        dag.numbered.iter().all(|device| dag.admission(device).is_some()).then_some(dag)
+    }
+}
