@@ -353,7 +353,7 @@ async fn the_end_of_a_log_is_loaded_alone_and_the_rest_is_read<P: Place>(place: 
         space.write(log(all[at..at + 1].to_vec())).await.map_err(failed)?;
     }
     store.close().await;
-    let froms: [super::From; 6] = [|_| 0, |_| 1, |_| 2_999, |_| 4_305, |_| 4_320, |_| 4_321];
+    let froms: [super::First; 6] = [|_| 0, |_| 1, |_| 2_999, |_| 4_305, |_| 4_320, |_| 4_321];
     for (from, ask) in [0, 1, 2_999, 4_305, 4_320, 4_321].into_iter().zip(froms) {
         let store = place.open().await.map_err(failed)?;
         let space = store.space("a").await.map_err(failed)?;

@@ -21,7 +21,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{IdbDatabase, IdbTransaction};
 
 use super::log::{self, Damage, Reader, Tail};
-use super::{Batch, From, Loaded, Space, Store, StoreError, check_name};
+use super::{Batch, First, Loaded, Space, Store, StoreError, check_name};
 
 /// The database's name where nothing else is wanted.
 pub const NAME: &str = "ledgerno";
@@ -384,7 +384,7 @@ impl IndexedDbSpace {
 }
 
 impl Space for IndexedDbSpace {
-    async fn load_from(&self, from: From) -> Result<Loaded, StoreError> {
+    async fn load_from(&self, from: First) -> Result<Loaded, StoreError> {
         let place = self.store.tail(&self.name);
         let mut tail = place.lock().await;
         let running = self.store.inner.begin("readonly")?;

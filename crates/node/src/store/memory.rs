@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::channel::oneshot;
 
 use super::log::pick;
-use super::{Batch, From, Loaded, Space, Store, StoreError, check_name};
+use super::{Batch, First, Loaded, Space, Store, StoreError, check_name};
 
 /// Clones are the same store: to restart a node, hand a clone to the next one.
 #[derive(Clone, Default)]
@@ -166,7 +166,7 @@ pub struct MemorySpace {
 
 impl Space for MemorySpace {
     /// What a restart would find: not what still waits.
-    async fn load_from(&self, from: From) -> Result<Loaded, StoreError> {
+    async fn load_from(&self, from: First) -> Result<Loaded, StoreError> {
         let mut loaded = self.store.lock().durable.get(&self.name).cloned().unwrap_or_default();
         loaded.first = from(&loaded.records).min(loaded.log.len() as u64);
         loaded.log.drain(..loaded.first as usize);

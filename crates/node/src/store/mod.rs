@@ -69,7 +69,7 @@ pub struct Loaded {
 }
 
 /// Says from which item on the log is wanted, by the records.
-pub type From = fn(&Records) -> u64;
+pub type First = fn(&Records) -> u64;
 
 /// One circle's place in a store, or the device's own. Clones are the same place.
 #[allow(async_fn_in_trait, reason = "the driver runs on one thread, so futures need not be Send")]
@@ -79,7 +79,7 @@ pub trait Space: Clone + 'static {
         self.load_from(|_| 0).await
     }
     /// All records, and the log from an item on or from some before it.
-    async fn load_from(&self, from: From) -> Result<Loaded, StoreError>;
+    async fn load_from(&self, from: First) -> Result<Loaded, StoreError>;
     /// Items of the log by their places, which are sorted, from 0.
     async fn read(&self, items: Vec<u64>) -> Result<Vec<Bytes>, StoreError>;
     /// Writes the batch, atomically and durably (see the rule in the module's doc). An empty batch does nothing.

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::log::{self, Damage, Reader, Tail};
-use super::{Batch, From, Loaded, MAX_BATCH, Space, Store, StoreError, check_name};
+use super::{Batch, First, Loaded, MAX_BATCH, Space, Store, StoreError, check_name};
 
 const FILE: &str = "ledgerno.redb";
 const NEW_FILE: &str = "ledgerno.redb.new";
@@ -45,7 +45,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) type Opener = Arc<dyn Fn(&Path) -> Result<Database, DatabaseError> + Send + Sync>;
 
 enum Job {
-    Load { space: String, from: From, reply: Reply<Loaded> },
+    Load { space: String, from: First, reply: Reply<Loaded> },
     Read { space: String, items: Vec<u64>, reply: Reply<Vec<Bytes>> },
     Write { space: String, batch: Batch, reply: Reply<()> },
     Spaces { reply: Reply<Vec<String>> },
@@ -138,7 +138,7 @@ pub struct RedbSpace {
 }
 
 impl Space for RedbSpace {
-    async fn load_from(&self, from: From) -> Result<Loaded, StoreError> {
+    async fn load_from(&self, from: First) -> Result<Loaded, StoreError> {
         self.store.ask(|reply| Job::Load { space: self.name.clone(), from, reply }).await
     }
 
@@ -251,7 +251,7 @@ impl Keeper {
         self.database.as_ref().ok_or_else(|| Fault::Damage("it is not open".into()))
     }
 
-    fn load(&mut self, space: &str, from: From) -> Result<Loaded, Fault> {
+    fn load(&mut self, space: &str, from: First) -> Result<Loaded, Fault> {
         let reading = self.database()?.begin_read().map_err(::redb::Error::from)?;
         let mut loaded = Loaded::default();
         let table = reading.open_table(RECORDS).map_err(::redb::Error::from)?;
