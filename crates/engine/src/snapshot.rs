@@ -63,6 +63,9 @@ pub enum NoSnapshot {
     /// The log is not the one that it stands for.
     #[error("the snapshot does not fit the log")]
     Log,
+    /// It holds no state, and this engine has the keys to fold one.
+    #[error("the snapshot was made without the keys")]
+    NotFolded,
     /// The settled history in it is not gone on from.
     #[error("the snapshot's settled history: {0}")]
     Chain(#[from] Unfit),
@@ -144,6 +147,10 @@ pub(crate) fn resume(
     let turns = snapshot.turns.into_iter().filter(|turn| turn.height() < oldest).collect();
 
     let mut chain = Chain::resume(genesis, &snapshot.chain, MAX_SNAPSHOT, hashes, opener)?;
+    if opener.is_some() && chain.state().is_none() {
+        // It was stored without the keys, by a keeper that has been enlisted since: only a replay folds.
+        return Err(NoSnapshot::NotFolded);
+    }
     let follows = |(proof, height): (&Proof, u64)| proof.height() == height;
     let oldest = (chain.height() + 1).saturating_sub(proofs.len() as u64);
     let in_order = proofs.iter().zip(oldest..).all(follows);
