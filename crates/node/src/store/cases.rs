@@ -359,11 +359,12 @@ async fn the_end_of_a_log_is_loaded_alone_and_the_rest_is_read<P: Place>(place: 
         let space = store.space("a").await.map_err(failed)?;
         let loaded = space.load_from(ask).await.map_err(failed)?;
         ensure_eq!(loaded.first <= from, true, "what is loaded from {from} begins at {}", loaded.first);
-        ensure_eq!(loaded.log == all[loaded.first as usize..], true, "the log from {from}");
+        // Behind all stands what earlier rounds wrote.
+        ensure_eq!(loaded.log.starts_with(&all[loaded.first as usize..]), true, "the log from {from}");
         let wanted: Vec<u64> = (0..4_321).filter(|at| at % 613 < 3 || *at == 4_320).collect();
         let read = space.read(wanted.clone()).await.map_err(failed)?;
         ensure_eq!(read.iter().eq(wanted.iter().map(|at| &all[*at as usize])), true, "what is read back");
-        ensure_eq!(space.read(vec![4_321]).await.is_err(), true, "past the end");
+        ensure_eq!(space.read(vec![5_000]).await.is_err(), true, "past the end");
         // What was loaded in part is written on.
         space.write(log(all[..1].to_vec())).await.map_err(failed)?;
         let whole = space.load().await.map_err(failed)?;
