@@ -96,7 +96,7 @@ pub struct Limits {
     pub in_flight: usize,
     /// Entries of the circle in all.
     pub entries: usize,
-    /// So many settled entries make a new snapshot.
+    /// So many settled entries make a new snapshot. By default none is made: the page does not read older entries back yet.
     pub snapshot_every: usize,
     /// The newest entries, which stay in memory when they are settled.
     pub window: usize,
@@ -108,7 +108,7 @@ impl Default for Limits {
             waiting: dag::Limits::default(),
             in_flight: 16 * 1024 * 1024,
             entries: 1_000_000,
-            snapshot_every: 1_024,
+            snapshot_every: usize::MAX,
             window: 2_048,
         }
     }
