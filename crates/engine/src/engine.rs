@@ -7,7 +7,6 @@ use crate::frontier::Frontier;
 use crate::guard::Guard;
 use crate::history::{History, Place};
 use crate::keybox::{self, Keyboxes};
-use crate::keyring::Keyring;
 use crate::mailbox::{self, Mailbox};
 use crate::random::Random;
 use crate::recall::Reading;
@@ -15,198 +14,22 @@ use crate::session::Session;
 use crate::settler::agreement::{self, Agreement};
 use crate::settler::{self, Awaited, Settler};
 use crate::snapshot;
-use crate::store::{Item, NoSnapshot, OpenError, entry_item};
+use crate::store::{Item, OpenError, entry_item};
 use crate::view::Timeline;
-use crate::wire::{Answer, Ask, MAX_GOSSIP, No, Topic, Votes};
+use crate::wire::{MAX_GOSSIP, Topic, Votes};
 use hashbrown::HashMap;
-use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, InviteKey, VoteKey};
+use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, InviteKey};
 use ledgerno_ledger::check::{self, Checked, Named, Refused};
 use ledgerno_ledger::codec;
-use ledgerno_ledger::dag::{self, Dag, Outcome};
+use ledgerno_ledger::dag::{Dag, Outcome};
 use ledgerno_ledger::entry::{Admission, Invite, Packed};
 use ledgerno_ledger::genesis::Genesis;
-use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
-use ledgerno_ledger::settle::{Chain, Evidence, Proof, Refusal};
+use ledgerno_ledger::keys::{DeviceKey, VoteSecret};
+use ledgerno_ledger::settle::{Chain, Proof, Refusal};
 use ledgerno_ledger::sorted::SortedMap;
 use std::collections::VecDeque;
 
-/// Another node, by its device key: its address in the network.
-pub type Peer = DeviceId;
-
-/// Who the engine writes for.
-#[expect(clippy::large_enum_variant, reason = "there is one of it in an engine")]
-pub enum Seat {
-    /// A member's device: writes, reads, and settles if it holds a vote.
-    Member {
-        /// The device's key.
-        device: DeviceKey,
-        /// The member whose device it is.
-        identity: Identity,
-        /// The lane keys.
-        keyring: Keyring,
-        /// The vote, at a witness.
-        vote: Option<VoteSecret>,
-    },
-    /// A relay: keeps, checks and answers; reads nothing and writes nothing.
-    Keeper,
-    /// A relay that its owner enlisted as a witness: keeps as before, folds and votes. It holds the state keys and never a
-    /// talk key, so it reads no post; it writes nothing but a witness's own operations.
-    Witness {
-        /// The relay's key.
-        device: DeviceKey,
-        /// The state keys.
-        keyring: Keyring,
-    },
-}
-
-impl Seat {
-    fn device(&self) -> Option<&DeviceKey> {
-        match self {
-            Seat::Member { device, .. } | Seat::Witness { device, .. } => Some(device),
-            Seat::Keeper => None,
-        }
-    }
-
-    pub(crate) fn keyring(&self) -> Option<&Keyring> {
-        match self {
-            Seat::Member { keyring, .. } | Seat::Witness { keyring, .. } => Some(keyring),
-            Seat::Keeper => None,
-        }
-    }
-
-    pub(crate) fn keyring_mut(&mut self) -> Option<&mut Keyring> {
-        match self {
-            Seat::Member { keyring, .. } | Seat::Witness { keyring, .. } => Some(keyring),
-            Seat::Keeper => None,
-        }
-    }
-
-    /// What writes: a device and its keys.
-    pub(crate) fn hand(&self) -> Option<(&DeviceKey, &Keyring)> {
-        Some((self.device()?, self.keyring()?))
-    }
-}
-
-/// What an engine may hold before it refuses more.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// The pools where entries wait for their ancestors.
-    pub waiting: dag::Limits,
-    /// Bytes taken in but not yet durable.
-    pub in_flight: usize,
-    /// Entries of the circle in all.
-    pub entries: usize,
-    /// So many settled entries make a new snapshot. By default none is made: the page does not read older entries back yet.
-    pub snapshot_every: usize,
-    /// The newest entries, which stay in memory when they are settled.
-    pub window: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            waiting: dag::Limits::default(),
-            in_flight: 16 * 1024 * 1024,
-            entries: 1_000_000,
-            snapshot_every: usize::MAX,
-            window: 2_048,
-        }
-    }
-}
-
-/// What the driver carries out, in order.
-#[derive(Debug)]
-pub enum Output {
-    /// Make this durable, all or nothing, after every write before it; then call [`Engine::written`].
-    Write {
-        /// The write's number.
-        no: u64,
-        /// Items for the log.
-        log: Vec<Vec<u8>>,
-        /// Records: bytes, or none to delete.
-        records: Vec<(String, Option<Vec<u8>>)>,
-    },
-    /// Read these items of the log, which are durable; then call [`Engine::read`] with the number.
-    Read {
-        /// The reading's number.
-        no: u64,
-        /// The items, from 0.
-        items: Vec<u64>,
-    },
-    /// Gossip.
-    Publish {
-        /// The topic.
-        topic: Topic,
-        /// At most [`MAX_GOSSIP`].
-        bytes: Vec<u8>,
-    },
-    /// Ask a peer; then call [`Engine::answered`] with the number.
-    Ask {
-        /// Whom.
-        to: Peer,
-        /// The question's number.
-        no: u64,
-        /// What.
-        ask: Ask,
-    },
-    /// Answer the question that the driver numbered so.
-    Answer {
-        /// The driver's number.
-        no: u64,
-        /// What.
-        answer: Answer,
-    },
-    /// Tell the person or the log.
-    Event(Event),
-}
-
-/// What a person or a log may want to know.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// What a view would show has changed.
-    Changed,
-    /// A settled header does not hold.
-    Refused {
-        /// Its height.
-        height: u64,
-        /// Why.
-        why: Refusal,
-        /// Who sent it.
-        from: Peer,
-    },
-    /// A witness was found to lie: two votes that no honest one casts.
-    Evidence(Box<Evidence>),
-    /// This witness's disk was rolled back: another node holds votes of it that it does not know. The key signs no more.
-    VoteRetired(VoteKey),
-    /// A relay says that it does not keep the circle.
-    Unkept {
-        /// The relay.
-        by: Peer,
-    },
-    /// This node and a peer hold the same.
-    Synced {
-        /// The peer.
-        with: Peer,
-    },
-    /// A peer does not let this device in, and says why.
-    NotLetIn {
-        /// The peer.
-        by: Peer,
-        /// Why.
-        why: No,
-    },
-    /// The relay keeps an invite's parcel: the link works from now on.
-    ParcelKept(InviteKey),
-    /// This device's key signed an entry that it did not write here: a copy of the device is about.
-    Twin {
-        /// The entry.
-        id: EntryId,
-    },
-    /// The snapshot is not started from; the log is replayed whole, and a new one is made.
-    NoSnapshot(NoSnapshot),
-    /// Entries that were stored could not be read back.
-    Unreadable,
-}
+pub use crate::contract::{Event, Limits, Output, Peer, Seat};
 
 /// A write on its way to the disk, and what waits for it.
 struct Pending {

@@ -15,6 +15,7 @@ mod acts;
 mod answer;
 #[cfg(any(test, feature = "hostile"))]
 pub mod conformance;
+mod contract;
 pub mod council;
 mod engine;
 mod epoch;

@@ -5,15 +5,14 @@
 //! been said to anybody: the engine is thrown away and opened anew from the store, as after a crash.
 
 use crate::error::NodeError;
-use crate::links::{Links, Path};
+use crate::links::Links;
 use crate::presence::Presence;
 use crate::profile::{CircleRecord, Profile};
 use crate::rt;
 use crate::store::{Batch, Loaded, Records, Space, Store};
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::channel::oneshot;
-use ledgerno_engine::wire::{self, Answer, Ask, No, Topic};
+use ledgerno_engine::wire::{Answer, Ask, Topic};
 use ledgerno_engine::{Engine, Event, Limits, OpenError, Output, Seat, Written};
 use ledgerno_ledger::bytes::{CircleId, DeviceId, InviteKey};
 use ledgerno_ledger::sorted::SortedMap;
@@ -22,6 +21,8 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
+
+mod incoming;
 
 /// The most writes that wait for the store in one circle; past them the circle takes nothing from outside.
 const MAX_QUEUE: usize = 4_096;
@@ -504,88 +505,6 @@ impl<S: Store> Node<S> {
         for peer in peers {
             self.drive(circle, |engine, now| engine.connected(peer, now));
         }
-    }
-
-    async fn listen(self, mut events: minnet::Events) {
-        while let Some(event) = events.next().await {
-            match event {
-                minnet::Event::Connected { peer, .. } => self.linked(DeviceId(peer.0), Path::Relay),
-                minnet::Event::Disconnected { peer } => self.unlinked(DeviceId(peer.0)),
-                minnet::Event::DialFailed { peer, reason, .. } => {
-                    self.dial_failed(DeviceId(peer.0), &reason);
-                }
-                minnet::Event::Refused { peer, theirs, ours } => self.version_refused(DeviceId(peer.0), theirs, ours),
-                minnet::Event::Subscribed { peer, topic } => self.subscribed(DeviceId(peer.0), topic),
-                minnet::Event::Unsubscribed { .. } => {}
-                minnet::Event::Message { topic, from, bytes } => self.message(topic, DeviceId(from.0), &bytes),
-                minnet::Event::Request { peer, kind, bytes, reply } => {
-                    self.request(DeviceId(peer.0), kind, bytes, reply)
-                }
-            }
-        }
-    }
-
-    /// A peer hears a circle's gossip only now: what was said before it is found by another sync.
-    fn subscribed(&self, peer: DeviceId, topic: minnet::Topic) {
-        let circle = self.0.state.borrow().topics.get(&topic.0).copied();
-        match circle {
-            Some((circle, Topic::Entries)) if self.is_member_node() => {
-                self.drive(circle, |engine, now| engine.sync(peer, now));
-            }
-            Some((circle, Topic::Presence)) if self.is_member_node() => self.say_there(circle),
-            _ => {}
-        }
-    }
-
-    fn message(&self, topic: minnet::Topic, from: DeviceId, bytes: &[u8]) {
-        let known = self.0.state.borrow().topics.get(&topic.0).copied();
-        let Some((circle, topic)) = known else { return };
-        if topic == Topic::Presence {
-            if self.is_member_node() {
-                self.hear_there(circle, bytes);
-            }
-            return;
-        }
-        if self.has_room(circle) {
-            self.drive(circle, |engine, now| engine.gossip(topic, from, bytes, now));
-        }
-    }
-
-    fn has_room(&self, circle: CircleId) -> bool {
-        self.0.state.borrow().circles.get(&circle).is_some_and(|circle| {
-            circle.queue.len() < MAX_QUEUE && !circle.pauses && circle.replies.len() < MAX_REPLIES
-        })
-    }
-
-    fn request(&self, peer: DeviceId, kind: u16, bytes: Bytes, reply: Responder) {
-        let say = |reply: Responder, no: No| reply.send(Answer::No(no).to_bytes().into());
-        if kind == wire::KEYBOX {
-            return self.keybox_claimed(peer, &bytes, reply);
-        }
-        if kind == wire::REGISTER {
-            rt::spawn(self.clone().registered(bytes, reply));
-            return;
-        }
-        let Some((circle, question)) = wire::circle_of(&bytes) else { return say(reply, No::Malformed) };
-        if !self.0.state.borrow().circles.contains_key(&circle) {
-            return say(reply, No::UnknownCircle);
-        }
-        let Ok(ask) = Ask::from_bytes(kind, question) else { return say(reply, No::Malformed) };
-        if !self.has_room(circle) {
-            return say(reply, No::Busy);
-        }
-        if !self.is_member_node() {
-            // A relay meets a device when it first asks.
-            self.drive(circle, |engine, now| engine.met(peer, now));
-        }
-        let no = {
-            let mut state = self.0.state.borrow_mut();
-            let Some(circle) = state.circles.get_mut(&circle) else { return };
-            circle.next_reply += 1;
-            circle.replies.insert(circle.next_reply, reply);
-            circle.next_reply
-        };
-        self.drive(circle, |engine, now| engine.asked(peer, no, ask, now));
     }
 
     /// Whether the node goes on and is in the circle.
