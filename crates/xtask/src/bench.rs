@@ -30,6 +30,7 @@ struct Row {
 pub fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     let page = build::everything(workspace)?;
     let module = browser_module(workspace)?;
+    let load = native_load(workspace)?;
     let relay = std::fs::metadata(workspace.relay()).context("the relay")?.len();
     let mut rows = vec![Row {
         what: "relay, size of the stripped binary".into(),
@@ -41,7 +42,7 @@ pub fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
         rows.extend(ledger(workspace)?);
     }
     for script in scripts(workspace, filter)? {
-        rows.extend(measure(workspace, &module, &script)?);
+        rows.extend(measure(workspace, &module, &load, &script)?);
     }
     let machine = machine(workspace)?;
     let table = format!("{machine}\n\n{}\n{}", sizes_table(&page), rows_table(&rows));
@@ -66,6 +67,13 @@ fn browser_module(workspace: &Workspace) -> Result<PathBuf> {
     Ok(out)
 }
 
+/// What the ingest in a page is measured beside: the same work, natively.
+fn native_load(workspace: &Workspace) -> Result<PathBuf> {
+    tools::run(tools::cargo(workspace).args(["build", "--release", "--package", "ledgerno-load"]))
+        .context("the native load does not build")?;
+    Ok(workspace.target("release/ledgerno-load"))
+}
+
 /// `tests/bench/*.mjs`: each prints a JSON array of `{ what, value, aim?, met? }` on its last line.
 fn scripts(workspace: &Workspace, filter: Option<&str>) -> Result<Vec<PathBuf>> {
     let mut scripts = stamp::files(&workspace.path("tests/bench"))?;
@@ -76,10 +84,13 @@ fn scripts(workspace: &Workspace, filter: Option<&str>) -> Result<Vec<PathBuf>> 
     Ok(scripts)
 }
 
-fn measure(workspace: &Workspace, module: &Path, script: &Path) -> Result<Vec<Row>> {
+fn measure(workspace: &Workspace, module: &Path, load: &Path, script: &Path) -> Result<Vec<Row>> {
     let name = script.strip_prefix(workspace.root()).unwrap_or(script).display().to_string();
     let mut node = tools::node(workspace);
-    node.arg(script).env("LEDGERNO_RELAY", workspace.relay()).env("LEDGERNO_BROWSER_TESTS", module);
+    node.arg(script)
+        .env("LEDGERNO_RELAY", workspace.relay())
+        .env("LEDGERNO_BROWSER_TESTS", module)
+        .env("LEDGERNO_LOAD", load);
     rows(node, &name)
 }
 

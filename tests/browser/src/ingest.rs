@@ -1,23 +1,16 @@
-//! How fast a page takes a circle in: the real engine asks a relay's engine for 10,000 entries and writes them to
-//! IndexedDB, as the driver does: a write is under way while the next answer is taken in.
-//!
-//! It takes all that the page does: an answer's bytes are decoded, ids hashed, form and signatures checked, the DAG,
-//! index and timeline filled, the log's items encoded and made durable. The relay's answers are made in a first run and
-//! found again by their questions, so that its work is not counted; a question never asked before is answered on the
-//! clock.
+//! How fast a page takes a circle in: [`ledgerno_load`] with a page around it. Without a disk; and writing to IndexedDB as
+//! the driver does: a write is under way while the next answer is taken in.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::pin::Pin;
 
 use bytes::Bytes;
 use futures::future::{Either, select};
 use idb::Factory;
 use js_sys::{Function, Promise, Uint8Array};
-use ledgerno_engine::wire::{Answer, Ask, circle_of};
-use ledgerno_engine::{Engine, Event, Item, Keyring, Limits, Output, Peer, Seat};
-use ledgerno_ledger::bytes::DeviceId;
-use ledgerno_ledger::entry::{Head, Packed};
-use ledgerno_ledger::hostile::{Circle, Person};
+use ledgerno_engine::wire::Answer;
+use ledgerno_engine::{Event, Item, Output};
+use ledgerno_load::{Load, NOW, RELAY};
 use ledgerno_node::store::idb::IndexedDb;
 use ledgerno_node::store::{Batch, Space, Store};
 use wasm_bindgen::prelude::*;
@@ -26,44 +19,30 @@ use web_time::Instant;
 
 use crate::store::shown;
 
-/// The clock of engines and fixtures, in milliseconds.
-const NOW: u64 = 100_000;
-/// How many come by one invite of the fixtures.
-const USES: usize = 10;
-/// The relay's key; it signs nothing.
-const RELAY: Peer = DeviceId([7; 32]);
-
 /// A circle's history at a relay, and a member who has none of it.
 #[wasm_bindgen]
-pub struct Ingest {
-    circle: Circle,
-    reader: Person,
-    relay: Engine,
-    entries: Vec<Packed>,
-    /// What the relay answered, by question.
-    answers: HashMap<Vec<u8>, Vec<u8>>,
-}
+pub struct Ingest(Load);
 
 #[wasm_bindgen]
 impl Ingest {
-    /// Makes a history of `entries` entries by `authors` members besides the reader: joins, invites, and then posts of
-    /// 100 characters in turn, each approving the two before it.
+    /// As [`Load::new`].
     #[wasm_bindgen(constructor)]
     pub fn new(entries: usize, authors: usize) -> Result<Self, JsValue> {
-        let mut circle = Circle::new(1);
-        let (reader, entries) = history(&mut circle, entries, authors);
-        let log = entries.iter().map(|packed| Item::Entry(packed.clone()).to_bytes());
-        let relay = Engine::open(circle.genesis.clone(), Seat::Keeper, Limits::default(), log, NO_RECORDS, [1; 32]);
-        Ok(Self { circle, reader, relay: relay.map_err(error)?, entries, answers: HashMap::new() })
+        Load::new(entries, authors).map(Ingest).map_err(error)
     }
 
-    /// What is signed in each entry, one after the other: the key (32 bytes), the message (32), the signature (64).
+    /// As [`Load::claims`].
     pub fn claims(&self) -> Uint8Array {
-        let claim = |packed: &Packed| {
-            let signed = &packed.signed;
-            [&signed.entry.device.0[..], &signed.entry.id(self.circle.id).0, &signed.signature.0].concat()
-        };
-        Uint8Array::from(self.entries.iter().flat_map(claim).collect::<Vec<u8>>().as_slice())
+        Uint8Array::from(self.0.claims().as_slice())
+    }
+
+    /// Takes all of it in without a disk: milliseconds.
+    pub fn run_without_disk(&mut self) -> Result<f64, JsValue> {
+        let begin = Instant::now();
+        let engine = self.0.ingest().map_err(error)?;
+        let time = begin.elapsed();
+        drop(engine);
+        Ok(time.as_secs_f64() * 1_000.0)
     }
 
     /// Takes all of it in, into a new database: milliseconds until the last entry is durable and the reader knows that
@@ -80,19 +59,16 @@ impl Ingest {
         let durable = log.iter().filter(|item| matches!(Item::from_bytes(item), Ok(Item::Entry(_)))).count();
         store.close().await;
         Factory::new().and_then(|factory| factory.delete(&name)).map_err(error)?.await.map_err(error)?;
-        if durable != self.entries.len() {
-            return Err(error(format!("{durable} entries are durable of {}", self.entries.len())));
+        if durable != self.0.entries() {
+            return Err(error(format!("{durable} entries are durable of {}", self.0.entries())));
         }
         Ok(time.as_secs_f64() * 1_000.0)
     }
 }
 
-const NO_RECORDS: [(&str, &[u8]); 0] = [];
-const NO_LOG: [&[u8]; 0] = [];
-
 impl Ingest {
     async fn sync(&mut self, space: &impl Space, travels: &Function) -> Result<(), JsValue> {
-        let mut reader = self.reader()?;
+        let mut reader = self.0.reader().map_err(error)?;
         let (mut writes, mut questions, mut same) = (VecDeque::new(), VecDeque::new(), false);
         let (mut writing, mut arriving) = (None, None);
         reader.connected(RELAY, NOW);
@@ -137,36 +113,10 @@ impl Ingest {
             }
             if let Some((no, ask, arrived)) = arrived {
                 arrived?;
-                reader.answered(no, Answer::from_bytes(self.answer(&ask)?).ok(), NOW);
+                reader.answered(no, Answer::from_bytes(self.0.answer(&ask).map_err(error)?).ok(), NOW);
             }
         }
         if same { Ok(()) } else { Err(error("the reader never held what the relay holds")) }
-    }
-
-    /// The member's engine, on a device that holds nothing yet.
-    fn reader(&self) -> Result<Engine, JsValue> {
-        let seat = Seat::Member {
-            device: self.reader.device.clone(),
-            identity: self.reader.identity.clone(),
-            keyring: Keyring::new(self.circle.id, self.circle.keys.clone()),
-            vote: None,
-        };
-        Engine::open(self.circle.genesis.clone(), seat, Limits::default(), NO_LOG, NO_RECORDS, [2; 32]).map_err(error)
-    }
-
-    /// What the relay answers, or has answered.
-    fn answer(&mut self, ask: &Ask) -> Result<&[u8], JsValue> {
-        let question = ask.to_bytes(self.circle.id);
-        if !self.answers.contains_key(&question) {
-            let (_, bytes) = circle_of(&question).ok_or_else(|| error("a question without a circle"))?;
-            self.relay.asked(self.reader.device.id(), 1, Ask::from_bytes(ask.kind(), bytes).map_err(error)?, NOW);
-            while let Some(output) = self.relay.output() {
-                if let Output::Answer { answer, .. } = output {
-                    self.answers.insert(question.clone(), answer.to_bytes());
-                }
-            }
-        }
-        self.answers.get(&question).map(Vec::as_slice).ok_or_else(|| error("no answer"))
     }
 }
 
@@ -178,34 +128,6 @@ fn boxed<'a, T>(future: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Outp
 async fn travel(travels: &Function) -> Result<(), JsValue> {
     let promise: Promise = travels.call0(&JsValue::NULL)?.dyn_into()?;
     JsFuture::from(promise).await.map(drop)
-}
-
-fn history(circle: &mut Circle, count: usize, authors: usize) -> (Person, Vec<Packed>) {
-    let mut entries = vec![circle.founders_join()];
-    let mut people: Vec<Person> = Vec::new();
-    while people.len() <= authors {
-        let (secret, invite, packed) = circle.invite(people.len() as u64);
-        entries.push(packed);
-        for _ in 0..USES.min(authors + 1 - people.len()) {
-            let mut person = Person::new(1_000 + people.len() as u64);
-            entries.push(circle.join(&mut person, &secret, invite));
-            people.push(person);
-        }
-    }
-    let reader = people.remove(0);
-    let mut before: VecDeque<Head> = VecDeque::new();
-    for number in entries.len()..count {
-        let author = number % people.len();
-        let person = &mut people[author];
-        let text = format!("{number:0>100}");
-        let approves: Vec<Head> = before.iter().filter(|head| head.device != person.device.id()).copied().collect();
-        entries.push(circle.post(person, &approves, &text));
-        before.extend(person.head);
-        if before.len() > 2 {
-            before.pop_front();
-        }
-    }
-    (reader, entries)
 }
 
 fn error(error: impl std::fmt::Debug) -> JsValue {
