@@ -54,6 +54,7 @@ export async function openMock(options: OpenOptions): Promise<NodeLike> {
 
 class MockNode implements NodeLike {
   #held = new Map<string, Held>();
+  #enlisted = words.has('witnesses');
 
   constructor(private readonly options: OpenOptions) {
     if (words.has('circle')) this.#add(circle(japanese ? '三丁目の晩ごはん会' : 'Thursday supper club'));
@@ -172,7 +173,8 @@ class MockNode implements NodeLike {
   candidates = (id: string): CandidateView[] => {
     const { view } = this.#get(id);
     const people = view.members.map(({ id: member, name, me, online }, i) => ({ device: hex(`d${name}`), member, name, own: me, always: false, online, ready: i !== 3 }));
-    return [...people, { device: hex('relay'), member: '', name: '', own: false, always: true, online: true, ready: true }];
+    const relay = { device: hex('relay'), member: '', name: '', own: false, always: true, online: true, ready: true };
+    return this.#enlisted ? [...people, relay] : people;
   };
 
   async setWitnesses(id: string, devices: string[]) {
@@ -184,6 +186,18 @@ class MockNode implements NodeLike {
   }
 
   offerWitness = async (id: string) => hex(id);
+
+  async enlistRelay(_id: string, token: string) {
+    await pause(800);
+    if (token === 'wrong') throw new LedgernoError('token-wrong');
+    this.#enlisted = true;
+    setTimeout(() => this.options.onChange('all'), 1500);
+  }
+
+  async dismissRelay() {
+    await pause(300);
+    this.#enlisted = false;
+  }
 
   async consent(id: string, proposal: string) {
     const { view } = this.#get(id);

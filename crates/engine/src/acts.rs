@@ -5,10 +5,11 @@ use crate::write::{WriteError, Written};
 use ledgerno_ledger::bytes::{BoxKey, DeviceId, EntryId, Hash, InviteKey, VoteKey};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::{Admission, Lane, Role};
+use ledgerno_ledger::epoch::Handout;
 use ledgerno_ledger::genesis::Rules;
 use ledgerno_ledger::keys::VoteSecret;
 use ledgerno_ledger::op::{Change, Operation};
-use ledgerno_ledger::seal::{self, LaneKeys};
+use ledgerno_ledger::seal;
 use ledgerno_ledger::settle::Evidence;
 
 /// What the names of vote secrets' records begin with.
@@ -56,18 +57,17 @@ impl Engine {
         Ok(written)
     }
 
-    /// The founder's word that a relay may vote: it enrols the relay's device for that alone.
+    /// What a relay needs to vote: this member's word for its device, for that alone, and the state keys of all epochs,
+    /// sealed to it. It votes without reading a post.
     ///
     /// # Errors
-    /// [`WriteError::NoSeat`].
-    pub fn admit_voter(&self, device: DeviceId, box_key: BoxKey) -> Result<Admission, WriteError> {
-        let Seat::Member { identity, .. } = &self.seat else { return Err(WriteError::NoSeat) };
-        Ok(identity.admit_device(self.circle, (device, box_key), Role::Vote, None))
-    }
-
-    /// What an enlisted relay gets of the lane keys: it votes without reading a post.
-    pub fn state_keys(&self) -> Vec<LaneKeys> {
-        self.lane_keys().iter().map(|keys| LaneKeys { talk: None, ..keys.clone() }).collect()
+    /// [`WriteError::NoSeat`]; [`WriteError::Seal`] past [`MAX_RING`](ledgerno_ledger::epoch::MAX_RING) epochs.
+    pub fn enlist(&mut self, device: DeviceId, box_key: BoxKey) -> Result<(Admission, Handout), WriteError> {
+        let Seat::Member { identity, keyring, .. } = &self.seat else { return Err(WriteError::NoSeat) };
+        let (circle, secret, random) = (self.circle, self.random.bytes(), &mut self.random);
+        let admission = identity.admit_device(circle, (device, box_key), Role::Vote, None);
+        let to = [(device, box_key, Role::Vote)];
+        Ok((admission, Handout::seal(circle, keyring.all(), &to, secret, &mut || random.bytes())?))
     }
 
     /// Promotes devices that offered themselves of late and demotes others, in one step; or proposes it.

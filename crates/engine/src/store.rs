@@ -1,6 +1,8 @@
 //! What an engine keeps: an append-only log of entries and settled headers in the order in which they were taken, and a
 //! few records by name. Replaying the log gives the engine back.
 
+use crate::settler::agreement;
+use crate::{acts, epoch};
 use ledgerno_ledger::codec::{self, CodecError};
 use ledgerno_ledger::entry::{MAX_PACKED, Packed};
 use ledgerno_ledger::settle::{MAX_PROOF, Proof};
@@ -11,6 +13,12 @@ pub use crate::snapshot::{MAX_SNAPSHOT, NoSnapshot, RECORD as SNAPSHOT, window};
 /// The most bytes of one item of the log: the longest entry, or a settled header with the longest cut. A store must take
 /// it; one that refused a header would stop the settlement for good.
 pub const MAX_ITEM: usize = 4 + if MAX_PROOF > MAX_PACKED { MAX_PROOF } else { MAX_PACKED };
+
+/// Whether a record is one that only an engine with lane keys makes and reads: what is left behind with them.
+pub fn goes_with_keys(name: &str) -> bool {
+    let kinds = [epoch::RECORD, acts::VOTE, agreement::BUNDLE, agreement::RETIRED, SNAPSHOT];
+    kinds.iter().any(|kind| name.starts_with(kind))
+}
 
 /// One item of the log.
 #[expect(clippy::large_enum_variant, reason = "read from the log and taken apart at once")]

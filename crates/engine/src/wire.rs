@@ -6,6 +6,7 @@
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, MemberId, Signature};
 use ledgerno_ledger::codec::{self, CodecError};
 use ledgerno_ledger::entry::{Admission, Invite, Packed};
+use ledgerno_ledger::epoch::Handout;
 use ledgerno_ledger::hash;
 use ledgerno_ledger::settle::{Bundle, Proof, Proposal, SignedVote};
 use serde::{Deserialize, Serialize};
@@ -309,6 +310,37 @@ pub struct ClaimKeybox {
     pub member: MemberId,
     /// The member's word for the keeper and the asking device.
     pub claim: Signature,
+}
+
+/// The request kind by which a relay's owner enlists it as a witness, or dismisses it: postcard of [`Enlist`], without a
+/// circle before it. A good token is answered with [`Answer::Parcel`] of the relay's X25519 key, or [`Answer::Kept`].
+pub const ENLIST: u16 = 11;
+
+/// "Vote in this circle, which you keep": only the relay's owner may say it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Enlist {
+    /// The owner's token.
+    pub token: String,
+    /// The circle.
+    pub circle: CircleId,
+    /// What the relay is to do.
+    pub order: Order,
+}
+
+/// What a relay's owner wants of it in a circle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Order {
+    /// Say the X25519 key to which keys are sealed.
+    SayKey,
+    /// Fold from now on, and offer itself as a witness. It is answered once the offer is durable.
+    Vote {
+        /// A member's word for the relay's device, which may vote and nothing else.
+        admission: Box<Admission>,
+        /// The state keys of all epochs, sealed to the relay's device; no talk key.
+        keys: Handout,
+    },
+    /// Forget the keys. It is not answered while the relay votes.
+    Forget,
 }
 
 /// Splits the circle off a question's bytes.

@@ -106,7 +106,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Says by what right a relay comes that was enlisted: the founder's word that this device may vote.
+    /// Says by what right a relay comes that was enlisted: a member's word that this device may vote.
     pub fn enlisted(&mut self, admission: Admission) {
         self.admission = Some(admission);
         self.sessions.values_mut().for_each(Session::present_anew);

@@ -23,6 +23,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 mod incoming;
+#[cfg(not(target_arch = "wasm32"))]
+mod reseat;
 
 /// The most writes that wait for the store in one circle; past them the circle takes nothing from outside.
 const MAX_QUEUE: usize = 4_096;
@@ -191,7 +193,7 @@ impl<S: Store> Node<S> {
         };
         engine.pin(record.pinned);
         let by_invite = record.pinned.is_some();
-        if !engine.is_in() && !by_invite && record.keys.is_some() {
+        if !engine.is_in() && !by_invite && record.keys.is_some() && self.is_member_node() {
             // A member's further device comes by the member's own word.
             engine.present(None)?;
         }
@@ -202,10 +204,10 @@ impl<S: Store> Node<S> {
     fn engine_over(&self, loaded: Loaded, record: &CircleRecord) -> Result<Engine, NodeError> {
         let genesis = record.genesis()?;
         let profile = self.0.state.borrow().profile.clone();
+        let (device, identity) = (profile.device(), profile.identity());
         let seat = match record.keyring(genesis.id()) {
-            Some(keyring) => {
-                Seat::Member { device: profile.device(), identity: profile.identity(), keyring, vote: record.vote() }
-            }
+            Some(keyring) if self.is_member_node() => Seat::Member { device, identity, keyring, vote: record.vote() },
+            Some(keyring) => Seat::Witness { device, keyring },
             None => Seat::Keeper,
         };
         if !loaded.lost.is_empty() {

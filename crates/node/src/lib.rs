@@ -4,7 +4,9 @@
 //! spawns its tasks there (natively inside a `tokio::task::LocalSet`).
 
 mod driver;
+mod enlist;
 mod error;
+#[cfg(not(target_arch = "wasm32"))]
 mod keeper;
 mod keybox;
 mod links;
@@ -18,6 +20,7 @@ mod view;
 
 pub use driver::Node;
 pub use error::{NodeError, store_code};
+#[cfg(not(target_arch = "wasm32"))]
 pub use keeper::KeeperConfig;
 /// The version of the protocol between nodes.
 pub use ledgerno_minnet::VERSION as PROTOCOL;

@@ -121,10 +121,7 @@ impl<S: Store> Node<S> {
         for name in [name, own_name] {
             check_name(name).map_err(|error| WriteError::from(OpError::from(error)))?;
         }
-        if token.trim().len() > MAX_TOKEN {
-            // A relay would not even read it.
-            return Err(No::WrongToken.into());
-        }
+        let token = owner_token(token)?;
         let (identity, device) = {
             let state = self.0.state.borrow();
             (state.profile.identity(), state.profile.device())
@@ -138,7 +135,7 @@ impl<S: Store> Node<S> {
             (state.profile_space.clone(), state.profile.batch())
         };
         space.write(batch).await?;
-        let register = Register { token: token.trim().to_owned(), genesis: founding.genesis.encode() };
+        let register = Register { token, genesis: founding.genesis.encode() };
         let answer = self.question(relay.peer, REGISTER, codec::encode(&register)).await?;
         if answer != Answer::Kept {
             return Err(NodeError::Nonsense);
@@ -340,4 +337,10 @@ impl<S: Store> Node<S> {
             }
         }
     }
+}
+
+/// An owner's token as it is said to the relay, which would not even read a longer one.
+pub(crate) fn owner_token(token: &str) -> Result<String, No> {
+    let token = token.trim();
+    if token.len() > MAX_TOKEN { Err(No::WrongToken) } else { Ok(token.to_owned()) }
 }

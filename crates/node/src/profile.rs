@@ -27,7 +27,7 @@ const MAX_RECORD: usize = 16 * 1024;
 pub struct CircleRecord {
     /// The genesis, encoded.
     pub genesis: Vec<u8>,
-    /// The first epoch's lane keys; a relay has none.
+    /// The first epoch's lane keys. A relay has none; one that is enlisted has the state key.
     pub keys: Option<LaneKeys>,
     /// Those of later epochs that came with them; what came since is in the circle's own store.
     pub later: Vec<LaneKeys>,

@@ -184,20 +184,23 @@ impl Scene<'_> {
     fn devices(&self, member: MemberId) -> Array {
         let devices = self.engine.devices();
         let members = self.engine.members();
-        // In the order of their coming; those that are not settled too.
+        // In the order of their coming; those that are not settled too. A relay that votes is nobody's.
         let ids = members.iter().find(|one| one.id == member).map_or(&[][..], |one| &one.devices);
         let view = |id: &DeviceId| {
             let known = devices.iter().find(|device| device.id == *id);
-            object(vec![
+            if known.is_some_and(|device| device.role == Role::Vote) {
+                return None;
+            }
+            Some(object(vec![
                 ("id", id.to_string().into()),
                 ("own", self.is_own(id).into()),
                 ("online", (self.is_own(id) || self.online.contains(id)).into()),
                 ("settled", known.is_some().into()),
                 ("retired", known.is_some_and(|device| device.retired).into()),
                 ("witness", known.is_some_and(|device| device.votes).into()),
-            ])
+            ]))
         };
-        ids.iter().map(view).collect()
+        ids.iter().filter_map(view).collect()
     }
 
     fn proposal(&self, motion: &ShownMotion) -> JsValue {

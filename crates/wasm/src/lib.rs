@@ -145,6 +145,16 @@ impl WasmNode {
         })
     }
 
+    /// By its owner's token, has the circle's relay offer itself as a witness, or forget the keys that it got for it.
+    pub fn enlist(&self, id: String, token: String, votes: bool) -> Promise {
+        let node = self.node.clone();
+        promise(async move {
+            let circle = circle_of(&id)?;
+            if votes { node.enlist(circle, &token).await? } else { node.dismiss(circle, &token).await? }
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
     /// Gives an invite.
     pub fn invite(&self, id: String, uses: u32, days: u32) -> Promise {
         let (node, page) = (self.node.clone(), Rc::clone(&self.page));

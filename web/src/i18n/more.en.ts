@@ -122,6 +122,23 @@ export const en = {
   setWitnesses: 'Make it so',
   proposeWitnesses: 'Propose it',
   offer: 'Offer this device as a witness',
+  relayTitle: 'The relay',
+  relayLead: 'The relay is always on. It can settle while everybody sleeps, and still reads no post.',
+  relayDoes: 'The relay settles. It sees members, points and stamps, and reads no post.',
+  relayIn: 'Let the relay settle',
+  relayPropose: 'Propose that the relay settles',
+  relayOut: 'Settle without the relay',
+  relaySteps: {
+    asks: 'Asking the relay …',
+    readies: 'Waiting until the offer is settled …',
+    named: 'Waiting until the new witnesses are settled …',
+  },
+  relayProposed: 'Proposed. It holds once the founder or more than half of the members agree.',
+  relaySettles: 'The relay settles from now on.',
+  relayForgot: 'The relay settles no more, and has forgotten the keys.',
+  ownerLink: 'The relay owner’s link',
+  ownerLinkHint: 'the line “owner:” that the relay printed',
+  goOn: 'Go on',
   founderChooses: 'The founder chooses them, or more than half of the members.',
 
   // Rules

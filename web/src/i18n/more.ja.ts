@@ -111,6 +111,23 @@ export const ja: More = {
   setWitnesses: 'この証人にする',
   proposeWitnesses: '提案する',
   offer: 'この端末を証人の候補にする',
+  relayTitle: '中継サーバー',
+  relayLead: '中継サーバーはいつも動いているので、全員が眠っていても確定を進められます。投稿を読めないことは変わりません。',
+  relayDoes: '中継サーバーが確定しています。メンバー、ポイント、スタンプはわかりますが、投稿は読めません。',
+  relayIn: '中継サーバーにも確定してもらう',
+  relayPropose: '中継サーバーを証人にするよう提案する',
+  relayOut: '中継サーバーを証人から外す',
+  relaySteps: {
+    asks: '中継サーバーに頼んでいます…',
+    readies: '申し出が確定するのを待っています…',
+    named: '新しい証人が確定するのを待っています…',
+  },
+  relayProposed: '提案しました。開設者か、メンバーの過半数が賛成すると有効になります。',
+  relaySettles: 'これからは中継サーバーが確定します。',
+  relayForgot: '中継サーバーは証人でなくなり、預けた鍵も消しました。',
+  ownerLink: '中継サーバーのオーナー用リンク',
+  ownerLinkHint: '起動時に「owner:」と表示された行',
+  goOn: '続ける',
   founderChooses: '決められるのは、開設者か、メンバーの過半数です。',
 
   rules: (rules: RulesView) => [

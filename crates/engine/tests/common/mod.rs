@@ -137,9 +137,10 @@ impl World {
     /// The founder enlists a relay: it opens what it kept with the state keys, and no talk key.
     pub fn enlist(&mut self, founder: DeviceId, secret: u8) {
         let key = || DeviceKey::from_secret([secret; 32]);
-        let engine = self.engine(founder);
-        let admission = engine.admit_voter(key().id(), key().box_key()).unwrap();
-        let (genesis, keys) = (engine.genesis().clone(), engine.state_keys());
+        let (admission, keys) = self.act(founder, |engine, _| engine.enlist(key().id(), key().box_key())).unwrap();
+        let genesis = self.engine(founder).genesis().clone();
+        let keys = keys.open(genesis.id(), &key()).unwrap();
+        assert!(keys.iter().all(|keys| keys.talk.is_none()));
         let id = key().id();
         self.hosts.get_mut(&id).unwrap().make = Box::new(move || {
             let keyring = Keyring::with(genesis.id(), keys[0].clone(), keys[1..].to_vec());

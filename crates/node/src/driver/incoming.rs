@@ -2,7 +2,6 @@
 
 use super::{MAX_QUEUE, MAX_REPLIES, Node};
 use crate::links::Path;
-use crate::rt;
 use crate::store::Store;
 use bytes::Bytes;
 use futures::StreamExt;
@@ -67,8 +66,9 @@ impl<S: Store> Node<S> {
         if kind == wire::KEYBOX {
             return self.keybox_claimed(peer, &bytes, reply);
         }
-        if kind == wire::REGISTER {
-            rt::spawn(self.clone().registered(bytes, reply));
+        #[cfg(not(target_arch = "wasm32"))]
+        if matches!(kind, wire::REGISTER | wire::ENLIST) {
+            crate::rt::spawn(self.clone().ordered(peer, kind, bytes, reply));
             return;
         }
         let Some((circle, question)) = wire::circle_of(&bytes) else { return say(reply, No::Malformed) };

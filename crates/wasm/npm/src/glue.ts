@@ -46,6 +46,7 @@ export interface WasmNodeLike {
   ask<What extends keyof Answers>(id: string, what: What, about: string): Answers[What];
   /** Writes; resolves with the entry's id once it is *here*. */
   act(id: string, what: Act, about: string, note: string): Promise<string>;
+  enlist(id: string, token: string, votes: boolean): Promise<void>;
   phrase(): string;
   restore(words: string): Promise<string[]>;
   exportIdentity(): Promise<string>;

@@ -184,6 +184,19 @@ export class Node {
     return this.#wait(() => this.#wasm.act(id, 'ready', '', ''));
   }
 
+  /**
+   * By its owner's token, gives the circle's relay what it needs to vote: never the key of posts. It offers itself then,
+   * and is among the candidates once that is settled. May be said again.
+   */
+  enlistRelay(id: string, token: string): Promise<void> {
+    return this.#wait(() => this.#wasm.enlist(id, token, true));
+  }
+
+  /** Has the relay forget what it was given. Throws `busy` while it is a witness. */
+  dismissRelay(id: string, token: string): Promise<void> {
+    return this.#wait(() => this.#wasm.enlist(id, token, false));
+  }
+
   /** This person is for a proposal. */
   consent(id: string, proposal: string): Promise<string> {
     return this.#wait(() => this.#wasm.act(id, 'consent', proposal, ''));
