@@ -150,7 +150,11 @@ impl WasmNode {
         let node = self.node.clone();
         promise(async move {
             let circle = circle_of(&id)?;
-            if votes { node.enlist(circle, &token).await? } else { node.dismiss(circle, &token).await? }
+            if votes {
+                node.enlist(circle, &token).await?
+            } else {
+                node.dismiss(circle, &token).await?
+            }
             Ok(JsValue::UNDEFINED)
         })
     }
