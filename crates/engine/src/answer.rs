@@ -59,13 +59,16 @@ impl Engine {
             }
             ask if !is_bounded(&ask) => self.answer(no, Answer::No(No::Malformed)),
             Ask::Ranges(ranges) => {
-                let (entries, left) = self.pack(self.ids_in(&ranges), ANSWER_BYTES);
-                self.answer(no, Answer::Entries { entries, more: !left.is_empty() });
+                let ids = self.ids_in(&ranges);
+                self.answer_entries(no, ids);
             }
             Ask::Entries(ids) => {
-                let (entries, left) =
-                    self.pack(ids.into_iter().filter(|id| self.is_durable(id)).collect(), ANSWER_BYTES);
-                self.answer(no, Answer::Entries { entries, more: !left.is_empty() });
+                let ids = ids.into_iter().filter(|id| self.is_durable(id) && self.may_give(id)).collect();
+                self.answer_entries(no, ids);
+            }
+            Ask::Settled { from, skip, to } => {
+                let answer = self.settled_answer(from, skip, to);
+                self.answer(no, answer);
             }
             Ask::Headers { from } => {
                 let (proofs, more) = self.proofs_from(from);
@@ -83,6 +86,17 @@ impl Engine {
     /// Tells which relays may ask: the ones that this device chose.
     pub fn set_keepers(&mut self, keepers: Vec<Peer>) {
         self.keepers = keepers;
+    }
+
+    /// Answers with as many of these as fit; later, if what was asked for may not be given on yet.
+    fn answer_entries(&mut self, no: u64, ids: Vec<EntryId>) {
+        let answer = if ids.is_empty() && !self.unchecked.is_empty() {
+            Answer::No(No::Busy)
+        } else {
+            let (entries, left) = self.pack(ids, ANSWER_BYTES);
+            Answer::Entries { entries, more: !left.is_empty() }
+        };
+        self.answer(no, answer);
     }
 
     fn answer(&mut self, no: u64, answer: Answer) {

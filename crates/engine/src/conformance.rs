@@ -1,7 +1,7 @@
 //! Conformance fixtures of what nodes say to each other: one topic more beside those of the ledger, in the same folder.
 
 use crate::join::Parcel;
-use crate::wire::{Answer, Ask, MAX_ANSWER, No, Place, REGISTER, Range, Register, Topic as Gossip, Votes};
+use crate::wire::{Answer, Ask, MAX_ANSWER, No, Place, REGISTER, Range, Register, Settled, Topic as Gossip, Votes};
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash, Signature, VoteKey};
 use ledgerno_ledger::codec::encode;
 use ledgerno_ledger::conformance::{Draft, Format, Frozen, Topic};
@@ -32,8 +32,10 @@ fn formats() -> Vec<Format> {
         .accepts("headers", framed(&Ask::Headers { from: 300 }))
         .accepts("give", framed(&Ask::Give { entries: vec![Circle::new(1).founders_join()], proofs: Vec::new() }))
         .accepts("get a parcel", framed(&Ask::GetParcel { address: Hash([92; 32]) }))
+        .accepts("settled history", framed(&Ask::Settled { from: 300, skip: 2, to: 400 }))
         .refuses("headers, as another kind", [&3_u16.to_be_bytes()[..], &encode(&Ask::Headers { from: 300 })].concat());
     let differ = Answer::Differ { height: 300, bits: 1, buckets: vec![1, u64::MAX] };
+    let settled = Settled { proof: None, entries: vec![Circle::new(1).founders_join()] };
     let answer = Format::plain::<Answer>("answer", Draft, MAX_ANSWER)
         .accepts("same", encode(&Answer::Same { height: 300 }))
         .accepts("differ", encode(&differ))
@@ -44,6 +46,7 @@ fn formats() -> Vec<Format> {
         .accepts("held", encode(&Answer::Held { entries: 3, refused: 1, height: 300 }))
         .accepts("kept", encode(&Answer::Kept))
         .accepts("parcel", encode(&Answer::Parcel(vec![1, 2])))
+        .accepts("settled history", encode(&Answer::Settled(vec![settled])))
         .accepts("no", encode(&Answer::No(No::NoParcel)));
     let vote = SignedVote {
         kind: VoteKind::Finalize,

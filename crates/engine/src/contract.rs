@@ -5,6 +5,7 @@ use crate::keyring::Keyring;
 use crate::store::NoSnapshot;
 use crate::wire::{Answer, Ask, No, Topic};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, InviteKey, VoteKey};
+use ledgerno_ledger::check::Refused;
 use ledgerno_ledger::dag;
 use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
 use ledgerno_ledger::settle::{Evidence, Refusal};
@@ -75,6 +76,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// Entries of the circle in all.
     pub entries: usize,
+    /// So many missing entries, and settled headers with them, make a node ask for settled history by hash.
+    pub by_hash: u64,
     /// So many settled entries make a new snapshot. By default none is made: the page does not read older entries back yet.
     pub snapshot_every: usize,
     /// The newest entries, which stay in memory when they are settled.
@@ -87,6 +90,7 @@ impl Default for Limits {
             waiting: dag::Limits::default(),
             in_flight: 16 * 1024 * 1024,
             entries: 1_000_000,
+            by_hash: 64,
             snapshot_every: usize::MAX,
             window: 2_048,
         }
@@ -185,4 +189,13 @@ pub enum Event {
     NoSnapshot(NoSnapshot),
     /// Entries that were stored could not be read back.
     Unreadable,
+    /// A certificate stands for an entry, and its signature, checked later, does not hold. It is given to nobody.
+    Forged {
+        /// The entry.
+        id: EntryId,
+        /// The height that settled it.
+        height: u64,
+        /// What does not hold.
+        why: Refused,
+    },
 }

@@ -2,6 +2,7 @@
 //! anything that rests on them is said to others.
 
 use crate::acts;
+use crate::bulk::Bulk;
 use crate::epoch::{self, Epochs};
 use crate::frontier::Frontier;
 use crate::guard::Guard;
@@ -15,6 +16,7 @@ use crate::settler::agreement::{self, Agreement};
 use crate::settler::{self, Awaited, Settler};
 use crate::snapshot;
 use crate::store::{Item, OpenError, entry_item};
+use crate::unchecked::{self, Unchecked};
 use crate::view::Timeline;
 use crate::wire::{MAX_GOSSIP, Topic, Votes};
 use hashbrown::HashMap;
@@ -105,6 +107,9 @@ pub struct Engine {
     /// A header that is certified beside ours.
     pub(crate) conflict: Option<Proof>,
     pub(crate) sessions: SortedMap<Peer, Session>,
+    /// Settled history that is being taken in by hash, and what of it is not checked yet.
+    pub(crate) bulk: Bulk,
+    pub(crate) unchecked: Unchecked,
     /// Questions under way, by number.
     pub(crate) asked: SortedMap<u64, Peer>,
     /// Parcels being brought to a relay: the question's number, the relay, and the invitation's record.
@@ -192,6 +197,8 @@ impl Engine {
             agreement: Agreement::default(),
             conflict: None,
             sessions: SortedMap::new(),
+            bulk: Bulk::default(),
+            unchecked: Unchecked::default(),
             asked: SortedMap::new(),
             parcels_asked: SortedMap::new(),
             next_ask,
@@ -272,6 +279,8 @@ impl Engine {
             self.restore_retired(bytes)
         } else if name == settler::CONFLICT {
             self.restore_conflict(bytes)
+        } else if name == unchecked::RECORD {
+            Unchecked::from_record(bytes).map(|read| self.unchecked = read).is_some()
         } else if name == SENT {
             codec::decode::<u64>(bytes, 16).map(|sent| self.sent = sent as usize).is_ok()
         } else {
@@ -307,6 +316,7 @@ impl Engine {
     /// When [`Engine::tick`] is wanted, in milliseconds since 1970.
     pub fn due(&self) -> Option<u64> {
         let settling = self.settler.due().into_iter().chain(self.agreement.due()).chain(self.epochs.due());
+        let settling = settling.chain(self.bulk.due()).chain(self.check_due());
         settling.chain(self.sessions.values().filter_map(Session::due)).min()
     }
 
@@ -317,6 +327,10 @@ impl Engine {
         }
         self.beat(now);
         self.hand_out_keys(now);
+        if self.bulk.due().is_some() {
+            self.go_on_by_hash(now);
+        }
+        self.check_if_due(now);
         let due: Vec<Peer> = self
             .sessions
             .iter()
@@ -357,6 +371,9 @@ impl Engine {
             }
             self.outputs.push_back(Output::Event(Event::Changed));
         }
+        if !self.bulk.is_empty() {
+            self.go_on_by_hash(now);
+        }
     }
 
     fn then(&mut self, then: Then, now: u64) {
@@ -367,6 +384,11 @@ impl Engine {
             Then::Resume(peer) => self.resume(peer, now),
             Then::Forget { floor } => self.forget(floor),
         }
+    }
+
+    /// Bytes taken in that are not durable yet.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.pending.iter().map(|pending| pending.bytes).sum()
     }
 
     /// Whether anything is on its way to the disk.
@@ -386,7 +408,7 @@ impl Engine {
     /// durable.
     pub(crate) fn take(&mut self, entries: Vec<Packed>, then: Vec<Then>, now: u64) -> Intake {
         let mut intake = Intake::default();
-        let room = self.pending.iter().map(|pending| pending.bytes).sum::<usize>() < self.limits.in_flight;
+        let room = self.in_flight() < self.limits.in_flight;
         let mut new = Vec::new();
         for packed in entries {
             let named = Named::new(self.circle, packed);
@@ -466,6 +488,23 @@ impl Engine {
     pub(crate) fn write(
         &mut self,
         log: Vec<Vec<u8>>,
+        records: Vec<(String, Option<Vec<u8>>)>,
+        entries: Vec<EntryId>,
+        then: Vec<Then>,
+        now: u64,
+    ) -> u64 {
+        let others = log.len().saturating_sub(entries.len());
+        for (at, id) in entries.iter().enumerate() {
+            let (item, len) = (self.items + (others + at) as u64, log.get(others + at).map_or(0, Vec::len));
+            self.history.stored(id, Place::new(item, len));
+        }
+        self.write_placed(log, records, entries, then, now)
+    }
+
+    /// As [`Engine::write`], where it is noted already which items the entries are.
+    pub(crate) fn write_placed(
+        &mut self,
+        log: Vec<Vec<u8>>,
         mut records: Vec<(String, Option<Vec<u8>>)>,
         entries: Vec<EntryId>,
         then: Vec<Then>,
@@ -480,12 +519,6 @@ impl Engine {
         }
         self.next_no += 1;
         let no = self.next_no;
-        // The entries are the last items of the log.
-        let others = log.len().saturating_sub(entries.len());
-        for (at, id) in entries.iter().enumerate() {
-            let (item, len) = (self.items + (others + at) as u64, log.get(others + at).map_or(0, Vec::len));
-            self.history.stored(id, Place::new(item, len));
-        }
         self.items += log.len() as u64;
         let bytes = log.iter().chain(records.iter().filter_map(|(_, bytes)| bytes.as_ref())).map(Vec::len).sum();
         self.pending.push_back(Pending { no, entries, height: self.chain.height(), bytes, then });
@@ -521,7 +554,7 @@ impl Engine {
         new
     }
 
-    fn watch_for_twin(&mut self, id: EntryId) {
+    pub(crate) fn watch_for_twin(&mut self, id: EntryId) {
         if self.dag.get(&id).is_some_and(|packed| Some(packed.signed.entry.device) == self.device()) {
             self.outputs.push_back(Output::Event(Event::Twin { id }));
         }

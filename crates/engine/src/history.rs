@@ -13,7 +13,7 @@ use ledgerno_ledger::state::Verdict;
 /// Rows in one record.
 pub(crate) const ROWS: usize = 1_024;
 /// Bytes of a stored row.
-const ROW: usize = 62;
+const ROW: usize = 64;
 /// Bytes of a stored header: its place and its hash.
 const HEADER: usize = 8 + 32;
 
@@ -32,6 +32,8 @@ pub(crate) struct Row {
     pub seen: u16,
     /// The height that settled it; 0 while none did.
     height: u32,
+    /// Its place among what that settled.
+    at: u16,
     verdict: Option<Verdict>,
     /// It is in memory.
     pub here: bool,
@@ -87,7 +89,7 @@ impl History {
         let device = self.number_of(device);
         let seq = u32::try_from(seq).unwrap_or(u32::MAX);
         let place = Place::default();
-        self.push(Row { id, device, seq, place, rank, seen: 0, height: 0, verdict: None, here: true });
+        self.push(Row { id, device, seq, place, rank, seen: 0, height: 0, at: 0, verdict: None, here: true });
         self.change(self.rows.len() - 1);
     }
 
@@ -127,10 +129,10 @@ impl History {
         self.alter(id, |row| row.place = place);
     }
 
-    /// Notes what became of an entry.
-    pub fn settle(&mut self, id: &EntryId, height: u64, verdict: Option<Verdict>) {
-        let height = u32::try_from(height).unwrap_or(u32::MAX);
-        self.alter(id, |row| (row.height, row.verdict) = (height, verdict));
+    /// Notes what became of an entry, which is the one at this place that a header settled.
+    pub fn settle(&mut self, id: &EntryId, height: u64, at: usize, verdict: Option<Verdict>) {
+        let (height, at) = (u32::try_from(height).unwrap_or(u32::MAX), u16::try_from(at).unwrap_or(u16::MAX));
+        self.alter(id, |row| (row.height, row.at, row.verdict) = (height, at, verdict));
     }
 
     /// Notes who has seen an entry that is being forgotten.
@@ -192,6 +194,14 @@ impl History {
     /// What the header of a height settled, in the order of taking.
     pub fn settled_at(&self, height: u64) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(move |row| height > 0 && u64::from(row.height) == height)
+    }
+
+    /// What the headers from a height up to another settled, in settled order: height, place in it and row.
+    pub fn settled_from(&self, from: u64, to: u64) -> Vec<(u64, u16, &Row)> {
+        let settled = self.rows.iter().filter(|row| row.height > 0 && (from..=to).contains(&row.height.into()));
+        let mut settled: Vec<_> = settled.map(|row| (u64::from(row.height), row.at, row)).collect();
+        settled.sort_unstable_by_key(|(height, at, _)| (*height, *at));
+        settled
     }
 
     /// A device's rows, in the order of taking.
@@ -279,6 +289,7 @@ impl Row {
         out.extend(self.rank.to_le_bytes());
         out.extend(self.seen.to_le_bytes());
         out.extend(self.height.to_le_bytes());
+        out.extend(self.at.to_le_bytes());
         // Two or three bytes, and nothing for none.
         let verdict = self.verdict.map(|verdict| codec::encode(&verdict)).unwrap_or_default();
         out.push(verdict.len() as u8);
@@ -291,16 +302,14 @@ impl Row {
         let (id, mut rest) = bytes.split_first_chunk::<32>()?;
         let bytes = &mut rest;
         let (device, seq, place, rank) = (number(bytes)?, number(bytes)?, Place::read(bytes)?, number(bytes)?);
-        let (seen, rest) = bytes.split_first_chunk::<2>()?;
-        *bytes = rest;
-        let height = number(bytes)?;
+        let seen = short(bytes)?;
+        let (height, at) = (number(bytes)?, short(bytes)?);
         let (len, rest) = bytes.split_first()?;
         let verdict = match usize::from(*len) {
             0 => None,
             len => Some(codec::decode(rest.get(..len)?, len).ok()?),
         };
-        let seen = u16::from_le_bytes(*seen);
-        Some(Row { id: EntryId(*id), device, seq, place, rank, seen, height, verdict, here: false })
+        Some(Row { id: EntryId(*id), device, seq, place, rank, seen, height, at, verdict, here: false })
     }
 }
 
@@ -308,6 +317,12 @@ fn number(bytes: &mut &[u8]) -> Option<u32> {
     let (number, rest) = bytes.split_first_chunk::<4>()?;
     *bytes = rest;
     Some(u32::from_le_bytes(*number))
+}
+
+fn short(bytes: &mut &[u8]) -> Option<u16> {
+    let (number, rest) = bytes.split_first_chunk::<2>()?;
+    *bytes = rest;
+    Some(u16::from_le_bytes(*number))
 }
 
 #[cfg(test)]
@@ -325,7 +340,7 @@ mod tests {
             id[..8].copy_from_slice(&at.to_le_bytes());
             history.add(EntryId(id), DeviceId([(at % 3) as u8; 32]), (at / 3) as u64, at as u32);
             history.stored(&EntryId(id), Place::new(at as u64 + 9, 300));
-            history.settle(&EntryId(id), at as u64 % 7, verdicts[at % 4]);
+            history.settle(&EntryId(id), at as u64 % 7, at, verdicts[at % 4]);
             history.seen(&EntryId(id), at as u32 % 5);
         }
         for at in 0..ROWS as u64 + 3 {
@@ -348,7 +363,7 @@ mod tests {
         assert_eq!(read.to_store(&hashes).0, []);
 
         let changed = history.rows()[ROWS + 1].id;
-        history.settle(&changed, 9, None);
+        history.settle(&changed, 9, 0, None);
         assert_eq!(history.to_store(&hashes).0.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [1]);
         let cut = rows[0].1[..ROW + 1].to_vec();
         assert!(History::from_stored(history.devices(), [&cut[..]].into_iter(), [].into_iter()).is_none());

@@ -13,6 +13,7 @@
 
 mod acts;
 mod answer;
+mod bulk;
 #[cfg(any(test, feature = "hostile"))]
 pub mod conformance;
 mod contract;
@@ -35,6 +36,7 @@ mod settler;
 mod snapshot;
 pub mod status;
 pub mod store;
+mod unchecked;
 pub mod view;
 pub mod wire;
 mod write;

@@ -65,7 +65,7 @@ impl Engine {
     /// [`ProveError`].
     pub fn prove_entry(&self, id: &EntryId, open: bool) -> Result<ProofFile, ProveError> {
         let moment = Moment::new(self)?;
-        let packed = self.packed(id).ok_or(ProveError::NotHeld)?;
+        let packed = self.packed(id).filter(|_| self.may_give(id)).ok_or(ProveError::NotHeld)?;
         let settled = self.history.settled(id).ok_or(ProveError::NotSettled)?;
         if let Some(Verdict::Void(why)) = settled.verdict {
             return Err(ProveError::Void(why));
@@ -111,7 +111,8 @@ impl Engine {
         let mut places: Vec<(u32, EntryId)> = self.history.of(&device).map(|(_, row)| (row.seq, row.id)).collect();
         places.sort_unstable();
         let both = places.windows(2).find(|pair| pair[0].0 == pair[1].0).ok_or(ProveError::NoFork)?;
-        let signed = |at: usize| both.get(at).and_then(|(_, id)| self.packed(id)).map(|packed| packed.signed.clone());
+        let given = |(_, id): &(u32, EntryId)| self.packed(id).filter(|_| self.may_give(id));
+        let signed = |at: usize| both.get(at).and_then(given).map(|packed| packed.signed.clone());
         let (one, other) = signed(0).zip(signed(1)).ok_or(ProveError::NotHeld)?;
         let fork = ForkProof::new(self.circle, one, other).ok_or(ProveError::NoFork)?;
         let with_author = Moment::new(self).and_then(|moment| Ok((moment.author(device)?, moment)));

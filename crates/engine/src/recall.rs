@@ -27,6 +27,8 @@ pub(crate) enum Reading {
     Session(Peer),
     /// A list can be shown, or an entry proven.
     Remembered,
+    /// Signatures are checked.
+    Unchecked,
 }
 
 /// What was read back for what is done now.
@@ -52,7 +54,7 @@ impl Engine {
     }
 
     /// The items of entries that must be read for a message of the first of these.
-    fn not_here(&self, ids: &[EntryId], limit: usize) -> Vec<u64> {
+    pub(crate) fn not_here(&self, ids: &[EntryId], limit: usize) -> Vec<u64> {
         let (mut bytes, mut items) = (0, Vec::new());
         for id in ids {
             let Some(row) = self.history.row(id) else { continue };
@@ -90,6 +92,7 @@ impl Engine {
             Ask::Ranges(ranges) => self.not_here(&self.ids_in(ranges), ANSWER_BYTES),
             Ask::Entries(ids) => self.not_here(ids, ANSWER_BYTES),
             Ask::Headers { from } => self.proofs_not_here(*from),
+            Ask::Settled { from, skip, to } => self.settled_not_here(*from, *skip, *to),
             _ => Vec::new(),
         };
         if items.is_empty() {
@@ -118,7 +121,7 @@ impl Engine {
         reads
     }
 
-    fn recall(&mut self, mut items: Vec<u64>, reading: Reading) {
+    pub(crate) fn recall(&mut self, mut items: Vec<u64>, reading: Reading) {
         items.sort_unstable();
         items.dedup();
         self.next_reading += 1;
@@ -147,6 +150,12 @@ impl Engine {
                 self.outputs.push_back(Output::Answer { no, answer: Answer::No(No::Busy) });
             }
             Reading::Session(peer) if !is_read => self.failed(peer, now),
+            Reading::Unchecked if !is_read => self.stays_unchecked(),
+            Reading::Unchecked => {
+                self.recalled = read;
+                self.check_unchecked(now);
+                self.recalled = Recalled::default();
+            }
             Reading::Asked { peer, no, ask } => {
                 self.recalled = read;
                 self.answer_now(peer, no, *ask, now);
@@ -178,7 +187,7 @@ impl Engine {
     }
 
     /// Sees to it that a settled entry can be proven: it, its header and what that settled with it are read. Says
-    /// [`Event::Changed`] when they are there; false while they are not.
+    /// [`Event::Changed`] when they are there; false while they are not, or its signature is unchecked.
     pub fn bring(&mut self, id: &EntryId) -> bool {
         let Some(height) = self.history.settled(id).map(|settled| settled.height) else { return true };
         let elsewhere = self.history.settled_at(height).filter(|row| self.packed(&row.id).is_none());
@@ -186,8 +195,8 @@ impl Engine {
         if self.proof_at(height).is_none() {
             items.extend(self.history.header(height).map(|place| u64::from(place.item)));
         }
-        let is_here = items.is_empty();
-        if !is_here && self.readings.len() < MAX_READINGS {
+        let is_here = items.is_empty() && self.may_give(id);
+        if !items.is_empty() && self.readings.len() < MAX_READINGS {
             self.recall(items, Reading::Remembered);
         }
         is_here

@@ -1,12 +1,14 @@
 //! Sync with one peer, as the asking side. A session goes: compare frontiers; where they differ, compare the devices of
 //! the buckets that differ; fetch what the peer has more, give what it lacks; compare again, until both hold the same;
-//! then the settled headers likewise. It runs when something happened (a link, a write, an entry without its ancestors),
+//! then the settled headers likewise. Where much is missing that is settled, that is asked for first, by height (`bulk`).
+//! It runs when something happened (a link, a write, an entry without its ancestors),
 //! never by the clock, but to try again after a failure.
 //!
 //! The two need not end up the same: one may refuse what the other holds, or lie. So only what is new here counts as
 //! progress, a session without any rests after a few rounds, and tries again a few times, each later. What the other holds
 //! of the own device is told by that device's place alone; entries that somebody refuses never hide that ours arrived.
 
+use crate::bulk::Assigned;
 use crate::engine::{Engine, Event, Output, Peer, Then};
 use crate::frontier::{MAX_PLACES, bucket_of};
 use crate::settler::Heard;
@@ -73,6 +75,7 @@ pub(crate) enum Step {
     Headers,
     GiveHeaders,
     Bundles,
+    Settled,
 }
 
 impl Session {
@@ -84,6 +87,11 @@ impl Session {
     /// Whether nothing is under way.
     pub fn rests(&self) -> bool {
         self.out.is_none() && !self.waits && self.retry_at.is_none()
+    }
+
+    /// Whether it goes on when more is settled.
+    pub fn waits_for_settled(&self) -> bool {
+        self.waits && matches!(self.plan.front(), Some(Step::Settled))
     }
 
     /// There is another right to come by than the one that was shown.
@@ -118,6 +126,7 @@ impl Engine {
     /// A link to a node of the circle stands. A keeper waits to be asked.
     pub fn connected(&mut self, peer: Peer, now: u64) {
         self.sessions.insert(peer, Session::default());
+        self.bulk.part(&peer);
         if self.device().is_some() {
             self.sync(peer, now);
         }
@@ -134,6 +143,7 @@ impl Engine {
     /// The last link to a node is gone.
     pub fn disconnected(&mut self, peer: Peer) {
         self.sessions.remove(&peer);
+        self.bulk.part(&peer);
         self.guests.remove(&peer);
         self.outputs.push_back(Output::Event(Event::Changed));
     }
@@ -202,6 +212,18 @@ impl Engine {
                 return;
             }
             let height = self.sessions.get(&peer).map_or(0, |session| session.height);
+            if let Step::Settled = step {
+                match self.assign(peer, height) {
+                    Assigned::Ask(ask) => return self.ask(peer, step, ask),
+                    Assigned::Done => continue,
+                    Assigned::Wait => {}
+                }
+                if let Some(session) = self.sessions.get_mut(&peer) {
+                    session.plan.push_front(step);
+                    session.waits = true;
+                }
+                return;
+            }
             if self.reads_to_give(peer, &step, height) {
                 if let Some(session) = self.sessions.get_mut(&peer) {
                     session.plan.push_front(step);
@@ -210,14 +232,7 @@ impl Engine {
                 return;
             }
             if let Some(ask) = self.ask_of(peer, &step) {
-                self.next_ask += 1;
-                let no = self.next_ask;
-                if let Some(session) = self.sessions.get_mut(&peer) {
-                    session.out = Some((no, step));
-                }
-                self.asked.insert(no, peer);
-                self.outputs.push_back(Output::Ask { to: peer, no, ask });
-                return;
+                return self.ask(peer, step, ask);
             }
             if let Step::Compare = step {
                 // Nothing may be compared now; `now` only matters to a retry.
@@ -225,6 +240,24 @@ impl Engine {
                 session.fail(now);
                 return;
             }
+        }
+    }
+
+    fn ask(&mut self, peer: Peer, step: Step, ask: Ask) {
+        self.next_ask += 1;
+        let no = self.next_ask;
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.out = Some((no, step));
+        }
+        self.asked.insert(no, peer);
+        self.outputs.push_back(Output::Ask { to: peer, no, ask });
+    }
+
+    /// Goes on asking for what is settled, or with what comes after that.
+    pub(crate) fn resume_settled(&mut self, peer: Peer, now: u64) {
+        if let Some(session) = self.sessions.get_mut(&peer).filter(|session| session.waits_for_settled()) {
+            session.waits = false;
+            self.step(peer, now);
         }
     }
 
@@ -268,6 +301,7 @@ impl Engine {
             Step::Headers => (self.sessions.get(&peer)?.height > self.chain.height())
                 .then(|| Ask::Headers { from: self.chain.height() + 1 }),
             Step::Bundles => self.wants_bundles().then_some(Ask::Bundles),
+            Step::Settled => None,
             Step::GiveHeaders => {
                 let (proofs, more) = self.proofs_from(self.sessions.get(&peer)?.height.saturating_add(1));
                 let session = self.sessions.get_mut(&peer)?;
@@ -297,6 +331,10 @@ impl Engine {
         let Some(peer) = self.asked.remove(&no) else { return };
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         let Some((_, step)) = session.out.take_if(|(out, _)| *out == no) else { return };
+        if matches!(step, Step::Settled) && !matches!(answer, Some(Answer::Settled(_))) {
+            self.not_by_hash(peer, answer.as_ref(), now);
+        }
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
         match answer {
             Some(Answer::No(no)) => self.refused_by(peer, no, now),
             Some(answer) => {
@@ -334,6 +372,7 @@ impl Engine {
                 session.fail(now);
                 self.outputs.push_back(Output::Event(Event::Unkept { by: peer }));
             }
+            No::Busy => session.fail(now),
             why => {
                 session.fail(now);
                 self.outputs.push_back(Output::Event(Event::NotLetIn { by: peer, why }));
@@ -411,6 +450,15 @@ impl Engine {
                     }
                 }
                 true
+            }
+            (Step::Settled, Answer::Settled(came)) => {
+                let before = self.chain.height();
+                let fits = self.take_settled(peer, came, now);
+                self.progress(peer, self.chain.height() > before);
+                if let Some(session) = self.sessions.get_mut(&peer).filter(|_| fits) {
+                    session.plan.push_front(Step::Settled);
+                }
+                fits
             }
             (Step::Bundles, Answer::Bundles(bundles)) => {
                 self.take_bundles(&bundles, now);
@@ -499,6 +547,17 @@ impl Engine {
             (Some(ours), Some(theirs)) => ours.tag == theirs.tag,
             _ => false,
         });
+        let missing = fetch.iter().map(|range| (range.to - range.from).saturating_add(1)).fold(0, u64::saturating_add);
+        if own_is_there {
+            self.acknowledged(upto, now);
+        }
+        let height = self.sessions.get(&peer).map_or(0, |session| session.height);
+        if self.asks_by_hash(&peer, height, missing) {
+            if let Some(session) = self.sessions.get_mut(&peer) {
+                session.plan = VecDeque::from([Step::Settled, Step::Compare]);
+            }
+            return;
+        }
         // What waiting entries name, whatever branch it is on.
         let wanted: Vec<EntryId> = self.dag.wanted().into_iter().take(MAX_IDS).collect();
         let branch_ids: Vec<EntryId> =
@@ -508,9 +567,6 @@ impl Engine {
         session.plan.extend(branches.into_iter().map(|device| Step::Branches { device }));
         session.plan.push_back(Step::FetchIds { ids: wanted });
         session.plan.extend([Step::Give { ranges: give }, Step::GiveIds { ids: branch_ids }, Step::Compare]);
-        if own_is_there {
-            self.acknowledged(upto, now);
-        }
     }
 
     /// Ranges without what has come since.
@@ -524,16 +580,19 @@ impl Engine {
             .collect()
     }
 
-    /// Durable entries in ranges, in the order in which they were taken.
+    /// Durable entries in ranges that may be given on, in the order in which they were taken.
     pub(crate) fn ids_in(&self, ranges: &[Range]) -> Vec<EntryId> {
         let mut places: Vec<usize> = Vec::new();
         for range in ranges {
             let rows = self.history.of(&range.device);
             places.extend(rows.filter(|(_, row)| (range.from..=range.to).contains(&row.seq.into())).map(|(at, _)| at));
         }
-        places.retain(|at| *at < self.durable);
+        places.retain(|at| *at < self.durable && !self.unchecked.is_forged(*at));
         places.sort_unstable();
         places.dedup();
+        // What comes after may build on it.
+        let checked = places.iter().take_while(|at| !self.unchecked.has(**at)).count();
+        places.truncate(checked);
         places.into_iter().filter_map(|at| self.history.rows().get(at)).map(|row| row.id).collect()
     }
 

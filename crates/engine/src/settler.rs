@@ -191,7 +191,7 @@ impl Engine {
         self.awaited.as_ref().is_some_and(|awaited| awaited.certified)
     }
 
-    fn refuse(&mut self, height: u64, why: Refusal, from: Peer) {
+    pub(crate) fn refuse(&mut self, height: u64, why: Refusal, from: Peer) {
         const REMEMBERED: usize = 8;
         // Of one height two times say nothing new: their bound is the clock.
         let is_said = |(at, said): &(u64, Refusal)| {
@@ -229,6 +229,11 @@ impl Engine {
         log.extend(self.log_items(&taken));
         let spent = self.spent_votes();
         self.write(log, spent, taken, then, now);
+        self.settled_more(now);
+    }
+
+    /// What follows once more is settled.
+    pub(crate) fn settled_more(&mut self, now: u64) {
         self.open_height();
         self.note_unsettled(now);
         self.after_settled(now);
@@ -240,14 +245,14 @@ impl Engine {
     }
 
     /// Goes on to a block; returns what was taken because it settled what that waited for.
-    fn adopt(&mut self, block: Block, proof: Proof) -> Vec<EntryId> {
+    pub(crate) fn adopt(&mut self, block: Block, proof: Proof) -> Vec<EntryId> {
         let (height, hash) = (block.header.height, block.header.hash());
         let order = block.order.clone();
         let taken = self.chain.adopt(&mut self.dag, block, proof.clone());
         self.unsaved += order.len();
-        for id in &order {
+        for (at, id) in order.iter().enumerate() {
             let verdict = self.chain.settled(id).and_then(|settled| settled.verdict);
-            self.history.settle(id, height, verdict);
+            self.history.settle(id, height, at, verdict);
         }
         self.proofs.push(proof);
         self.compare_settled(height, hash);

@@ -27,7 +27,7 @@ pub const MAX_SNAPSHOT: usize = 16 * 1024 * 1024;
 /// The most bytes of all its records at once.
 const MAX_WRITE: usize = 48 * 1024 * 1024;
 /// The version of the format.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Settled headers that stay in memory.
 const HEADERS: usize = 64;
 

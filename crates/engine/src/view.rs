@@ -218,7 +218,7 @@ impl Engine {
         let seen_by = self.seen_by(id);
         let sent = !is_own || seen_by > 0 || (row.seq as usize) < self.sent;
         let settled = self.history.settled(id).is_some_and(|settled| settled.height <= self.durable_height);
-        let settled = settled && self.conflict().is_none();
+        let settled = settled && self.shows_settled();
         Some(Status::of(sent, seen_by, settled))
     }
 

@@ -139,6 +139,15 @@ pub enum Ask {
         /// Sealed by the member, at most [`MAX_KEYBOX`].
         sealed: Vec<u8>,
     },
+    /// Settled history by height, with what each header settled.
+    Settled {
+        /// The first height wanted.
+        from: u64,
+        /// So many entries of that one are held already, and its header.
+        skip: u32,
+        /// The last height wanted.
+        to: u64,
+    },
 }
 
 /// A stretch of a device's chain.
@@ -215,6 +224,17 @@ pub enum Answer {
     No(No),
     /// As many as fit.
     Bundles(Vec<Box<Bundle>>),
+    /// By height from the one asked for, as much as fits; the last may not be whole.
+    Settled(Vec<Settled>),
+}
+
+/// A settled height with what it settled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settled {
+    /// The header with its votes and its cut; none where the rest of a height is told.
+    pub proof: Option<Box<Proof>>,
+    /// In settled order.
+    pub entries: Vec<Packed>,
 }
 
 /// Why a question is not answered.
@@ -256,7 +276,7 @@ impl Ask {
             Ask::Headers { .. } | Ask::Bundles => 2,
             Ask::Entries(_) => 3,
             Ask::Frontier { .. } | Ask::Devices { .. } | Ask::Branches { .. } => 4,
-            Ask::Ranges(_) | Ask::Give { .. } => 5,
+            Ask::Ranges(_) | Ask::Give { .. } | Ask::Settled { .. } => 5,
             Ask::Knock(_) | Ask::PutParcel { .. } | Ask::GetParcel { .. } | Ask::PutKeybox { .. } => 8,
         }
     }

@@ -332,7 +332,8 @@ impl Engine {
     ) -> Result<Written, WriteError> {
         let nonce = self.random.bytes();
         let (device, keyring) = self.seat.hand().ok_or(WriteError::NoSeat)?;
-        let parents = self.dag.parents(&device.id());
+        let mut parents = self.dag.parents(&device.id());
+        parents.approves.retain(|head| self.may_give(&head.id));
         let first = parents.seq == 0;
         let genesis = Anchor { height: 0, hash: HeaderHash(self.circle.0) };
         let mut entry = Entry {

@@ -12,6 +12,10 @@ use crate::verify::{Claim, verify, verify_batch};
 use alloc::vec::Vec;
 use thiserror::Error;
 
+mod vouched;
+
+pub use vouched::{Unvouched, Vouched};
+
 /// The most branches of one device that an entry approves.
 const MAX_BRANCHES: usize = 2;
 
@@ -90,7 +94,8 @@ pub enum Refused {
     WaitingFull,
 }
 
-/// An entry whose form and signatures were checked: by [`check`], or earlier ([`Checked::stored`]).
+/// An entry whose form and signatures were checked: by [`check`], or earlier ([`Checked::stored`]); or for whose
+/// signatures a certificate stands till they are checked ([`Vouched`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     packed: Packed,
@@ -242,17 +247,23 @@ pub fn check_admission(circle: CircleId, device: DeviceId, admission: &Admission
 /// Checks everything but the signatures.
 fn check_form(circle: CircleId, named: Named, keys: &mut Keys) -> Result<Checked, Refused> {
     let packed = &named.0.packed;
+    check_shape(circle, packed)?;
+    let entry = &packed.signed.entry;
+    if let Some(admission) = &entry.admission {
+        check_admission_keys(entry.device, admission, keys)?;
+    }
+    Ok(named.0)
+}
+
+/// Checks everything but keys and signatures: the body's hash, and else nothing that takes long.
+fn check_shape(circle: CircleId, packed: &Packed) -> Result<(), Refused> {
     let entry = &packed.signed.entry;
     if entry.version != VERSION {
         return Err(Refused::Version(entry.version));
     }
     check_approves(entry)?;
     check_place(circle, entry)?;
-    check_body(entry, packed.body.as_deref())?;
-    if let Some(admission) = &entry.admission {
-        check_admission_keys(entry.device, admission, keys)?;
-    }
-    Ok(named.0)
+    check_body(entry, packed.body.as_deref())
 }
 
 fn check_approves(entry: &Entry) -> Result<(), Refused> {

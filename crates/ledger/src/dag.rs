@@ -9,11 +9,13 @@
 mod base;
 mod compose;
 mod order;
+mod vouched;
 mod waiting;
 
 pub use base::{Base, Place};
 pub use compose::Parents;
 pub use order::{CutError, MAX_CUT, MAX_NEW};
+pub use vouched::Brought;
 pub use waiting::Limits;
 
 use crate::bytes::{CircleId, DeviceId, EntryId, MemberId};

@@ -25,7 +25,7 @@ mod voter;
 pub use bundle::{Bundle, BundleError, MAX_BUNDLE, Notarization, Nullification, Proposal};
 #[cfg(test)]
 use chain::plan;
-pub use chain::{Block, Chain, Opener, Refusal, Root, SettleError, Settled, Unfit};
+pub use chain::{Block, Chain, Opener, Refusal, Root, SettleError, Settled, Unfit, Voted};
 pub use round::{Next, Round, justified};
 pub use tally::{Taken, Tally, Voices};
 pub use vote::{

@@ -284,6 +284,9 @@ impl<S: Store> Node<S> {
             // The store's error was told.
             Event::Unreadable => {}
             Event::Twin { id } => tracing::warn!(?id, "another copy of this device writes"),
+            Event::Forged { id, height, why } => {
+                tracing::warn!(?id, height, %why, "a certificate stands for an entry that its author did not sign");
+            }
             Event::Unkept { by } => {
                 tracing::warn!(?by, "the relay does not keep the circle");
                 if let Some(circle) = self.0.state.borrow_mut().circles.get_mut(&circle) {

@@ -58,6 +58,18 @@ impl Alone {
         Self::new(circle, limits, || Seat::Keeper)
     }
 
+    /// A person's engine of these limits, on a device that holds nothing yet.
+    pub fn reader(circle: &Circle, person: &Person, limits: Limits) -> Self {
+        let (id, keys) = (circle.id, circle.keys.clone());
+        let (identity, device) = (*person.identity.secret(), *person.device.secret());
+        Self::new(circle, limits, move || Seat::Member {
+            device: DeviceKey::from_secret(device),
+            identity: Identity::from_secret(identity),
+            keyring: Keyring::new(id, keys.clone()),
+            vote: None,
+        })
+    }
+
     /// A person's engine; it has written nothing.
     pub fn member(circle: &Circle, person: &Person) -> Self {
         Self::seat(circle, person, None)

@@ -119,18 +119,19 @@ impl Waiting {
         let of_device = self.by_device.get(device);
         if let Some(most_distant) = of_device.filter(|all| all.len() > self.limits.waiting_per_device) {
             let most_distant = most_distant.last().map(|(_, id)| *id);
-            self.forgotten += u64::from(most_distant.and_then(|id| self.remove(&id)).is_some());
+            self.forgotten += u64::from(most_distant.and_then(|id| self.take_out(&id)).is_some());
         }
         while self.waiters.len() > self.limits.waiting || self.bytes > self.limits.waiting_bytes {
             let oldest = self.by_rank.first_key_value().map(|(_, id)| *id);
-            if oldest.and_then(|id| self.remove(&id)).is_none() {
+            if oldest.and_then(|id| self.take_out(&id)).is_none() {
                 return;
             }
             self.forgotten += 1;
         }
     }
 
-    fn remove(&mut self, id: &EntryId) -> Option<Waiter> {
+    /// One, out of the pool.
+    pub fn take_out(&mut self, id: &EntryId) -> Option<Waiter> {
         let waiter = self.waiters.remove(id)?;
         self.bytes -= waiter.size();
         self.by_rank.remove(&waiter.rank);
@@ -142,13 +143,13 @@ impl Waiting {
     /// Those that wait for this, out of the pool, sorted by id.
     pub fn wake(&mut self, need: Need) -> Vec<Waiter> {
         let ids = self.by_need.get(&need).cloned().unwrap_or_default();
-        ids.iter().filter_map(|id| self.remove(id)).collect()
+        ids.iter().filter_map(|id| self.take_out(id)).collect()
     }
 
     /// All, out of the pool, the oldest first.
     pub fn wake_all(&mut self) -> Vec<Waiter> {
         let ids: Vec<EntryId> = self.by_rank.values().copied().collect();
-        ids.iter().filter_map(|id| self.remove(id)).collect()
+        ids.iter().filter_map(|id| self.take_out(id)).collect()
     }
 
     /// Its device was admitted: its entries are no longer the first to be forgotten.
@@ -190,7 +191,7 @@ impl Waiting {
         loop {
             match self.waiters.get(&at)?.need {
                 Need::Entry(deeper) => at = deeper,
-                Need::Name => return self.remove(&at).map(|waiter| (waiter.id, waiter.packed)),
+                Need::Name => return self.take_out(&at).map(|waiter| (waiter.id, waiter.packed)),
                 Need::Device(_) | Need::Member(_) => return None,
             }
         }

@@ -10,8 +10,9 @@
 
 use super::{Certificate, Checkpoint, Header, Proof, Renewal, VERSION, Voices, Witnesses, cut_hash};
 use crate::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash, MemberId, Signature, VoteKey};
+use crate::check::Vouched;
 use crate::dag::{CutError, Dag};
-use crate::entry::{Anchor, Entry, Head, Lane};
+use crate::entry::{Anchor, Entry, Head, Lane, Packed};
 use crate::genesis::Genesis;
 use crate::keys::VoteSecret;
 use crate::merkle::{ENTRIES, HISTORY, Mountains};
@@ -109,6 +110,19 @@ pub struct Chain {
     #[serde(skip)]
     settled: HashMap<EntryId, Settled>,
 }
+
+/// A settled header whose votes hold: the right witnesses settled it, and it is the next.
+pub struct Voted<'a> {
+    proof: &'a Proof,
+    /// Who settled it in a lost witness's place.
+    renewed: Option<Witnesses>,
+}
+
+/// What a cut settles, in order.
+type Order<'a> = &'a dyn Fn(&[Head]) -> Result<Vec<EntryId>, CutError>;
+
+/// The entry at a place of the settled order, where it is held.
+type Lookup<'a> = &'a dyn Fn(usize, &EntryId) -> Option<&'a Packed>;
 
 /// What is computed from the DAG for a cut.
 struct Folded {
@@ -210,7 +224,8 @@ impl Chain {
         }
         let order = dag.order(&cut)?;
         let time = now.max(self.time());
-        let folded = self.fold(dag, opener, order, (height, time, proposer)).map_err(SettleError::NoBody)?;
+        let held = |_: usize, id: &EntryId| dag.get(id);
+        let folded = self.fold(&held, opener, order, (height, time, proposer)).map_err(SettleError::NoBody)?;
         let (state, state_root) = folded.state.ok_or(SettleError::NotFolded)?;
         let witnesses = self.witnesses_after(&state);
         let header = Header {
@@ -282,7 +297,17 @@ impl Chain {
     /// # Errors
     /// [`Refusal`]; the first three kinds are no fault of the header's.
     pub fn check(&self, dag: &Dag, opener: Option<&dyn Opener>, proof: &Proof, now: u64) -> Result<Block, Refusal> {
-        let Proof { checkpoint: Checkpoint { header, certificate }, cut, witnesses: told, renewal } = proof;
+        let voted = self.check_votes(proof)?;
+        let held = |_: usize, id: &EntryId| dag.get(id);
+        self.check_voted(&|cut| dag.order(cut), &held, opener, &voted, now)
+    }
+
+    /// Checks that a header is the next, and its votes.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn check_votes<'a>(&self, proof: &'a Proof) -> Result<Voted<'a>, Refusal> {
+        let Proof { checkpoint: Checkpoint { header, certificate }, renewal, .. } = proof;
         let hash = self.check_place(header, Some(certificate))?;
         let renewed = match renewal {
             Some(renewal) if self.renewal != Some(*renewal) => {
@@ -292,11 +317,40 @@ impl Chain {
             None if self.renewal.is_some() => return Err(Refusal::BadRenewal),
             None => None,
         };
+        certificate.check(self.circle, header.height, hash, renewed.as_ref().unwrap_or(self.witnesses()))?;
+        Ok(Voted { proof, renewed })
+    }
+
+    /// Checks a header whose votes hold as [`Chain::check`] does, but for what the DAG says of its cut: its entries are
+    /// these, and a quorum found that they are what is new below it.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn check_vouched(
+        &self,
+        voted: &Voted,
+        entries: &Vouched,
+        opener: Option<&dyn Opener>,
+        now: u64,
+    ) -> Result<Block, Refusal> {
+        let order = |_: &[Head]| Ok(entries.iter().map(|(id, _)| id).collect());
+        self.check_voted(&order, &|at, _| entries.get(at), opener, voted, now)
+    }
+
+    fn check_voted(
+        &self,
+        order: Order,
+        held: Lookup,
+        opener: Option<&dyn Opener>,
+        voted: &Voted,
+        now: u64,
+    ) -> Result<Block, Refusal> {
+        let Voted { proof: Proof { checkpoint, cut, witnesses: told, .. }, renewed } = voted;
         let voters = renewed.as_ref().unwrap_or(self.witnesses());
-        certificate.check(self.circle, header.height, hash, voters)?;
         let clock = (voters.all().len() == 1).then_some(now);
         let lost = renewed.as_ref().map(|renewed| (self.witnesses(), renewed));
-        let block = self.check_block(dag, opener, (header, cut), voters, clock, told.as_ref(), lost)?;
+        let header = (&checkpoint.header, &cut[..]);
+        let block = self.check_block(order, held, opener, header, voters, clock, told.as_ref(), lost)?;
         // It is told where it changes, and there alone.
         let changed = (block.witnesses != *voters).then_some(&block.witnesses);
         if told.as_ref() != changed {
@@ -323,7 +377,9 @@ impl Chain {
         if self.state.is_none() {
             return Err(Refusal::NotFolded);
         }
-        self.check_block(dag, Some(opener), (header, cut), self.witnesses(), (!again).then_some(now), None, None)
+        let held = |_: usize, id: &EntryId| dag.get(id);
+        let (order, clock) = (|cut: &[Head]| dag.order(cut), (!again).then_some(now));
+        self.check_block(&order, &held, Some(opener), (header, cut), self.witnesses(), clock, None, None)
     }
 
     /// Whether a header is of this circle and the next; its hash.
@@ -347,7 +403,8 @@ impl Chain {
     #[expect(clippy::too_many_arguments, reason = "one check, in two uses")]
     fn check_block(
         &self,
-        dag: &Dag,
+        order: Order,
+        held: Lookup,
         opener: Option<&dyn Opener>,
         (header, cut): (&Header, &[Head]),
         voters: &Witnesses,
@@ -359,7 +416,7 @@ impl Chain {
         if header.cut_hash != cut_hash(cut) {
             return Err(Refusal::WrongRoot { which: Root::Cut });
         }
-        let order = dag.order(cut).map_err(|error| match error {
+        let order = order(cut).map_err(|error| match error {
             CutError::Missing(heads) => Refusal::Missing(heads),
             error => Refusal::BadCut(error),
         })?;
@@ -367,7 +424,7 @@ impl Chain {
             return Err(Refusal::WrongCount { says: header.entries, are: order.len() });
         }
         let folded =
-            self.fold(dag, opener, order, (header.height, header.time, header.proposer)).map_err(Refusal::NoBody)?;
+            self.fold(held, opener, order, (header.height, header.time, header.proposer)).map_err(Refusal::NoBody)?;
         if header.entries_root != folded.entries_root {
             return Err(Refusal::WrongRoot { which: Root::Entries });
         }
@@ -482,7 +539,7 @@ impl Chain {
     /// Folds entries in settled order, if there are a state and the keys; or says whose state body is missing.
     fn fold(
         &self,
-        dag: &Dag,
+        held: Lookup,
         opener: Option<&dyn Opener>,
         order: Vec<EntryId>,
         (height, time, proposer): (u64, u64, DeviceId),
@@ -497,8 +554,8 @@ impl Chain {
         let mut state = state.clone();
         state.begin(height, time, proposer);
         let mut verdicts = Vec::with_capacity(order.len());
-        for id in &order {
-            let packed = dag.get(id).ok_or(*id)?;
+        for (at, id) in order.iter().enumerate() {
+            let packed = held(at, id).ok_or(*id)?;
             let entry = &packed.signed.entry;
             let plain = match entry.lane {
                 Lane::Talk => None,

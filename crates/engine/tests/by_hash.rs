@@ -1,0 +1,444 @@
+//! Settled history taken in by hash: it ends where the ordinary way ends, whatever is spoiled on the way is refused, and
+//! what nobody has checked yet is given to nobody.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "common/alone.rs"]
+mod alone;
+mod common;
+
+use alone::{Alone, Friends, Witness};
+use common::{RELAY, START, WEEK, World};
+use ledgerno_engine::status::Status;
+use ledgerno_engine::wire::{Answer, Ask, No, Range, Settled, Topic};
+use ledgerno_engine::{Event, Limits, ProveError};
+use ledgerno_ledger::bytes::{DeviceId, EntryId};
+use ledgerno_ledger::check::{Checked, Refused, Signer, check};
+use ledgerno_ledger::codec;
+use ledgerno_ledger::entry::Packed;
+use ledgerno_ledger::hostile::Person;
+use ledgerno_ledger::settle::Proof;
+
+/// A circle of three, its settled history, and one who has none of it.
+struct Story {
+    friends: Friends,
+    reader: Person,
+    witness: Witness,
+    proofs: Vec<Proof>,
+    /// Those of the entries that no honest node takes by itself.
+    forged: Vec<EntryId>,
+}
+
+fn eager() -> Limits {
+    Limits { by_hash: 1, ..Limits::default() }
+}
+
+fn ordinary() -> Limits {
+    Limits { by_hash: u64::MAX, ..Limits::default() }
+}
+
+impl Story {
+    fn new() -> Self {
+        let mut friends = Friends::new();
+        let mut reader = Person::new(30);
+        let joined = friends.circle.join(&mut reader, &friends.secret, friends.invite);
+        friends.entries.push(joined);
+        let mut witness = friends.witness();
+        let proofs = vec![witness.settle()];
+        Story { friends, reader, witness, proofs, forged: Vec::new() }
+    }
+
+    /// So many headers of so many posts with texts of that length.
+    fn tell(mut self, heights: usize, posts: usize, len: usize) -> Self {
+        for height in 0..heights {
+            for at in 0..posts {
+                let text = format!("{height}-{at} {}", "x".repeat(len));
+                let packed = if at % 2 == 0 { self.friends.post(&text) } else { self.friends.founders_post(&text) };
+                self.witness.dag.insert(check(self.friends.circle.id, packed).unwrap()).unwrap();
+            }
+            self.proofs.push(self.witness.settle());
+        }
+        self
+    }
+
+    /// A header more, over an entry that its author never signed.
+    fn forge(mut self) -> Self {
+        let mut packed = self.friends.post("never said");
+        packed.signed.signature.0[3] ^= 1;
+        *self.friends.entries.last_mut().unwrap() = packed.clone();
+        self.forged.push(self.friends.id(&packed));
+        self.witness.dag.insert(Checked::stored(self.friends.circle.id, packed)).unwrap();
+        self.proofs.push(self.witness.settle());
+        self
+    }
+
+    /// A relay that holds all of it.
+    fn relay(&self) -> Alone {
+        let mut relay = Alone::keeper(&self.friends.circle);
+        self.friends.feed(&mut relay);
+        self.proofs.iter().for_each(|proof| relay.vote(proof));
+        assert_eq!(relay.engine.settlement().height, self.height());
+        relay
+    }
+
+    /// A relay that was told it by hash, and has checked nothing: for what an honest one does not hold.
+    fn liar(&self) -> Alone {
+        let mut log: Vec<Vec<u8>> = Vec::new();
+        let mut entries = self.friends.entries.iter();
+        for proof in &self.proofs {
+            let count = proof.checkpoint.header.entries as usize;
+            let items =
+                entries.by_ref().take(count).map(|packed| ledgerno_engine::Item::Entry(packed.clone()).to_bytes());
+            log.extend(items);
+            log.push(ledgerno_engine::Item::Proof(proof.clone()).to_bytes());
+        }
+        let mut liar = Alone::keeper(&self.friends.circle);
+        liar.log = log;
+        liar.engine = liar.reopen().unwrap();
+        liar
+    }
+
+    fn height(&self) -> u64 {
+        self.proofs.len() as u64
+    }
+
+    fn reader(&self, limits: Limits) -> Alone {
+        Alone::reader(&self.friends.circle, &self.reader, limits)
+    }
+
+    /// The reader asks a peer till both rest.
+    fn read(&self, reader: &mut Alone, from: &mut Alone) -> usize {
+        reader.act(|engine, now| engine.connected(RELAY, now));
+        reader.talk_to(from, self.reader.device.id())
+    }
+
+    /// All of two devices' chains.
+    fn all(&self) -> Ask {
+        let mut ranges = [self.friends.friend.device.id(), self.friends.circle.founder.device.id()]
+            .map(|device| Range { device, from: 0, to: 1_000 });
+        ranges.sort_unstable_by_key(|range| range.device);
+        Ask::Ranges(ranges.to_vec())
+    }
+}
+
+/// Checks what waits for it, till nothing does.
+fn check_all(alone: &mut Alone) {
+    for _ in 0..100 {
+        if alone.engine.unchecked() == 0 {
+            return;
+        }
+        assert!(alone.engine.due().is_some_and(|due| due <= alone.now), "nothing is due");
+        alone.act(|engine, now| engine.tick(now));
+    }
+    panic!("the check never ends");
+}
+
+fn digest(alone: &mut Alone, by: DeviceId) -> Answer {
+    let other = Ask::Frontier { digest: ledgerno_ledger::bytes::Hash([0; 32]), height: 0 };
+    alone.ask(by, other).unwrap()
+}
+
+fn assert_same(story: &Story, one: &mut Alone, other: &mut Alone) {
+    let by = story.friends.friend.device.id();
+    assert_eq!(one.engine.settlement(), other.engine.settlement());
+    assert_eq!(digest(one, by), digest(other, by));
+    assert_eq!(one.engine.timeline(1_000), other.engine.timeline(1_000));
+    // They came in another order.
+    let members = |alone: &Alone| {
+        let mut members = alone.engine.members();
+        members.sort_unstable_by_key(|member| member.id);
+        members
+    };
+    assert_eq!(members(one), members(other));
+}
+
+#[test]
+fn what_comes_by_hash_is_what_comes_in_the_ordinary_way() {
+    let story = Story::new().tell(40, 9, 20);
+    let mut relay = story.relay();
+    let (mut quick, mut slow) = (story.reader(eager()), story.reader(ordinary()));
+    let asked = story.read(&mut quick, &mut relay);
+    story.read(&mut slow, &mut relay);
+    assert!(asked < 25, "{asked} questions");
+    assert_eq!((quick.engine.unchecked(), slow.engine.unchecked()), (364, 0));
+    assert_eq!(quick.engine.settlement().height, story.height());
+    assert!(quick.engine.settlement().state_root.is_some());
+    assert_same(&story, &mut quick, &mut slow);
+    check_all(&mut quick);
+    assert_same(&story, &mut quick, &mut slow);
+    assert_eq!(quick.engine.forgeries(), []);
+    quick.engine = quick.reopen().unwrap();
+    slow.engine = slow.reopen().unwrap();
+    assert_same(&story, &mut quick, &mut slow);
+    assert_eq!(quick.engine.unchecked(), 0);
+
+    // A relay, which reads nothing and so folds nothing, fetches it from the member.
+    let mut keeper = Alone::small_keeper(&story.friends.circle, eager());
+    let member = story.reader.device.id();
+    keeper.act(|engine, now| {
+        engine.connected(member, now);
+        engine.sync(member, now);
+    });
+    quick.engine.set_keepers(vec![RELAY]);
+    keeper.talk_to(&mut quick, RELAY);
+    assert_eq!((keeper.engine.unchecked(), keeper.engine.settlement().height), (364, story.height()));
+    check_all(&mut keeper);
+    assert_eq!(digest(&mut keeper, member), digest(&mut relay, member));
+}
+
+#[test]
+fn a_height_longer_than_an_answer_comes_in_parts() {
+    let story = Story::new().tell(2, 120, 30_000).tell(3, 2, 10);
+    let (mut relay, mut reader) = (story.relay(), story.reader(eager()));
+    story.read(&mut reader, &mut relay);
+    assert_eq!((reader.engine.settlement().height, reader.engine.unchecked()), (story.height(), 250));
+    check_all(&mut reader);
+    assert_eq!(reader.engine.forgeries(), []);
+}
+
+/// What a peer makes of an honest answer.
+type Spoil = fn(&mut Vec<Settled>);
+
+#[test]
+fn what_is_spoiled_on_the_way_is_refused_and_fetched_in_the_ordinary_way() {
+    let spoils: [(&str, Spoil); 9] = [
+        ("another entry", |came| came[1].entries[0] = came[2].entries[0].clone()),
+        ("a missing entry", |came| drop(came[1].entries.remove(2))),
+        ("an entry too many", |came| {
+            let more = came[2].entries[0].clone();
+            came[1].entries.push(more);
+        }),
+        ("two entries swapped", |came| came[1].entries.swap(0, 1)),
+        ("two bodies swapped", |came| {
+            let body = came[1].entries[0].body.take();
+            came[1].entries[0].body = std::mem::replace(&mut came[1].entries[1].body, body);
+        }),
+        ("a body left out", |came| came[1].entries[0].body = None),
+        ("a vote spoiled", |came| {
+            came[1].proof.as_mut().unwrap().checkpoint.certificate.votes[0].1.0[5] ^= 1;
+        }),
+        ("another cut", |came| came[1].proof.as_mut().unwrap().cut.clear()),
+        ("a height left out", |came| drop(came.remove(1))),
+    ];
+    let story = Story::new().tell(6, 5, 20);
+    for (what, spoil) in spoils {
+        let (mut relay, mut reader) = (story.relay(), story.reader(eager()));
+        reader.act(|engine, now| engine.connected(RELAY, now));
+        let own = story.reader.device.id();
+        let mut heights = 0;
+        while !reader.asks.is_empty() {
+            let (_, no, ask) = reader.asks.remove(0);
+            let mut answer = relay.ask(own, ask);
+            let before = reader.held();
+            if let Some(Answer::Settled(came)) = &mut answer {
+                heights += 1;
+                let first = came[0].entries.len();
+                spoil(came);
+                let lot = came.len();
+                reader.act(|engine, now| engine.answered(no, answer, now));
+                let taken = reader.held() - before;
+                assert!(taken == 0 || taken == first, "{what}: {taken} entries were taken of {lot} heights");
+                continue;
+            }
+            reader.act(|engine, now| engine.answered(no, answer, now));
+        }
+        assert!(heights > 0, "{what}: nothing was asked for by hash");
+        // The pause after a failure.
+        for _ in 0..5 {
+            reader.now += 70_000;
+            reader.act(|engine, now| engine.tick(now));
+            reader.talk_to(&mut relay, own);
+        }
+        assert_eq!(reader.engine.settlement().height, story.height(), "{what}");
+        let mut slow = story.reader(ordinary());
+        story.read(&mut slow, &mut relay);
+        check_all(&mut reader);
+        assert_same(&story, &mut reader, &mut slow);
+    }
+}
+
+#[test]
+fn what_is_not_checked_is_given_to_nobody_and_approved_by_nobody() {
+    let story = Story::new().tell(8, 4, 20);
+    let (mut relay, mut reader) = (story.relay(), story.reader(eager()));
+    story.read(&mut reader, &mut relay);
+    let by = story.friends.friend.device.id();
+    let ids: Vec<EntryId> = story.friends.entries.iter().map(|packed| story.friends.id(packed)).collect();
+    let asks = || [story.all(), Ask::Entries(ids[5..9].to_vec()), Ask::Settled { from: 1, skip: 0, to: 9 }];
+    for restart in [false, true] {
+        if restart {
+            reader.engine = reader.reopen().unwrap();
+        }
+        assert_eq!(reader.engine.unchecked(), 36);
+        for ask in asks() {
+            assert_eq!(reader.ask(by, ask), Some(Answer::No(No::Busy)));
+        }
+        assert!(!reader.engine.bring(&ids[6]));
+        assert_eq!(reader.engine.prove_entry(&ids[6], false).err(), Some(ProveError::NotHeld));
+    }
+    let approved = |reader: &mut Alone, text: &str| {
+        reader.published.clear();
+        reader.act(|engine, now| engine.post(text, now)).unwrap();
+        let (_, bytes) = reader.published.iter().find(|(topic, _)| *topic == Topic::Entries).unwrap();
+        codec::decode::<Packed>(bytes, 100_000).unwrap().signed.entry.approves.len()
+    };
+    assert_eq!(approved(&mut reader, "before"), 0);
+    check_all(&mut reader);
+    assert!(approved(&mut reader, "after") > 0);
+    for ask in asks() {
+        let given = match reader.ask(by, ask) {
+            Some(Answer::Entries { entries, .. }) => entries.len(),
+            Some(Answer::Settled(came)) => came.iter().map(|one| one.entries.len()).sum(),
+            answer => panic!("{answer:?}"),
+        };
+        assert!(given >= 4, "{given} entries");
+    }
+    assert!(reader.engine.bring(&ids[6]));
+    assert!(reader.engine.prove_entry(&ids[6], false).is_ok());
+}
+
+#[test]
+fn a_forgery_under_a_certificate_is_told_and_given_to_nobody() {
+    let story = Story::new().tell(4, 4, 20).forge().tell(2, 3, 20);
+    let (mut liar, mut reader) = (story.liar(), story.reader(eager()));
+    story.read(&mut reader, &mut liar);
+    assert_eq!(reader.engine.settlement().height, story.height());
+    let (first, forged) = (story.friends.id(&story.friends.entries[4]), story.forged[0]);
+    assert_eq!(reader.engine.status(&first), Some(Status::Settled));
+    check_all(&mut reader);
+    let told = reader.events.iter().find_map(|event| match event {
+        Event::Forged { id, height, why } => Some((*id, *height, *why)),
+        _ => None,
+    });
+    assert_eq!(told, Some((forged, 6, Refused::Signature(Signer::Device))));
+    let by = story.friends.circle.founder.device.id();
+    for restart in [false, true] {
+        if restart {
+            reader.engine = reader.reopen().unwrap();
+        }
+        assert_eq!(reader.engine.forgeries(), [forged]);
+        assert_ne!(reader.engine.status(&first), Some(Status::Settled));
+        let Some(Answer::Entries { entries, .. }) = reader.ask(by, story.all()) else { panic!("no entries") };
+        assert!(entries.len() > 20 && entries.iter().all(|packed| story.friends.id(packed) != forged));
+        let one = reader.ask(by, Ask::Entries(vec![forged]));
+        assert_eq!(one, Some(Answer::Entries { entries: Vec::new(), more: false }));
+        let Some(Answer::Settled(came)) = reader.ask(by, Ask::Settled { from: 1, skip: 0, to: 9 }) else {
+            panic!("no heights")
+        };
+        assert_eq!(came.len(), 5);
+    }
+}
+
+/// What each of several peers does when it is asked.
+#[derive(Clone, Copy, PartialEq)]
+enum Peer {
+    Honest,
+    Lies,
+    Silent,
+}
+
+fn read_from_many(story: &Story, peers: &[Peer]) -> (Alone, Vec<usize>) {
+    let mut reader = story.reader(eager());
+    let mut relays: Vec<Alone> = peers.iter().map(|_| story.relay()).collect();
+    let (own, name) = (story.reader.device.id(), |at: usize| DeviceId([200 + at as u8; 32]));
+    let mut asked = vec![0; peers.len()];
+    for at in 0..peers.len() {
+        reader.act(|engine, now| engine.connected(name(at), now));
+    }
+    for round in 0..10_000 {
+        if reader.asks.is_empty() {
+            if reader.engine.settlement().height == story.height() && reader.engine.unchecked() == 0 {
+                return (reader, asked);
+            }
+            reader.now = reader.engine.due().expect("it waits for nothing").max(reader.now);
+            reader.act(|engine, now| engine.tick(now));
+            continue;
+        }
+        // The newest question first, every third time: answers come in any order.
+        let (to, no, ask) = if round % 3 == 0 { reader.asks.pop().unwrap() } else { reader.asks.remove(0) };
+        let at = (0..peers.len()).find(|at| name(*at) == to).unwrap();
+        let mut answer = relays[at].ask(own, ask);
+        if let Some(Answer::Settled(came)) = &mut answer {
+            asked[at] += 1;
+            match peers[at] {
+                Peer::Honest => {}
+                Peer::Lies => came.iter_mut().for_each(|one| one.entries.reverse()),
+                Peer::Silent => answer = None,
+            }
+        }
+        reader.act(|engine, now| engine.answered(no, answer, now));
+    }
+    panic!("it never ends");
+}
+
+#[test]
+fn several_peers_share_the_work_and_who_lies_or_is_silent_loses_its_part() {
+    let story = Story::new().tell(120, 3, 20);
+    let mut slow = story.reader(ordinary());
+    story.read(&mut slow, &mut story.relay());
+    use Peer::{Honest, Lies, Silent};
+    for peers in [[Honest; 3], [Lies, Honest, Honest], [Honest, Silent, Lies], [Lies, Silent, Lies], [Silent; 3]] {
+        let (mut reader, asked) = read_from_many(&story, &peers);
+        assert!(asked.iter().all(|asked| *asked > 0), "{asked:?}");
+        for (peer, asked) in peers.iter().zip(&asked) {
+            // A lie is seen once what is below it is settled: till then its teller is asked on.
+            let most = [usize::MAX, 4, 1][*peer as usize];
+            assert!(*asked <= most, "{asked} questions to one who does not answer well");
+        }
+        assert_same(&story, &mut reader, &mut slow);
+        assert_eq!(reader.engine.load().questions, 0);
+    }
+}
+
+#[test]
+fn who_is_gone_leaves_its_part_to_the_others() {
+    let story = Story::new().tell(60, 3, 20);
+    let (mut relay, mut reader) = (story.relay(), story.reader(eager()));
+    let other = DeviceId([201; 32]);
+    reader.act(|engine, now| engine.connected(RELAY, now));
+    reader.act(|engine, now| engine.connected(other, now));
+    let is_out =
+        |reader: &Alone, peer| reader.asks.iter().any(|(to, _, ask)| *to == peer && matches!(ask, Ask::Settled { .. }));
+    while !(is_out(&reader, RELAY) && is_out(&reader, other)) {
+        let at = reader.asks.iter().position(|(_, _, ask)| !matches!(ask, Ask::Settled { .. })).unwrap();
+        let (_, no, ask) = reader.asks.remove(at);
+        let answer = relay.ask(story.reader.device.id(), ask);
+        reader.act(|engine, now| engine.answered(no, answer, now));
+    }
+    let at = reader.asks.iter().position(|(to, _, _)| *to == RELAY).unwrap();
+    let (_, no, _) = reader.asks.remove(at);
+    reader.act(|engine, _| engine.disconnected(RELAY));
+    reader.act(|engine, now| engine.answered(no, None, now));
+    for _ in 0..5 {
+        reader.talk_to(&mut relay, story.reader.device.id());
+        reader.act(|engine, now| engine.tick(now));
+    }
+    assert_eq!(reader.engine.settlement().height, story.height());
+}
+
+/// With snapshots on both sides: what is served is read back, and so is what is checked.
+#[test]
+fn engines_that_forget_give_and_take_by_hash() {
+    let mut world = World::new(11);
+    let anna = world.found("Anna");
+    world.link(anna, RELAY);
+    let (token, _) = world.invite(anna, 5, START + WEEK);
+    let ben = world.join("Ben", &token);
+    for at in 0..120 {
+        world.post(if at % 3 == 0 { ben } else { anna }, &format!("post {at}"));
+        if at % 4 == 0 {
+            world.pass(200);
+        }
+    }
+    world.pass(1_000);
+    let carl = world.join("Carl", &token);
+    let unchecked = world.engine(carl).unchecked();
+    assert!(unchecked > 100, "{unchecked} entries came by hash");
+    world.crash(carl);
+    assert_eq!(world.engine(carl).unchecked(), unchecked);
+    world.link(carl, RELAY);
+    world.pass(2_000);
+    assert_eq!(world.engine(carl).unchecked(), 0);
+    assert_eq!(world.texts(carl), world.texts(anna));
+    assert_eq!(world.engine(carl).settlement(), world.engine(anna).settlement());
+}

@@ -1,0 +1,83 @@
+//! What a certificate stands for. A header names by its `entries_root` every entry that it settles, in order, and an id
+//! names all that is signed in an entry. So entries that hash to the root of a header whose votes hold are those that a
+//! quorum held and checked, whoever brings them: they are taken in by hash. Their form is checked as ever, for it is
+//! cheap. Keys and signatures are left for later ([`super::check_batch`]), and till then the entries go to nobody: the
+//! signature stands beside the id, and whoever brought it may have spoiled it.
+
+use super::{Checked, Refused, check_shape};
+use crate::bytes::{CircleId, EntryId};
+use crate::entry::{Head, Packed};
+use crate::merkle::ENTRIES;
+use crate::settle::Header;
+use alloc::vec::Vec;
+use thiserror::Error;
+
+/// Why entries are not those of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Unvouched {
+    /// Another number of entries.
+    #[error("the header settles {says} entries, and there are {are}")]
+    Count {
+        /// What the header says.
+        says: u32,
+        /// How many came.
+        are: usize,
+    },
+    /// One is another, is missing or stands elsewhere.
+    #[error("the entries are not those of the header, in its order")]
+    Root,
+    /// One is none by its form: then the quorum held none.
+    #[error(transparent)]
+    Form(#[from] Refused),
+}
+
+/// All entries of one header, in settled order, of which everything holds but what keys and signatures say.
+#[derive(Clone, Debug)]
+pub struct Vouched(Vec<Checked>);
+
+impl Vouched {
+    /// Holds entries to a header. That its votes hold is the chain's to say.
+    ///
+    /// # Errors
+    /// [`Unvouched`].
+    pub fn new(circle: CircleId, header: &Header, entries: Vec<Packed>) -> Result<Self, Unvouched> {
+        if header.entries as usize != entries.len() {
+            return Err(Unvouched::Count { says: header.entries, are: entries.len() });
+        }
+        let entries: Vec<Checked> = entries.into_iter().map(|packed| Checked::stored(circle, packed)).collect();
+        if ENTRIES.root(entries.iter().map(|entry| &entry.id.0)) != header.entries_root {
+            return Err(Unvouched::Root);
+        }
+        for checked in &entries {
+            check_shape(circle, &checked.packed)?;
+        }
+        Ok(Vouched(entries))
+    }
+
+    /// Each with its id, in settled order.
+    pub fn iter(&self) -> impl Iterator<Item = (EntryId, &Packed)> + '_ {
+        self.0.iter().map(|checked| (checked.id, &checked.packed))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn get(&self, at: usize) -> Option<&Packed> {
+        self.0.get(at).map(Checked::packed)
+    }
+
+    pub(crate) fn heads(&self) -> impl Iterator<Item = Head> + '_ {
+        self.0.iter().map(|checked| checked.entry().head(checked.id))
+    }
+
+    pub(crate) fn into_entries(self) -> Vec<Checked> {
+        self.0
+    }
+}
