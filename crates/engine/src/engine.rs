@@ -225,11 +225,13 @@ impl Engine {
         }
         let from = engine.start_from(&snapshot, first, &log)?;
         let skip = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX);
+        engine.dag.mark_later();
         for (at, bytes) in log.iter().enumerate().skip(skip) {
             let bytes = bytes.as_ref();
             let item = Item::from_bytes(bytes).map_err(|error| OpenError::Damaged { at, error })?;
             engine.replay(item, bytes.len()).map_err(|why| OpenError::DoesNotFit { at, why })?;
         }
+        engine.dag.mark_now();
         for (name, bytes) in records {
             if !engine.restore(&name, bytes.as_ref()) {
                 return Err(OpenError::Record { name });
@@ -422,6 +424,7 @@ impl Engine {
         }
         let mut taken = Vec::new();
         let waited = self.dag.waiting();
+        self.dag.mark_later();
         for checked in check::check_batch(self.circle, new) {
             match checked.and_then(|checked| self.insert(checked)) {
                 Ok(Outcome::Taken(ids)) => taken.extend(ids),
@@ -430,6 +433,7 @@ impl Engine {
                 Err(_) => intake.refused += 1,
             }
         }
+        self.dag.mark_now();
         let taken = self.took(&taken);
         intake.held += taken.len() as u32;
         for id in &taken {

@@ -25,6 +25,7 @@ use crate::genesis::Genesis;
 use crate::sorted::SortedMap;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use compose::Marks;
 use hashbrown::HashMap;
 use waiting::{Need, Waiter, Waiting};
 
@@ -61,6 +62,7 @@ pub struct Dag {
     /// The newest settled cut.
     settled_cut: Vec<Head>,
     waiting: Waiting,
+    marks: Marks,
 }
 
 struct Node {
@@ -88,20 +90,34 @@ struct Chain {
 struct Bits(Vec<u64>);
 
 impl Bits {
-    /// Puts a number in; whether it is new.
-    fn set(&mut self, bit: usize) -> bool {
-        let (word, mask) = (bit / 64, 1 << (bit % 64));
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
+    /// Puts a number in.
+    fn set(&mut self, bit: usize) {
+        if self.0.len() <= bit / 64 {
+            self.0.resize(bit / 64 + 1, 0);
         }
-        let word = &mut self.0[word];
-        let is_new = *word & mask == 0;
-        *word |= mask;
-        is_new
+        self.0[bit / 64] |= 1 << (bit % 64);
     }
 
-    fn has(&self, bit: usize) -> bool {
-        self.0.get(bit / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0)
+    /// Takes the greatest out.
+    fn take_last(&mut self) -> Option<usize> {
+        while self.0.pop_if(|word| *word == 0).is_some() {}
+        let word = self.0.last_mut()?;
+        let bit = 63 - word.leading_zeros() as usize;
+        *word &= !(1 << bit);
+        Some((self.0.len() - 1) * 64 + bit)
+    }
+
+    /// Puts all of another's in; whether any was new.
+    fn add(&mut self, other: &Bits) -> bool {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        let mut is_new = false;
+        for (word, added) in self.0.iter_mut().zip(&other.0) {
+            is_new |= added & !*word != 0;
+            *word |= added;
+        }
+        is_new
     }
 
     fn iter(&self) -> impl Iterator<Item = usize> + '_ {
@@ -145,6 +161,7 @@ impl Dag {
             open: BTreeSet::new(),
             settled_cut: Vec::new(),
             waiting: Waiting::new(limits),
+            marks: Marks::default(),
         }
     }
 
@@ -440,7 +457,7 @@ impl Dag {
         let (head, prev) = (entry.head(id), entry.prev);
         let at = self.push(id, packed, false);
         let number = self.place(head, prev);
-        self.mark(at, number);
+        self.reach(at, number);
     }
 
     /// A node for an entry, without its place in its device's chain.

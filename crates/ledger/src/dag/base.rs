@@ -52,6 +52,7 @@ impl Dag {
 
     /// Forgets what is settled or passed by, but for what is to be kept; answers how many entries are gone.
     pub fn forget(&mut self, keep: impl Fn(&EntryId) -> bool) -> usize {
+        self.mark_now();
         let nodes = core::mem::take(&mut self.nodes);
         let before = nodes.len();
         let mut moved: Vec<Option<usize>> = Vec::with_capacity(before);
@@ -90,6 +91,7 @@ impl Dag {
         kept: impl IntoIterator<Item = (Checked, bool)>,
     ) -> Option<Self> {
         let mut dag = Dag::new(genesis, limits);
+        dag.mark_later();
         dag.settled_cut = base.cut;
         for (number, place) in base.places.into_iter().enumerate() {
             let Place { device, settled, heads, forked } = place;
@@ -111,8 +113,9 @@ impl Dag {
             let place = chain.places.get_or_insert_with(head.seq, Vec::new);
             place.push(id);
             place.sort_unstable();
-            dag.mark(at, number);
+            dag.reach(at, number);
         }
+        dag.mark_now();
         dag.numbered.iter().all(|device| dag.admission(device).is_some()).then_some(dag)
     }
 }

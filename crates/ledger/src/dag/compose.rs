@@ -1,6 +1,6 @@
 //! What a device's next entry builds on, and who has seen what.
 
-use super::{Dag, Node};
+use super::{Bits, Dag, Node};
 use crate::bytes::{DeviceId, EntryId, MemberId};
 use crate::entry::{Head, Lane, MAX_APPROVES};
 use crate::sorted::SortedMap;
@@ -77,18 +77,58 @@ impl Dag {
     }
 
     fn is_old(&self, at: usize) -> bool {
-        self.nodes[at].settled && at.saturating_add(WINDOW) < self.nodes.len()
+        self.nodes[at].settled && at < at_which_old(self.nodes.len())
     }
 
-    /// Notes that a device has an entry that builds on these: what is marked has its past marked.
-    pub(super) fn mark(&mut self, from: usize, number: usize) {
-        let mut marking = Vec::from([from]);
-        while let Some(at) = marking.pop() {
-            if !self.nodes[at].reached.set(number) {
-                continue;
-            }
-            let parents = self.nodes[at].parents.iter().copied();
-            marking.extend(parents.filter(|&parent| !self.is_old(parent) && !self.nodes[parent].reached.has(number)));
+    /// Until [`Dag::mark_now`], who has seen what is not noted for each entry by itself: of many at once it costs a
+    /// fraction. Meanwhile [`Dag::parents`] and [`Dag::seen_by`] know nothing of what is new.
+    pub fn mark_later(&mut self) {
+        self.marks.later = true;
+    }
+
+    /// Ends [`Dag::mark_later`].
+    pub fn mark_now(&mut self) {
+        self.marks.later = false;
+        self.spread();
+    }
+
+    /// Notes that a device has an entry.
+    pub(super) fn reach(&mut self, at: usize, number: usize) {
+        self.nodes[at].reached.set(number);
+        self.marks.news.set(at);
+        if !self.marks.later {
+            self.spread();
         }
     }
+
+    /// Each new mark is an entry's past's too. What builds on an entry comes after it: from the newest on down, each hands
+    /// on to its parents, once, all that it has.
+    fn spread(&mut self) {
+        let mut news = core::mem::take(&mut self.marks.news);
+        while let Some(at) = news.take_last() {
+            let (past, rest) = self.nodes.split_at_mut(at);
+            let old_from = at_which_old(past.len() + rest.len());
+            let Some(Node { parents, reached, .. }) = rest.first() else { continue };
+            for &parent in parents {
+                let Some(node) = past.get_mut(parent) else { continue };
+                let is_old = node.settled && parent < old_from;
+                if !is_old && node.reached.add(reached) {
+                    news.set(parent);
+                }
+            }
+        }
+        self.marks.news = news;
+    }
+}
+
+/// Settled entries before this one of so many are old.
+fn at_which_old(len: usize) -> usize {
+    len.saturating_sub(WINDOW)
+}
+
+/// Marks that are not yet those of the past.
+#[derive(Default)]
+pub(super) struct Marks {
+    news: Bits,
+    later: bool,
 }

@@ -363,9 +363,16 @@ proptest! {
         let history = History::play(&steps);
         let (mut straight, mut shaken) = (history.world.dag(), history.world.dag());
         history.entries.iter().for_each(|entry| drop(take(&mut straight, entry)));
-        for at in shuffled(history.entries.len(), &dice) {
+        for (place, at) in shuffled(history.entries.len(), &dice).into_iter().enumerate() {
+            // Now and then many are marked at once.
+            match dice[place % dice.len()] % 8 {
+                0 => shaken.mark_later(),
+                1 => shaken.mark_now(),
+                _ => {}
+            }
             prop_assert!(shaken.insert(history.entries[at].clone()).is_ok());
         }
+        shaken.mark_now();
         prop_assert_eq!(shaken.waiting(), 0);
         prop_assert_eq!(common(&straight), common(&shaken));
         // What one builds on comes before it, in the order taken.
