@@ -187,6 +187,16 @@ class MockNode implements NodeLike {
 
   offerWitness = async (id: string) => hex(id);
 
+  lostWitness = (id: string) => (words.has('lost') ? (this.#get(id).view.witnesses[0]?.device ?? '') : '');
+
+  async replaceLostWitness(id: string) {
+    const { view } = this.#get(id);
+    const own = this.candidates(id).find((one) => one.own);
+    if (own) view.witnesses = [own];
+    this.options.onChange('all');
+    return hex('renewal');
+  }
+
   async enlistRelay(_id: string, token: string) {
     await pause(800);
     if (token === 'wrong') throw new LedgernoError('token-wrong');

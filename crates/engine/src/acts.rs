@@ -50,7 +50,7 @@ impl Engine {
     pub fn offer_to_witness(&mut self, always_on: bool, now: u64) -> Result<Written, WriteError> {
         let secret: [u8; 32] = self.random.bytes();
         let vote = VoteSecret::from_secret(secret);
-        let record = (vote_record(&vote.key()), Some(codec::encode(&secret)));
+        let record = vote_record(&secret);
         let operation = Operation::Ready { vote_key: vote.key(), always_on };
         let written = self.write_operation(&operation, vec![record], now)?;
         self.votes.push(vote);
@@ -159,7 +159,7 @@ impl Engine {
     pub(crate) fn restore_vote(&mut self, name: &str, bytes: &[u8]) -> bool {
         let Ok(secret) = codec::decode::<[u8; 32]>(bytes, 32) else { return false };
         let vote = VoteSecret::from_secret(secret);
-        let ours = name == vote_record(&vote.key());
+        let ours = name == vote_name(&vote.key());
         self.votes.push(vote);
         ours
     }
@@ -176,7 +176,7 @@ impl Engine {
             let keep =
                 chain.witnesses().by_key(&key).is_some() || state.witnesses().by_key(&key).is_some() || is_ready(&key);
             if !keep {
-                spent.push((vote_record(&key), None));
+                spent.push((vote_name(&key), None));
             }
             keep
         });
@@ -184,6 +184,11 @@ impl Engine {
     }
 }
 
-fn vote_record(key: &VoteKey) -> String {
+fn vote_name(key: &VoteKey) -> String {
     format!("{VOTE}{key}")
+}
+
+/// What makes a vote secret durable.
+pub(crate) fn vote_record(secret: &[u8; 32]) -> (String, Option<Vec<u8>>) {
+    (vote_name(&VoteSecret::from_secret(*secret).key()), Some(codec::encode(secret)))
 }

@@ -397,7 +397,7 @@ impl Engine {
         match why {
             Refusal::Missing(_) | Refusal::NoBody(_) => Fault::Unfit,
             // The ordinary way says it, if it comes again.
-            Refusal::Known(_) | Refusal::Ahead(_) => Fault::Wrong,
+            Refusal::Known(_) | Refusal::Ahead(_) | Refusal::Void(_) => Fault::Wrong,
             why => {
                 self.refuse(proof.height(), why, by);
                 Fault::Wrong

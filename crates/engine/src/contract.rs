@@ -161,6 +161,12 @@ pub enum Event {
     Evidence(Box<Evidence>),
     /// This witness's disk was rolled back: another node holds votes of it that it does not know. The key signs no more.
     VoteRetired(VoteKey),
+    /// The founder took this device for lost, and let another settle: what this one settled alone above the height is void
+    /// once the engine is opened anew, which the driver does.
+    Overruled {
+        /// The height that stands.
+        above: u64,
+    },
     /// A relay says that it does not keep the circle.
     Unkept {
         /// The relay.

@@ -11,6 +11,7 @@ use crate::keybox::{self, Keyboxes};
 use crate::mailbox::{self, Mailbox};
 use crate::random::Random;
 use crate::recall::Reading;
+use crate::renewal;
 use crate::session::Session;
 use crate::settler::agreement::{self, Agreement};
 use crate::settler::{self, Awaited, Settler};
@@ -27,7 +28,7 @@ use ledgerno_ledger::dag::{Dag, Outcome};
 use ledgerno_ledger::entry::{Admission, Invite, Packed};
 use ledgerno_ledger::genesis::Genesis;
 use ledgerno_ledger::keys::{DeviceKey, VoteSecret};
-use ledgerno_ledger::settle::{Chain, Proof, Refusal};
+use ledgerno_ledger::settle::{Chain, Proof, Refusal, Renewal};
 use ledgerno_ledger::sorted::SortedMap;
 use std::collections::VecDeque;
 
@@ -99,6 +100,8 @@ pub struct Engine {
     pub(crate) mailbox: Mailbox,
     pub(crate) keyboxes: Keyboxes,
     pub(crate) epochs: Epochs,
+    /// Where the founder named another sole witness, as this device said it or gave way to it.
+    pub(crate) renewals: Vec<Renewal>,
     /// Vote secrets that this device offered itself with.
     pub(crate) votes: Vec<VoteSecret>,
     pub(crate) timeline: Timeline,
@@ -191,6 +194,7 @@ impl Engine {
             mailbox: Mailbox::default(),
             keyboxes: Keyboxes::new(),
             epochs: Epochs::default(),
+            renewals: Vec::new(),
             votes: Vec::new(),
             timeline: Timeline::default(),
             settler: Settler::default(),
@@ -215,11 +219,11 @@ impl Engine {
         let log: Vec<_> = log.into_iter().collect();
         let records = records.into_iter().map(|(name, bytes)| (name.as_ref().to_owned(), bytes));
         let (snapshot, records): (Vec<_>, Vec<_>) = records.partition(|(name, _)| name.starts_with(snapshot::RECORD));
-        // The log is folded with the keys that came by it.
-        let (keys, records): (Vec<_>, Vec<_>) =
-            records.into_iter().partition(|(name, _)| name.starts_with(epoch::RECORD));
-        for (name, bytes) in keys {
-            if !engine.restore_epoch(&name, bytes.as_ref()) {
+        // The log is folded with the keys that came by it, and without the headers that a renewal made void.
+        let before_log = |name: &str| name.starts_with(epoch::RECORD) || name.starts_with(renewal::RECORD);
+        let (early, records): (Vec<_>, Vec<_>) = records.into_iter().partition(|(name, _)| before_log(name));
+        for (name, bytes) in early {
+            if !engine.restore_epoch(&name, bytes.as_ref()) && !engine.restore_renewal(&name, bytes.as_ref()) {
                 return Err(OpenError::Record { name });
             }
         }
@@ -237,6 +241,7 @@ impl Engine {
                 return Err(OpenError::Record { name });
             }
         }
+        engine.renew_again();
         // A witness without a past forgot nothing.
         engine.agreement.caught_up = engine.history.len() == 0;
         engine.open_height();
@@ -261,6 +266,7 @@ impl Engine {
                 Ok(Outcome::Waiting { missing }) => Err(format!("{} of its ancestors are missing", missing.len())),
                 Err(why) => Err(why.to_string()),
             },
+            Item::Proof(proof) if self.is_void_header(&proof) => Ok(()),
             Item::Proof(proof) => {
                 self.history.add_header(place);
                 self.replay_proof(proof)

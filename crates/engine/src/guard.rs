@@ -73,6 +73,9 @@ impl Engine {
     }
 
     fn divided_by(&mut self, height: u64, by: DeviceId) {
+        if self.names_void(&by, height) {
+            return;
+        }
         let divided = Divided { height, by };
         if self.guard.divided.len() < MAX_DIVIDED && !self.guard.divided.contains(&divided) {
             self.guard.divided.push(divided);

@@ -31,6 +31,7 @@ mod mailbox;
 mod prove;
 mod random;
 mod recall;
+mod renewal;
 mod session;
 mod settler;
 mod snapshot;

@@ -28,6 +28,8 @@ const RETRY_MS: u64 = 1_000;
 const MAX_RETRY_MS: u64 = 60_000;
 /// The most ids in one question.
 pub(crate) const MAX_IDS: usize = 1_024;
+/// So far below the own newest header one looks for what stands in its place.
+const MAX_BELOW: u64 = 256;
 /// The most ranges in one question.
 pub(crate) const MAX_RANGES: usize = 4_096;
 
@@ -57,6 +59,9 @@ pub struct Session {
     waits: bool,
     /// It waited so: what was taken meanwhile is for the next time, or a busy disk would keep it waiting for ever.
     waited: bool,
+    /// Headers from below are asked for next, and at which own height they were asked for.
+    below: bool,
+    looked_below: Option<u64>,
     failures: u32,
     retry_at: Option<u64>,
 }
@@ -146,6 +151,12 @@ impl Engine {
         self.bulk.part(&peer);
         self.guests.remove(&peer);
         self.outputs.push_back(Output::Event(Event::Changed));
+    }
+
+    /// Whether this node holds what the nodes that it has compared with hold; with none it can not tell.
+    pub(crate) fn is_level(&self) -> bool {
+        let level = |session: &Session| session.rests() && !session.unfinished;
+        self.sessions.values().any(level) && self.sessions.values().all(|one| one.height <= self.chain.height())
     }
 
     /// Whether a question is out.
@@ -261,6 +272,17 @@ impl Engine {
         }
     }
 
+    /// A peer's headers are not by the witnesses here, or it takes none of ours. Where one settles alone, another may have been
+    /// named in its place below: the peer is asked what stands there, once a height.
+    pub(crate) fn look_below(&mut self, peer: Peer, now: u64) {
+        let (own, is_sole) = (self.chain.height(), self.chain.witnesses().all().len() == 1);
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        if is_sole && session.looked_below.is_none_or(|at| at != own) {
+            (session.below, session.looked_below) = (true, Some(own));
+            self.sync(peer, now);
+        }
+    }
+
     /// What was to be given could not be read.
     pub(crate) fn failed(&mut self, peer: Peer, now: u64) {
         if let Some(session) = self.sessions.get_mut(&peer) {
@@ -298,8 +320,12 @@ impl Engine {
             Step::Give { ranges } => self.give(peer, self.ids_in(ranges), |ids| Step::GiveIds { ids }),
             Step::GiveIds { ids } => self.give(peer, ids.clone(), |ids| Step::GiveIds { ids }),
             Step::Knock { admission } => Some(Ask::Knock(admission.clone())),
-            Step::Headers => (self.sessions.get(&peer)?.height > self.chain.height())
-                .then(|| Ask::Headers { from: self.chain.height() + 1 }),
+            Step::Headers => {
+                let (own, session) = (self.chain.height(), self.sessions.get_mut(&peer)?);
+                let below = std::mem::take(&mut session.below);
+                let from = if below { own.saturating_sub(MAX_BELOW).max(1) } else { own + 1 };
+                (below || session.height > own).then_some(Ask::Headers { from })
+            }
             Step::Bundles => self.wants_bundles().then_some(Ask::Bundles),
             Step::Settled => None,
             Step::GiveHeaders => {
@@ -426,8 +452,15 @@ impl Engine {
                 self.progress(peer, !intake.taken.is_empty());
                 true
             }
-            (Step::Give { .. } | Step::GiveIds { .. } | Step::GiveHeaders, Answer::Held { .. })
-            | (Step::Knock { .. }, Answer::Kept) => true,
+            (Step::GiveHeaders, Answer::Held { height, .. }) => {
+                if height < self.durable_height {
+                    self.look_below(peer, now);
+                }
+                true
+            }
+            (Step::Give { .. } | Step::GiveIds { .. }, Answer::Held { .. }) | (Step::Knock { .. }, Answer::Kept) => {
+                true
+            }
             (Step::Headers, Answer::Headers { proofs, more }) => {
                 let before = self.chain.height();
                 let mut waits = false;

@@ -174,7 +174,17 @@ impl Engine {
                 }
                 Heard::Waits
             }
+            Err(Refusal::Conflict { .. }) if self.gives_way_to(&proof, now) => Heard::Refused,
+            Err(why @ Refusal::Void(_)) => {
+                // No lie, so nobody is alarmed; whoever shows it hears of the renewal.
+                self.outputs.push_back(Output::Event(Event::Refused { height: proof.height(), why, from }));
+                self.say_renewed(now);
+                Heard::Refused
+            }
             Err(why) => {
+                if matches!(why, Refusal::BadCertificate(_)) {
+                    self.look_below(from, now);
+                }
                 if matches!(why, Refusal::Conflict { .. }) && self.conflict.is_none() {
                     let record = (CONFLICT.to_owned(), Some(proof.encode()));
                     self.write(Vec::new(), vec![record], Vec::new(), Vec::new(), now);

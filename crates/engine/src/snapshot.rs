@@ -66,6 +66,9 @@ pub enum NoSnapshot {
     /// It holds no state, and this engine has the keys to fold one.
     #[error("the snapshot was made without the keys")]
     NotFolded,
+    /// Its newest headers are void by a renewal.
+    #[error("the snapshot holds headers that became void")]
+    Overruled,
     /// The settled history in it is not gone on from.
     #[error("the snapshot's settled history: {0}")]
     Chain(#[from] Unfit),
@@ -137,7 +140,9 @@ pub(crate) fn resume(
                 }
                 kept.push(checked);
             }
-            Item::Proof(proof) => proofs.push(proof),
+            // One that a renewal made void is in the log, and not in the history.
+            Item::Proof(proof) if proof.is_at(&hashes) => proofs.push(proof),
+            Item::Proof(_) => {}
         }
     }
     if proofs.is_empty() {
@@ -186,7 +191,11 @@ impl Engine {
         log: &[impl AsRef<[u8]>],
     ) -> Result<u64, OpenError> {
         let opener = self.opener();
-        match resume(&self.genesis, opener, &self.limits, records, first, log) {
+        let resumed = match resume(&self.genesis, opener, &self.limits, records, first, log) {
+            Ok(Some(back)) if self.overrules(&back.chain, &back.turns, &back.proofs) => Err(NoSnapshot::Overruled),
+            resumed => resumed,
+        };
+        match resumed {
             Ok(Some(resumed)) => {
                 let items = resumed.items;
                 self.take_back(resumed);

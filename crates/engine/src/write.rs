@@ -56,6 +56,9 @@ pub enum WriteError {
     /// Thanks of nothing, or to oneself.
     #[error("the amount must be at least 1, and for another member")]
     Amount,
+    /// There is no lost witness in whose place this device may settle.
+    #[error("no witness is to be replaced, or what others hold has not come yet")]
+    NoRenewal,
     /// More than there is.
     #[error("the balance is {balance}, which is less than {amount}")]
     Balance {

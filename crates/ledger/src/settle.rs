@@ -113,6 +113,12 @@ pub struct Proof {
 }
 
 impl Proof {
+    /// Whether its header is the one of its height among these hashes.
+    pub fn is_at(&self, hashes: &[HeaderHash]) -> bool {
+        let at = usize::try_from(self.height()).ok().and_then(|height| hashes.get(height));
+        at.is_some_and(|at| *at == self.checkpoint.header.hash())
+    }
+
     /// The height that it settles.
     pub fn height(&self) -> u64 {
         self.checkpoint.header.height

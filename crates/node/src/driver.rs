@@ -23,7 +23,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 mod incoming;
-#[cfg(not(target_arch = "wasm32"))]
 mod reseat;
 
 /// The most writes that wait for the store in one circle; past them the circle takes nothing from outside.
@@ -97,6 +96,8 @@ pub(crate) struct Circle<P> {
     stalls: u32,
     /// A relay says that it does not keep the circle.
     pub(crate) unkept: bool,
+    /// What this device settled alone above a height became void since the start.
+    pub(crate) overruled: Option<u64>,
     pub(crate) presence: Presence,
 }
 
@@ -159,6 +160,7 @@ impl<S: Store> Node<S> {
                 pauses: false,
                 stalls: 0,
                 unkept: false,
+                overruled: None,
                 presence: Presence::default(),
             };
             state.circles.insert(circle, opened);
@@ -286,6 +288,20 @@ impl<S: Store> Node<S> {
             Event::Twin { id } => tracing::warn!(?id, "another copy of this device writes"),
             Event::Forged { id, height, why } => {
                 tracing::warn!(?id, height, %why, "a certificate stands for an entry that its author did not sign");
+            }
+            Event::Overruled { above } => {
+                let node = self.clone();
+                let record = {
+                    let mut state = self.0.state.borrow_mut();
+                    let Some(circle) = state.circles.get_mut(&circle) else { return };
+                    circle.overruled = Some(above);
+                    circle.record.clone()
+                };
+                rt::spawn(async move {
+                    if let Err(error) = node.reseat(circle, record).await {
+                        tracing::warn!(%error, "the circle is opened anew at the next start");
+                    }
+                });
             }
             Event::Unkept { by } => {
                 tracing::warn!(?by, "the relay does not keep the circle");

@@ -149,6 +149,7 @@ fn write_code(error: &WriteError) -> &'static str {
         WriteError::Amount | WriteError::NoMember(_) => "amount-invalid",
         WriteError::Balance { .. } => "balance-too-low",
         WriteError::NotInYet => "not-admitted",
+        WriteError::NoRenewal => "busy",
         WriteError::NoSeat | WriteError::InAlready | WriteError::Content(_) | WriteError::Refused(_) => "internal",
     }
 }

@@ -17,6 +17,11 @@ pub enum Alert {
     Relay(NodeError),
     /// The relay says that it does not keep the circle.
     Unkept,
+    /// This device was taken for lost, and another settles since: what it had settled alone above the height is void.
+    Overruled {
+        /// The height.
+        height: u64,
+    },
     /// A friend's entry names another settled header than ours.
     Divided {
         /// The height.
@@ -73,10 +78,11 @@ impl<S: Store> Node<S> {
             .iter()
             .filter_map(|relay| state.links.relay(&relay.peer)?.1.cloned().map(Alert::Relay));
         let unkept = circle.unkept.then_some(Alert::Unkept);
+        let overruled = circle.overruled.map(|height| Alert::Overruled { height });
         let divided = circle.engine.iter().flat_map(divided);
         let settlement = circle.engine.as_ref().map(Engine::refusals).unwrap_or_default();
         let settlement = settlement.iter().map(|(height, why)| Alert::Settlement { height: *height, why: why.clone() });
-        store.into_iter().chain(refused).chain(unkept).chain(settlement).chain(divided).collect()
+        store.into_iter().chain(refused).chain(unkept).chain(overruled).chain(settlement).chain(divided).collect()
     }
 }
 

@@ -5,9 +5,11 @@
 
 mod common;
 
-use common::{Relay, agree, code, memory, nobody_forked, person, story, texts, two, until};
+use common::{Relay, agree, code, memory, nobody_forked, person, status, story, texts, two, until};
 use ledgerno_engine::Engine;
+use ledgerno_engine::status::Status;
 use ledgerno_ledger::keys::Identity;
+use ledgerno_node::Alert;
 
 #[test]
 fn with_24_words_a_fresh_device_has_everything_again() {
@@ -71,6 +73,55 @@ fn a_keybox_outlives_the_relays_restart_and_words_of_nobody_get_a_clear_word() {
         assert_eq!(fresh.restore(&words, relay.address()).await, Ok(vec![circle]));
         until("it is in", || fresh.look(circle, Engine::is_in) == Ok(true)).await;
         assert_eq!(code(fresh.restore(&words, relay.address()).await), "import-malformed");
+        relay.off();
+    });
+}
+
+/// The founder's device settled alone, and is lost with what it settled out of everybody's reach. It is found again later.
+#[test]
+fn a_founder_who_comes_back_lets_the_new_device_settle() {
+    story(async {
+        let (store, annas) = (memory(), memory());
+        let relay = Relay::start(store.clone()).await;
+        let (anna, ben, circle) = two(&relay, annas.clone(), memory()).await;
+        agree(&anna, &ben, circle).await;
+        let words = anna.words();
+        // A keybox is at the relay once Anna and the relay hold the same.
+        let known = person(memory(), None).await;
+        while known.restore(&words, relay.address()).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        known.close().await;
+        let at = relay.at;
+        relay.off();
+        let alone = anna.post(circle, "nobody hears me").await.unwrap();
+        until("it is settled out of reach", || anna.look(circle, |engine| engine.settlement().unsettled) == Ok(0))
+            .await;
+        assert_eq!(status(&anna, circle, alone), Some(Status::Here), "but not sent");
+        anna.close().await;
+
+        let relay = Relay::start_at(store, at, ledgerno_node::PROTOCOL).await;
+        let fresh = person(memory(), None).await;
+        fresh.restore(&words, relay.address()).await.unwrap();
+        let post = ben.post(circle, "who settles now?").await.unwrap();
+        until("the new device may settle", || fresh.look(circle, |engine| engine.may_renew().is_some()) == Ok(true))
+            .await;
+        assert_ne!(status(&ben, circle, post), Some(Status::Settled));
+        assert_eq!(code(ben.act(circle, Engine::renew).await), "busy", "Ben is not the founder");
+        fresh.act(circle, Engine::renew).await.unwrap();
+        until("it is settled", || status(&ben, circle, post) == Some(Status::Settled)).await;
+        agree(&fresh, &ben, circle).await;
+
+        let anna = person(annas, None).await;
+        let overruled = |alert: &Alert| matches!(alert, Alert::Overruled { .. });
+        until("the old device hears of it", || anna.alerts(circle).iter().any(overruled)).await;
+        agree(&fresh, &anna, circle).await;
+        until("what it wrote alone is settled", || status(&ben, circle, alone) == Some(Status::Settled)).await;
+        for node in [&fresh, &ben] {
+            agree(node, &anna, circle).await;
+            assert_eq!(node.alerts(circle), [], "nobody is alarmed");
+            assert_eq!(texts(node, circle), texts(&anna, circle));
+        }
         relay.off();
     });
 }

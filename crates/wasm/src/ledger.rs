@@ -15,7 +15,8 @@ use ledgerno_node::store::Store;
 use ledgerno_node::{Node, NodeError};
 use wasm_bindgen::prelude::*;
 
-/// Answers `ranking` (`lately` or in all), `stamps`, `devices` (of a member), `candidates`, `rules`.
+/// Answers `ranking` (`lately` or in all), `stamps`, `devices` (of a member), `candidates`, `lost` (the sole witness in
+/// whose place this device may settle), `rules`.
 pub fn ask<S: Store>(node: &Node<S>, id: CircleId, what: &str, about: &str) -> Result<JsValue, Thrown> {
     let online = online(node, id);
     let member = if what == "devices" { Some(member_of(about)?) } else { None };
@@ -26,6 +27,7 @@ pub fn ask<S: Store>(node: &Node<S>, id: CircleId, what: &str, about: &str) -> R
             ("stamps", _) => engine.stamps().iter().map(|stamp| scene.stamp(stamp)).collect::<Array>().into(),
             ("devices", Some(member)) => scene.devices(member).into(),
             ("candidates", _) => scene.candidates().into(),
+            ("lost", _) => engine.may_renew().map_or_else(String::new, |lost| lost.to_string()).into(),
             _ => scene.rules(),
         }
     })?)
@@ -39,7 +41,7 @@ pub fn proof<S: Store>(node: &Node<S>, id: CircleId, document: &str) -> Result<U
     Ok(Uint8Array::from(&file[..]))
 }
 
-/// Writes `stamp` (a document's hash, with a note), `revoke` (an own invite, by its link), `vouch`, `retire` (a device), `remove` (a member), `ready`, `consent`
+/// Writes `stamp` (a document's hash, with a note), `revoke` (an own invite, by its link), `vouch`, `retire` (a device), `remove` (a member), `ready`, `renew`, `consent`
 /// (to a proposal's entry) or `witnesses` (devices, all that shall be).
 pub fn act(engine: &mut Engine, what: &str, about: &str, note: &str, now: u64) -> Result<Written, NodeError> {
     let written = match what {
@@ -53,6 +55,7 @@ pub fn act(engine: &mut Engine, what: &str, about: &str, note: &str, now: u64) -
         "retire" => engine.retire(device_of(about)?, now),
         "remove" => engine.remove(member_of(about)?, now),
         "ready" => engine.offer_to_witness(false, now),
+        "renew" => engine.renew(now),
         "consent" => engine.consent(EntryId(bytes_of(about)?), now),
         _ => {
             let wanted = about.split(' ').map(device_of).collect::<Result<Vec<DeviceId>, NodeError>>()?;

@@ -251,6 +251,7 @@ fn alert(alert: Alert) -> JsValue {
     match alert {
         Alert::Store(error) | Alert::Relay(error) => failure(error.code(), error.facts()),
         Alert::Unkept => failure("not-kept", Vec::new()),
+        Alert::Overruled { height } => failure("settlement-renewed", vec![("height", height.to_string())]),
         Alert::Divided { height, name } => {
             failure("settlement-divided", vec![("height", height.to_string()), ("name", name)])
         }

@@ -241,6 +241,8 @@ export const en = {
       `A settlement${f.height ? ` for height ${f.height}` : ''} was refused: it does not agree with what this device worked out itself. Your entries are safe. Tell your friends.`,
     'settlement-divided': (f) =>
       `${f.name || 'A friend'} was shown another settlement for height ${f.height} than you. One of the two is false. Compare with your friends before you rely on balances.`,
+    'settlement-renewed': (f) =>
+      `The founder took this device for lost, and another settles now. What this one had settled alone after height ${f.height} is being settled anew; nothing that was written is lost.`,
     'not-kept': () =>
       'The relay does not keep this circle, so what you write reaches friends only while they are here. Ask whoever runs the relay.',
     'other-tab': () => 'Another tab of this browser is open. Close it, or take over there.',

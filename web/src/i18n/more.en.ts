@@ -122,6 +122,10 @@ export const en = {
   setWitnesses: 'Make it so',
   proposeWitnesses: 'Propose it',
   offer: 'Offer this device as a witness',
+  lostLead: (name: string) => `Settling waits for one device alone: ${name}. If it is lost for good, let this device settle from now on.`,
+  lostMeans:
+    'Do this only if that device will not come back. Should it come back, what it settled alone in the meantime counts for nothing and is settled anew.',
+  lostRenew: 'Let this device settle',
   relayTitle: 'The relay',
   relayLead: 'The relay is always on. It can settle while everybody sleeps, and still reads no post.',
   relayDoes: 'The relay settles. It sees members, points and stamps, and reads no post.',

@@ -117,16 +117,23 @@ impl Engine {
 
     /// Answers what is old with what is newer: the newest settled header, and the own bundle.
     fn reply(&mut self, now: u64) {
-        let rests = self.agreement.replied.is_none_or(|at| now.saturating_sub(at) >= REPLY_MS);
-        if self.vote_key().is_none() || !rests || is_on(Mutant::NoBundleInReply) {
+        if self.vote_key().is_none() || is_on(Mutant::NoBundleInReply) || !self.may_reply(now) {
             return;
         }
-        self.agreement.replied = Some(now);
         let newest = self.proofs.last().and_then(|proof| say(&Votes::Proof(Box::new(proof.clone()))));
         if let Some(newest) = newest.filter(|_| !is_on(Mutant::CertificateNotForwarded)) {
             self.once_durable(newest, now);
         }
         self.say_bundle(now);
+    }
+
+    /// Whether what is old may be answered now; then not again for a while.
+    pub(crate) fn may_reply(&mut self, now: u64) -> bool {
+        let rests = self.agreement.replied.is_none_or(|at| now.saturating_sub(at) >= REPLY_MS);
+        if rests {
+            self.agreement.replied = Some(now);
+        }
+        rests
     }
 
     /// The newest bundle of each witness, as it was heard.

@@ -4,7 +4,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::type_complexity)]
 
 use ledgerno_engine::wire::{Answer, Ask, Topic};
-use ledgerno_engine::{Engine, Event, Keyring, Limits, Output, Random, Seat, join};
+use ledgerno_engine::{Engine, Event, Keyring, Limits, OpenError, Output, Random, Seat, join};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
 use ledgerno_ledger::entry::Invite;
 use ledgerno_ledger::genesis::Genesis;
@@ -150,6 +150,28 @@ impl World {
         self.hosts.get_mut(&id).unwrap().engine.enlisted(admission);
     }
 
+    /// A further device of a member, as 24 words make one: linked to the relay, and in.
+    pub fn further(&mut self, of: DeviceId) -> DeviceId {
+        let (genesis, seat) = self.hosts[&of].make();
+        let Seat::Member { identity, .. } = seat else { panic!("a relay is nobody's") };
+        let keys = self.engine(of).lane_keys().to_vec();
+        let (secret, identity): ([u8; 32], [u8; 32]) = (self.seeds.bytes(), *identity.secret());
+        let id = DeviceKey::from_secret(secret).id();
+        self.host(id, move || {
+            let seat = Seat::Member {
+                device: DeviceKey::from_secret(secret),
+                identity: Identity::from_secret(identity),
+                keyring: Keyring::with(genesis.id(), keys[0].clone(), keys[1..].to_vec()),
+                vote: None,
+            };
+            (genesis.clone(), seat)
+        });
+        self.act(id, |engine, _| engine.present(None)).unwrap();
+        self.link(id, RELAY);
+        self.act(id, |engine, now| engine.enter(None, now)).unwrap();
+        id
+    }
+
     /// A newcomer with a link; what the relay's mailbox answers must be at hand as the parcel.
     pub fn newcomer(&mut self, token: &str, sealed: &[u8]) -> DeviceId {
         let link = InviteLink::from_token(token).unwrap();
@@ -235,8 +257,7 @@ impl World {
         let seed = self.seeds.bytes();
         let host = self.hosts.get_mut(&id).unwrap();
         host.disk.held.clear();
-        let (genesis, seat) = (host.make)();
-        host.engine = host.disk.open(genesis, seat, seed);
+        host.engine = host.disk.reopen(&host.make, seed);
         host.engine.set_keepers(vec![RELAY]);
         host.asked.clear();
         let to_it = |mail: &Mail| match mail {
@@ -436,10 +457,29 @@ impl World {
 impl Disk {
     /// An engine over what is durable; of the log no more is read than it needs.
     pub fn open(&self, genesis: Genesis, seat: Seat, seed: [u8; 32]) -> Engine {
+        self.try_open(genesis, seat, seed).unwrap()
+    }
+
+    /// As a driver does: where the snapshot does not do, the log is read whole.
+    fn reopen(&self, make: &dyn Fn() -> (Genesis, Seat), seed: [u8; 32]) -> Engine {
+        let open = |whole: bool| {
+            let (genesis, seat) = make();
+            if !whole {
+                return self.try_open(genesis, seat, seed);
+            }
+            Engine::open(genesis, seat, forgetful(), &self.log, &self.records, seed)
+        };
+        match open(false) {
+            Err(OpenError::Snapshot(_)) => open(true).unwrap(),
+            engine => engine.unwrap(),
+        }
+    }
+
+    fn try_open(&self, genesis: Genesis, seat: Seat, seed: [u8; 32]) -> Result<Engine, OpenError> {
         let records = self.records.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
         let first = ledgerno_engine::store::window(records);
         let log = &self.log[first as usize..];
-        Engine::open_from(genesis, seat, forgetful(), first, log, &self.records, seed).unwrap()
+        Engine::open_from(genesis, seat, forgetful(), first, log, &self.records, seed)
     }
 
     pub fn write(&mut self, log: Vec<Vec<u8>>, records: Vec<(String, Option<Vec<u8>>)>) {

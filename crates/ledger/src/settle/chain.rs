@@ -22,6 +22,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 mod refusal;
+mod renewal;
 mod stored;
 
 pub use refusal::{Refusal, Root, SettleError};
@@ -267,22 +268,6 @@ impl Chain {
         Proof { checkpoint, cut: block.cut.clone(), witnesses, renewal: self.renewal }
     }
 
-    /// The founder names another sole witness: it settles the next header. False, and nothing changes, if the renewal does
-    /// not hold for the newest header here.
-    pub fn renew(&mut self, renewal: Renewal) -> bool {
-        let Some(witnesses) = self.renewed_by(&renewal) else { return false };
-        self.renewed = Some((self.witnesses().clone(), witnesses.clone()));
-        self.renewal = Some(renewal);
-        self.vote_from_next(witnesses);
-        true
-    }
-
-    fn renewed_by(&self, renewal: &Renewal) -> Option<Witnesses> {
-        let was_sole = self.witnesses().all().len() == 1;
-        let holds = was_sole && renewal.after == self.head() && renewal.holds(self.circle, &self.founder);
-        holds.then(|| Witnesses::new(alloc::vec![renewal.witness], None))
-    }
-
     fn vote_from_next(&mut self, witnesses: Witnesses) {
         let next = self.height() + 1;
         self.sets.retain(|(from, _)| *from < next);
@@ -308,7 +293,10 @@ impl Chain {
     /// [`Refusal`].
     pub fn check_votes<'a>(&self, proof: &'a Proof) -> Result<Voted<'a>, Refusal> {
         let Proof { checkpoint: Checkpoint { header, certificate }, renewal, .. } = proof;
-        let hash = self.check_place(header, Some(certificate))?;
+        let hash = match self.check_place(header, Some(certificate)) {
+            Err(Refusal::BadCertificate(error)) => return Err(self.by_others(proof, header.hash(), error)),
+            placed => placed?,
+        };
         let renewed = match renewal {
             Some(renewal) if self.renewal != Some(*renewal) => {
                 Some(self.renewed_by(renewal).ok_or(Refusal::BadRenewal)?)
@@ -317,7 +305,11 @@ impl Chain {
             None if self.renewal.is_some() => return Err(Refusal::BadRenewal),
             None => None,
         };
-        certificate.check(self.circle, header.height, hash, renewed.as_ref().unwrap_or(self.witnesses()))?;
+        if let Err(error) =
+            certificate.check(self.circle, header.height, hash, renewed.as_ref().unwrap_or(self.witnesses()))
+        {
+            return Err(self.by_others(proof, hash, error));
+        }
         Ok(Voted { proof, renewed })
     }
 

@@ -1,4 +1,5 @@
-//! A relay's engine gets lane keys, or leaves them: it comes to rest, and is opened anew over the same log.
+//! An engine comes to rest and is opened anew over the same log: a relay's that gets lane keys, or leaves them; a device's
+//! that gives up what it settled.
 
 use super::Node;
 use crate::error::NodeError;
@@ -38,6 +39,8 @@ impl<S: Store> Node<S> {
             state.profile.circles.insert(circle, record);
         }
         self.pump(circle);
+        self.meet(circle);
+        self.changed();
         done
     }
 

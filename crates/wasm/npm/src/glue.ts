@@ -25,11 +25,13 @@ export interface Answers {
   /** A member. */
   devices: DeviceView[];
   candidates: CandidateView[];
+  /** A device, or ''. */
+  lost: string;
   rules: RulesView;
 }
 
 /** What is written beside posts, thanks and invites, about: a document's hash, a link, a device, a member, an entry, devices. */
-export type Act = 'stamp' | 'revoke' | 'vouch' | 'retire' | 'remove' | 'ready' | 'consent' | 'witnesses';
+export type Act = 'stamp' | 'revoke' | 'vouch' | 'retire' | 'remove' | 'ready' | 'renew' | 'consent' | 'witnesses';
 
 /** Every method throws (or rejects with) `{code: ErrorCode, facts}`. */
 export interface WasmNodeLike {

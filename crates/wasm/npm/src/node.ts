@@ -197,6 +197,16 @@ export class Node {
     return this.#wait(() => this.#wasm.enlist(id, token, false));
   }
 
+  /** The sole witness, if it is another device and this one, the founder's, may settle in its place; else ''. */
+  lostWitness(id: string): string {
+    return this.#call(() => this.#wasm.ask(id, 'lost', ''));
+  }
+
+  /** Settles from now on in the place of a sole witness that is lost for good: what it settled alone meanwhile is void. */
+  replaceLostWitness(id: string): Promise<string> {
+    return this.#wait(() => this.#wasm.act(id, 'renew', '', ''));
+  }
+
   /** This person is for a proposal. */
   consent(id: string, proposal: string): Promise<string> {
     return this.#wait(() => this.#wasm.act(id, 'consent', proposal, ''));

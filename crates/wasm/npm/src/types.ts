@@ -259,6 +259,7 @@ export const ERROR_CODES = [
   'words-wrong',
   'settlement-refused',
   'settlement-divided',
+  'settlement-renewed',
   'not-kept',
   'other-tab',
   'busy',

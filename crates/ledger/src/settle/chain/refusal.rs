@@ -63,6 +63,9 @@ pub enum Refusal {
         /// What is certified as well.
         theirs: HeaderHash,
     },
+    /// Settled by a sole witness that was lost, beyond the header over which the founder named another.
+    #[error("height {0} was settled by a witness that had been replaced")]
+    Void(u64),
     /// Of a format that this code does not know.
     #[error("version {0} of headers is unknown")]
     Version(u8),
