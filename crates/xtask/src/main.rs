@@ -1,10 +1,11 @@
-//! `cargo xtask build | start | test | bench | sim`: everything that a fresh clone needs, with Rust by rustup and Node only.
+//! `cargo xtask build | start | test | bench | sim | fuzz`: everything that a fresh clone needs, with Rust by rustup and Node only.
 //!
 //! npm's scripts are thin over this. A step whose inputs did not change is skipped, so a second start is quick.
 
 mod bench;
 mod build;
 mod compiler;
+mod fuzz;
 mod graph;
 mod names;
 mod page;
@@ -58,6 +59,14 @@ enum Command {
         /// Only by the scripts whose name contains this; then only on the screen.
         filter: Option<String>,
     },
+    /// Run every decoder and verifier under libFuzzer; a table on the screen and in docs/testing.md.
+    Fuzz {
+        /// How long each target runs.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// Only targets whose name contains this; then only on the screen.
+        filter: Option<String>,
+    },
     /// Play a scenario in the simulator; without one, all are listed. Arguments go to it.
     Sim {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -81,6 +90,9 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Build => build::within_budget(&workspace).map(|()| ExitCode::SUCCESS),
         Command::Start { relay } => start::start(&workspace, &relay),
         Command::Test { long, only, filter } => test::run(&workspace, &test::Options { long, only, filter }),
+        Command::Fuzz { seconds, filter } => {
+            fuzz::run(&workspace, seconds, filter.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
         Command::Sim { arguments } => sim::run(&workspace, &arguments),
         Command::Bench { filter } => bench::run(&workspace, filter.as_deref()).map(|()| ExitCode::SUCCESS),
     }
