@@ -15,8 +15,10 @@ use ledgerno_engine::{Event, Limits, ProveError};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
 use ledgerno_ledger::check::{Checked, Refused, Signer, check};
 use ledgerno_ledger::codec;
-use ledgerno_ledger::entry::Packed;
+use ledgerno_ledger::entry::{Invite, Packed};
 use ledgerno_ledger::hostile::Person;
+use ledgerno_ledger::keys::InviteSecret;
+use ledgerno_ledger::op::Operation;
 use ledgerno_ledger::settle::Proof;
 
 /// A circle of three, its settled history, and one who has none of it.
@@ -184,6 +186,38 @@ fn what_comes_by_hash_is_what_comes_in_the_ordinary_way() {
     assert_eq!((keeper.engine.unchecked(), keeper.engine.settlement().height), (364, story.height()));
     check_all(&mut keeper);
     assert_eq!(digest(&mut keeper, member), digest(&mut relay, member));
+}
+
+/// In settled order a newcomer may stand before who let it in.
+#[test]
+fn many_who_came_at_once_are_let_in_in_their_order() {
+    let mut story = Story::new();
+    for seed in 100..120 {
+        let (secret, invite, given) = story.friends.circle.invite(seed);
+        let mut friend = Person::new(seed);
+        let mut entries = vec![given, story.friends.circle.join(&mut friend, &secret, invite)];
+        // And whom they let in, with a further device of theirs.
+        let secret = InviteSecret::from_secret([seed as u8; 32]);
+        let invite = Invite::issue(story.friends.circle.id, &secret, &friend.device, 2, 1_000_000);
+        let mut other = Person::new(1_000 + seed);
+        entries.push(story.friends.circle.operate(&mut friend, &[], &Operation::Invite(invite)));
+        entries.push(story.friends.circle.join(&mut other, &secret, invite));
+        entries.push(story.friends.circle.enrol(&mut other.with_new_device()));
+        for packed in entries {
+            story.witness.dag.insert(check(story.friends.circle.id, packed.clone()).unwrap()).unwrap();
+            story.friends.entries.push(packed);
+        }
+    }
+    story.proofs.push(story.witness.settle());
+    let story = story.tell(2, 3, 20);
+    let (mut relay, mut quick, mut slow) = (story.relay(), story.reader(eager()), story.reader(ordinary()));
+    story.read(&mut quick, &mut relay);
+    story.read(&mut slow, &mut relay);
+    assert_eq!((quick.engine.settlement().height, quick.engine.unchecked()), (4, 110));
+    check_all(&mut quick);
+    assert_same(&story, &mut quick, &mut slow);
+    quick.engine = quick.reopen().unwrap();
+    assert_same(&story, &mut quick, &mut slow);
 }
 
 #[test]

@@ -7,10 +7,13 @@
 use std::collections::{HashMap, VecDeque};
 
 use ledgerno_engine::wire::{Answer, Ask, circle_of};
-use ledgerno_engine::{Engine, Event, Keyring, Limits, OpenError, Output, Peer, Seat};
+use ledgerno_engine::{Engine, Event, Item, Keyring, Limits, OpenError, Output, Peer, Seat};
 use ledgerno_ledger::bytes::DeviceId;
+use ledgerno_ledger::check::Checked;
+use ledgerno_ledger::dag::{self, Dag};
 use ledgerno_ledger::entry::{Head, Packed};
 use ledgerno_ledger::hostile::{Circle, Person};
+use ledgerno_ledger::settle::Chain;
 
 /// The clock of engines and fixtures, in milliseconds.
 pub const NOW: u64 = 100_000;
@@ -31,6 +34,8 @@ pub enum Fault {
     Question,
     /// The reader never held what the relay holds.
     Differs,
+    /// The history could not be settled.
+    Unsettled,
 }
 
 /// A circle's history at a relay, and a member who has none of it.
@@ -45,11 +50,17 @@ pub struct Load {
 
 impl Load {
     /// Makes a history of `entries` entries by `authors` members besides the reader: joins, invites, and then posts of
-    /// 100 characters in turn, each approving the two before it.
+    /// 100 characters in turn, each approving the two before it. Nothing of it is settled.
     pub fn new(entries: usize, authors: usize) -> Result<Self, Fault> {
+        Self::settled(entries, authors, usize::MAX)
+    }
+
+    /// As [`Load::new`], where each header settles so many entries, and the last may be left over: settled history is
+    /// taken in by hash.
+    pub fn settled(entries: usize, authors: usize, by_header: usize) -> Result<Self, Fault> {
         let mut circle = Circle::new(1);
         let (reader, entries) = history(&mut circle, entries, authors);
-        let log = entries.iter().map(|packed| ledgerno_engine::Item::Entry(packed.clone()).to_bytes());
+        let log = settle(&circle, &entries, by_header)?;
         let relay = Engine::open(circle.genesis.clone(), Seat::Keeper, Limits::default(), log, NO_RECORDS, [1; 32]);
         Ok(Self { circle, reader, relay: relay.map_err(Fault::Open)?, entries, answers: HashMap::new() })
     }
@@ -111,6 +122,28 @@ impl Load {
         }
         if same { Ok(reader) } else { Err(Fault::Differs) }
     }
+}
+
+/// The log of who holds all of it, with the sole witness's headers.
+fn settle(circle: &Circle, entries: &[Packed], by_header: usize) -> Result<Vec<Vec<u8>>, Fault> {
+    let (mut dag, mut chain) = (Dag::new(&circle.genesis, dag::Limits::default()), Chain::new(&circle.genesis));
+    let (keyring, founder) = (Keyring::new(circle.id, circle.keys.clone()), circle.founder.device.id());
+    let mut log = Vec::new();
+    for entries in entries.chunks(by_header) {
+        log.extend(entries.iter().map(|packed| Item::Entry(packed.clone()).to_bytes()));
+        if entries.len() < by_header {
+            break;
+        }
+        for packed in entries {
+            dag.insert(Checked::stored(circle.id, packed.clone())).map_err(|_| Fault::Unsettled)?;
+        }
+        let next = chain.next(&dag, Some(&keyring), founder, NOW);
+        let block = next.ok().flatten().ok_or(Fault::Unsettled)?;
+        let proof = chain.certify(&block, &circle.vote);
+        chain.adopt(&mut dag, block, proof.clone());
+        log.push(Item::Proof(proof).to_bytes());
+    }
+    Ok(log)
 }
 
 fn history(circle: &mut Circle, count: usize, authors: usize) -> (Person, Vec<Packed>) {

@@ -1,5 +1,6 @@
-//! The native side of the ingest benchmark. `ledgerno-load ENTRIES AUTHORS` makes the history and says `ready`; each line
-//! that it then reads is a run, answered by the milliseconds that it took.
+//! The native side of the ingest benchmark. `ledgerno-load ENTRIES AUTHORS [BY_HEADER]` makes the history, nothing of it
+//! settled or so many entries by each header, and says `ready`; each line that it then reads is a run, answered by the
+//! milliseconds that it took.
 
 use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
@@ -19,8 +20,12 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), String> {
     let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
-    let &[entries, authors] = numbers.as_slice() else { return Err("usage: ledgerno-load ENTRIES AUTHORS".into()) };
-    let mut load = Load::new(entries, authors).map_err(|why| format!("{why:?}"))?;
+    let load = match *numbers.as_slice() {
+        [entries, authors] => Load::new(entries, authors),
+        [entries, authors, by_header] if by_header > 0 => Load::settled(entries, authors, by_header),
+        _ => return Err("usage: ledgerno-load ENTRIES AUTHORS [BY_HEADER]".into()),
+    };
+    let mut load = load.map_err(|why| format!("{why:?}"))?;
     say("ready")?;
     for line in std::io::stdin().lock().lines() {
         line.map_err(|why| why.to_string())?;

@@ -4,8 +4,8 @@
 
 use super::{Dag, Standing, refs};
 use crate::bytes::{DeviceId, EntryId, MemberId};
-use crate::check::Vouched;
-use crate::entry::{Entry, Head};
+use crate::check::{Checked, Vouched};
+use crate::entry::{Entry, Head, Packed};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use hashbrown::{HashMap, HashSet};
@@ -19,7 +19,7 @@ pub struct Brought {
     pub unchecked: Vec<EntryId>,
 }
 
-/// The entries of a header that were looked at.
+/// The entries of a header that are to be taken before.
 #[derive(Default)]
 struct Before {
     places: HashMap<EntryId, (DeviceId, u64)>,
@@ -29,13 +29,15 @@ struct Before {
 
 impl Dag {
     /// Takes the entries of the next header, with its cut; `None`, and nothing is taken, when one does not build on what
-    /// is here and before it, when it is settled already, or when the cut names another.
+    /// is here and among them, when it is settled already, or when the cut names another.
     pub fn take_vouched(&mut self, entries: Vouched, cut: &[Head]) -> Option<Brought> {
-        if !self.is_cut_of(&entries, cut) || !self.builds_on(&entries) {
+        if !self.is_cut_of(&entries, cut) {
             return None;
         }
-        let mut taken = Brought::default();
-        for checked in entries.into_entries() {
+        let order = self.order_to_take(&entries)?;
+        let mut brought = Brought::default();
+        let mut entries: Vec<Option<Checked>> = entries.into_entries().into_iter().map(Some).collect();
+        for checked in order.into_iter().filter_map(|at| entries.get_mut(at)?.take()) {
             let id = checked.id();
             if self.index.contains_key(&id) {
                 continue;
@@ -44,14 +46,14 @@ impl Dag {
             let packed = match self.waiting.take_out(&id) {
                 Some(waiter) => waiter.packed,
                 None => {
-                    taken.unchecked.push(id);
+                    brought.unchecked.push(id);
                     checked.into_packed()
                 }
             };
-            taken.ids.extend(self.take_all(VecDeque::from([(id, packed)])));
+            brought.ids.extend(self.take_all(VecDeque::from([(id, packed)])));
         }
-        taken.unchecked.sort_unstable();
-        Some(taken)
+        brought.unchecked.sort_unstable();
+        Some(brought)
     }
 
     /// Whether each head of the cut is one of these, or of the cut before.
@@ -61,20 +63,36 @@ impl Dag {
         cut.is_sorted_by(|one, next| one.device < next.device) && new + old == cut.len()
     }
 
-    fn builds_on(&self, entries: &Vouched) -> bool {
+    /// The places of the entries in an order in which each can be taken: the settled one, but that a device comes after
+    /// what lets it in.
+    fn order_to_take(&self, entries: &Vouched) -> Option<Vec<usize>> {
         let mut before = Before::default();
-        entries.iter().all(|(id, packed)| {
-            let entry = &packed.signed.entry;
-            let follows = !self.is_below(&entry.device, entry.seq)
-                && refs(entry).all(|named| self.is_here(&named, &before))
-                && self.is_let_in(entry, &before);
-            before.places.insert(id, (entry.device, entry.seq));
-            if let Some(admission) = &entry.admission {
-                before.devices.insert(entry.device);
-                before.members.insert(admission.member);
+        let mut order = Vec::with_capacity(entries.len());
+        let mut left: Vec<usize> = (0..entries.len()).collect();
+        let all: Vec<(EntryId, &Packed)> = entries.iter().collect();
+        while !left.is_empty() {
+            let taken = order.len();
+            left.retain(|&at| {
+                let (id, packed) = all[at];
+                let entry = &packed.signed.entry;
+                let follows = !self.is_below(&entry.device, entry.seq)
+                    && refs(entry).all(|named| self.is_here(&named, &before))
+                    && self.is_let_in(entry, &before);
+                if follows {
+                    order.push(at);
+                    before.places.insert(id, (entry.device, entry.seq));
+                    if let Some(admission) = &entry.admission {
+                        before.devices.insert(entry.device);
+                        before.members.insert(admission.member);
+                    }
+                }
+                !follows
+            });
+            if order.len() == taken {
+                return None;
             }
-            follows
-        })
+        }
+        Some(order)
     }
 
     fn is_here(&self, named: &Head, before: &Before) -> bool {
