@@ -138,7 +138,10 @@ class Session {
       const wanted = circle ?? this.view?.id ?? remembered('circle');
       const shown = this.circles.find(({ id }) => id === wanted) ?? this.circles[0];
       this.view = shown ? node.circle(shown.id) : null;
-      this.entries = shown ? node.timeline(shown.id, this.limit) : [];
+      const entries = shown ? node.timeline(shown.id, this.limit) : [];
+      // Old ones that left the memory stay on the screen while they are read again.
+      const above = entries.length < this.limit ? this.entries.findIndex(({ id }) => id === entries[0]?.id) : 0;
+      this.entries = above > 0 ? [...this.entries.slice(0, above), ...entries] : entries;
     } catch (error) {
       this.failure = LedgernoError.from(error);
       this.phase = 'failed';

@@ -78,7 +78,7 @@ pub struct Limits {
     pub entries: usize,
     /// So many missing entries, and settled headers with them, make a node ask for settled history by hash.
     pub by_hash: u64,
-    /// So many settled entries make a new snapshot. By default none is made: the page does not read older entries back yet.
+    /// So many settled entries make a new snapshot. A start replays at most these and the window.
     pub snapshot_every: usize,
     /// The newest entries, which stay in memory when they are settled.
     pub window: usize,
@@ -91,8 +91,8 @@ impl Default for Limits {
             in_flight: 16 * 1024 * 1024,
             entries: 1_000_000,
             by_hash: 64,
-            snapshot_every: usize::MAX,
-            window: 2_048,
+            snapshot_every: 2_048,
+            window: 1_024,
         }
     }
 }

@@ -85,6 +85,8 @@ pub struct Engine {
     /// What is being read back, by number.
     pub(crate) readings: SortedMap<u64, Reading>,
     pub(crate) next_reading: u64,
+    /// What was to be shown could not be read back: nothing more is read for that.
+    pub(crate) unreadable: bool,
     /// What was read back for a question that is answered now.
     pub(crate) recalled: crate::recall::Recalled,
     /// Up to which height headers are durable: a witness that says one and forgets it would settle another.
@@ -184,6 +186,7 @@ impl Engine {
             remembered_proofs: SortedMap::new(),
             readings: SortedMap::new(),
             next_reading: 0,
+            unreadable: false,
             recalled: crate::recall::Recalled::default(),
             durable_height: 0,
             frontier: Frontier::default(),

@@ -142,6 +142,8 @@ impl Engine {
         }
         let is_read = !items.is_empty() && read.entries.len() + read.proofs.len() == items.len();
         if !is_read {
+            // Whoever looks again at each change must not make it read for ever.
+            self.unreadable |= matches!(reading, Reading::Remembered);
             self.outputs.push_back(Output::Event(Event::Unreadable));
         }
         match reading {
@@ -169,10 +171,10 @@ impl Engine {
         }
     }
 
-    /// Sees to it that a timeline of this length can be shown; says [`Event::Changed`] when more of it is there.
-    pub fn look_back(&mut self, limit: usize) {
-        let is_reading = self.readings.values().any(|reading| matches!(reading, Reading::Remembered));
-        if is_reading || self.remembered.len() >= MAX_REMEMBERED || self.timeline(limit).len() >= limit {
+    /// Reads the next older entries back, for a timeline that is shorter than wanted; says [`Event::Changed`] when they are
+    /// there.
+    pub fn look_back(&mut self) {
+        if !self.may_remember() {
             return;
         }
         let mut older: Vec<(u32, u64)> =
@@ -202,8 +204,37 @@ impl Engine {
         is_here
     }
 
+    /// Reads back what the settled stamps say, the newest first; says [`Event::Changed`] when it is there.
+    pub fn bring_stamps(&mut self) {
+        if !self.may_remember() {
+            return;
+        }
+        let mut stamps: Vec<(u64, EntryId)> = self
+            .chain
+            .state()
+            .into_iter()
+            .flat_map(|state| state.stamps())
+            .map(|(_, one)| (one.height, one.entry))
+            .collect();
+        stamps.sort_unstable_by_key(|(height, _)| core::cmp::Reverse(*height));
+        stamps.truncate(PAGE);
+        let elsewhere = stamps.iter().filter(|(_, id)| self.packed(id).is_none());
+        let items: Vec<u64> = elsewhere.filter_map(|(_, id)| Some(self.history.row(id)?.place.item.into())).collect();
+        if !items.is_empty() {
+            self.recall(items, Reading::Remembered);
+        }
+    }
+
+    /// Whether something may be read to be shown: one reading at a time, within the bound, and none after one failed.
+    fn may_remember(&self) -> bool {
+        let is_reading = self.readings.values().any(|reading| matches!(reading, Reading::Remembered));
+        !is_reading && !self.unreadable && self.remembered.len() < MAX_REMEMBERED
+    }
+
     fn remember(&mut self, read: Recalled) {
-        self.remembered_proofs = read.proofs;
+        if !read.proofs.is_empty() {
+            self.remembered_proofs = read.proofs;
+        }
         for (id, packed) in read.entries {
             let Some(row) = self.history.row(&id) else { continue };
             self.timeline.add(id, row.rank, packed.signed.entry.time);

@@ -33,7 +33,7 @@ fn grown(posts: usize) -> (World, DeviceId, DeviceId, String) {
 /// All that an engine shows, after it has read back what it needs.
 fn look(engine: &mut Engine, disk: &Disk) -> (Vec<Shown>, Vec<ShownMember>, Settlement) {
     loop {
-        engine.look_back(1_000);
+        engine.look_back();
         let mut reads = false;
         while let Some(output) = engine.output() {
             if let Output::Read { no, items } = output {

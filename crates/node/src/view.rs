@@ -5,6 +5,7 @@ use crate::error::NodeError;
 use crate::links::{LinkState, Up};
 use crate::store::Store;
 use ledgerno_engine::Engine;
+use ledgerno_engine::view::Shown;
 use ledgerno_ledger::bytes::{CircleId, DeviceId};
 use ledgerno_ledger::settle::Refusal;
 
@@ -56,6 +57,24 @@ impl<S: Store> Node<S> {
                 LinkState::Off => 2,
             })
             .unwrap_or(LinkState::Off)
+    }
+
+    /// The newest entries that are shown, oldest of them first. Older ones that are not in memory are read back; the
+    /// listener is told when they are there.
+    ///
+    /// # Errors
+    /// As [`Node::look`].
+    pub fn timeline(&self, circle: CircleId, limit: usize) -> Result<Vec<Shown>, NodeError> {
+        let shown = self.look(circle, |engine| engine.timeline(limit))?;
+        if shown.len() < limit {
+            self.drive(circle, |engine, _| engine.look_back());
+        }
+        Ok(shown)
+    }
+
+    /// Sees to it that what the newest settled stamps say is in memory; the listener is told when it was read.
+    pub fn bring_stamps(&self, circle: CircleId) {
+        self.drive(circle, |engine, _| engine.bring_stamps());
     }
 
     /// The friends' devices that are there, and since when.

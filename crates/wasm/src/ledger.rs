@@ -20,6 +20,10 @@ use wasm_bindgen::prelude::*;
 pub fn ask<S: Store>(node: &Node<S>, id: CircleId, what: &str, about: &str) -> Result<JsValue, Thrown> {
     let online = online(node, id);
     let member = if what == "devices" { Some(member_of(about)?) } else { None };
+    if what == "stamps" {
+        // Their notes are in entries that may not be in memory.
+        node.bring_stamps(id);
+    }
     Ok(node.look(id, |engine| {
         let scene = Scene { engine, online: &online };
         match (what, member) {

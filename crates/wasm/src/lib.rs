@@ -93,13 +93,12 @@ impl WasmNode {
         Ok(circle_of(id).map_err(Thrown::from).and_then(|id| view::circle(&self.node, id, &self.page))?)
     }
 
-    /// The newest entries, newest last.
+    /// The newest entries, newest last; `onChange` follows when older ones had to be read.
     ///
     /// # Errors
     /// When there is no such circle.
     pub fn timeline(&self, id: &str, limit: usize) -> Result<Array, JsValue> {
-        let shown =
-            circle_of(id).and_then(|id| self.node.look(id, |engine| engine.timeline(limit))).map_err(Thrown::from)?;
+        let shown = circle_of(id).and_then(|id| self.node.timeline(id, limit)).map_err(Thrown::from)?;
         Ok(shown.iter().map(view::entry).collect())
     }
 

@@ -149,6 +149,11 @@ impl Founder {
         let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
         match command {
             "post" => drop(self.engine.post(rest, now())?),
+            "posts" => {
+                for number in 0..rest.parse()? {
+                    self.engine.post(&format!("post {number}."), now())?;
+                }
+            }
             "settle" => {
                 let proof = self.witness.next(&self.log, Lie::None, now())?;
                 self.engine.gossip(

@@ -23,7 +23,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Role {
-    /// Founds a circle, prints `invite: URL`, and then obeys: `post TEXT`, `settle`, `lie KIND`.
+    /// Founds a circle, prints `invite: URL`, and then obeys: `post TEXT`, `posts COUNT`, `settle`, `lie KIND`.
     Founder(founder::Options),
     /// A relay that claims another version; prints `owner: URL` and `page: URL` as the real one does.
     Relay {

@@ -350,7 +350,7 @@ impl World {
     fn look_back(&mut self) -> bool {
         let mut reads = false;
         for host in self.hosts.values_mut() {
-            host.engine.look_back(1_000);
+            host.engine.look_back();
             while let Some(output) = host.engine.output() {
                 let Output::Read { no, items } = output else {
                     host.events.extend(if let Output::Event(event) = output { Some(event) } else { None });

@@ -113,7 +113,7 @@ export class Node {
     return this.#call(() => this.#wasm.circle(id));
   }
 
-  /** The newest `limit` entries, newest last. */
+  /** The newest `limit` entries, newest last. Older ones may have to be read: then fewer come, and `onChange` follows. */
   timeline(id: string, limit: number): EntryView[] {
     return this.#call(() => this.#wasm.timeline(id, limit));
   }
