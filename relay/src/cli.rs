@@ -36,6 +36,10 @@ pub struct Cli {
     /// Believe X-Forwarded-For of peers on this machine or its private network
     #[arg(long)]
     pub behind_proxy: bool,
+    /// Keep entries for the circles' retention only, as a light node; without it the relay is an archive: it keeps all, and
+    /// says so, and friends' browsers let go of what is old
+    #[arg(long)]
+    pub light: bool,
     /// What to log on stderr: error, warn, info, debug or trace, or a list like `info,libp2p=debug`
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log)]
     pub log: Targets,

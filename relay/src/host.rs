@@ -22,6 +22,8 @@ pub struct Start<'a> {
     pub secrets: &'a Secrets,
     /// The protocol version to speak.
     pub version: u16,
+    /// Whether it keeps everything for everybody.
+    pub archive: bool,
     /// How many connections the port lets in.
     pub connections: usize,
 }
@@ -78,6 +80,7 @@ pub async fn start(start: Start<'_>) -> Result<Host, HostError> {
         token: start.secrets.owner.text(),
         agent: concat!("ledgerno-relay/", env!("CARGO_PKG_VERSION")).to_owned(),
         version: start.version,
+        archive: start.archive,
         max_connections: u32::try_from(start.connections).unwrap_or(u32::MAX),
     };
     let (node, net) = Node::keeper(store, config).await?;

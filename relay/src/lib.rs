@@ -59,6 +59,8 @@ pub struct Config {
     pub behind_proxy: bool,
     /// The page to serve.
     pub page: Page,
+    /// Whether it keeps everything for everybody, and says so.
+    pub archive: bool,
     /// The port's bounds.
     pub limits: Limits,
     /// The protocol version to speak and to claim. Tests pretend another.
@@ -76,6 +78,7 @@ impl Config {
             public_url: None,
             tls: None,
             behind_proxy: false,
+            archive: true,
             page: Page::embedded(),
             limits: Limits::default(),
             version: VERSION,
@@ -114,6 +117,7 @@ async fn serve_here(config: Config, ready: impl FnOnce(Ready)) -> Result<(), Rel
         data: &config.data,
         secrets: &secrets,
         version: config.version,
+        archive: config.archive,
         connections: config.limits.connections,
     })
     .await?;

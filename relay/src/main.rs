@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         public_url: cli.public_url.clone(),
         tls: cli.tls(),
         behind_proxy: cli.behind_proxy,
+        archive: !cli.light,
         ..Config::new(cli.listen, data)
     };
     match run(config, language) {

@@ -107,7 +107,7 @@ impl Engine {
         let own = self.durable_height;
         let same = self.frontier.digest() == digest;
         let answer = if same {
-            Answer::Same { height: own }
+            if self.is_archive() { Answer::SameKept { height: own } } else { Answer::Same { height: own } }
         } else {
             let bits = self.frontier.bits();
             Answer::Differ { height: own, bits, buckets: self.frontier.buckets(bits) }

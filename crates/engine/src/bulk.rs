@@ -384,7 +384,8 @@ impl Engine {
         }
         self.log(batch, &taken);
         let item = proof_item(&proof);
-        self.history.add_header(Place::new(self.items + batch.log.len() as u64, item.len()));
+        let place = Place::new(self.items + batch.log.len() as u64, item.len());
+        self.history.add_header(place, proof.checkpoint.header.time);
         batch.push(item);
         let woken = self.adopt(block, proof);
         let woken = self.took(&woken);
@@ -470,7 +471,7 @@ impl Engine {
             }
             let (mut ids, skip) = (Vec::new(), if height == from { skip as usize } else { 0 });
             for (_, _, row) in rows.iter().skip(skip) {
-                if !self.may_give(&row.id) {
+                if row.gone || !self.may_give(&row.id) {
                     return plan;
                 }
                 bytes += row.place.len as usize;

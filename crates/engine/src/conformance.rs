@@ -38,6 +38,7 @@ fn formats() -> Vec<Format> {
     let settled = Settled { proof: None, entries: vec![Circle::new(1).founders_join()] };
     let answer = Format::plain::<Answer>("answer", Draft, MAX_ANSWER)
         .accepts("same", encode(&Answer::Same { height: 300 }))
+        .accepts("same, of an archive", encode(&Answer::SameKept { height: 300 }))
         .accepts("differ", encode(&differ))
         .accepts("devices", encode(&Answer::Devices(vec![Place { device, seq: 300, tag: 7 }])))
         .accepts("branches", encode(&Answer::Branches(vec![EntryId([11; 32])])))

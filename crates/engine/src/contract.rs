@@ -82,6 +82,9 @@ pub struct Limits {
     pub snapshot_every: usize,
     /// The newest entries, which stay in memory when they are settled.
     pub window: usize,
+    /// An archive keeps everything for everybody, and says so. Who is none is light: it lets go of what is older than the
+    /// circle's retention and held by an archive.
+    pub archive: bool,
 }
 
 impl Default for Limits {
@@ -93,6 +96,7 @@ impl Default for Limits {
             by_hash: 64,
             snapshot_every: 2_048,
             window: 1_024,
+            archive: false,
         }
     }
 }
@@ -114,6 +118,14 @@ pub enum Output {
         /// The reading's number.
         no: u64,
         /// The items, from 0.
+        items: Vec<u64>,
+    },
+    /// Empty these items of the log, which are old: their places stay. It stands in the order of the writes; then call
+    /// [`Engine::written`].
+    Empty {
+        /// The write's number.
+        no: u64,
+        /// The items, from 0, sorted.
         items: Vec<u64>,
     },
     /// Gossip.

@@ -9,6 +9,7 @@ use crate::guard::Guard;
 use crate::history::{History, Place};
 use crate::keybox::{self, Keyboxes};
 use crate::mailbox::{self, Mailbox};
+use crate::prune::Fetching;
 use crate::random::Random;
 use crate::recall::Reading;
 use crate::renewal;
@@ -56,6 +57,8 @@ pub(crate) enum Then {
     Resume(Peer),
     /// What is settled and was taken before a place leaves the memory.
     Forget { floor: usize },
+    /// Entries are no longer in the log.
+    LetGo(Vec<EntryId>),
 }
 
 /// One node of one circle.
@@ -83,10 +86,14 @@ pub struct Engine {
     pub(crate) remembered: HashMap<EntryId, Packed>,
     pub(crate) remembered_proofs: SortedMap<u64, Proof>,
     /// What is being read back, by number.
-    pub(crate) readings: SortedMap<u64, Reading>,
+    pub(crate) readings: SortedMap<u64, (Vec<u64>, Reading)>,
     pub(crate) next_reading: u64,
     /// What was to be shown could not be read back: nothing more is read for that.
     pub(crate) unreadable: bool,
+    /// The peers that are archives, and how many entries they hold.
+    pub(crate) archives: SortedMap<Peer, ()>,
+    pub(crate) archived: usize,
+    pub(crate) fetching: Option<Fetching>,
     /// What was read back for a question that is answered now.
     pub(crate) recalled: crate::recall::Recalled,
     /// Up to which height headers are durable: a witness that says one and forgets it would settle another.
@@ -187,6 +194,9 @@ impl Engine {
             readings: SortedMap::new(),
             next_reading: 0,
             unreadable: false,
+            archives: SortedMap::new(),
+            archived: 0,
+            fetching: None,
             recalled: crate::recall::Recalled::default(),
             durable_height: 0,
             frontier: Frontier::default(),
@@ -235,6 +245,9 @@ impl Engine {
         engine.dag.mark_later();
         for (at, bytes) in log.iter().enumerate().skip(skip) {
             let bytes = bytes.as_ref();
+            if bytes.is_empty() {
+                return Err(OpenError::LetGo { at });
+            }
             let item = Item::from_bytes(bytes).map_err(|error| OpenError::Damaged { at, error })?;
             engine.replay(item, bytes.len()).map_err(|why| OpenError::DoesNotFit { at, why })?;
         }
@@ -271,7 +284,7 @@ impl Engine {
             },
             Item::Proof(proof) if self.is_void_header(&proof) => Ok(()),
             Item::Proof(proof) => {
-                self.history.add_header(place);
+                self.history.add_header(place, proof.checkpoint.header.time);
                 self.replay_proof(proof)
             }
         }
@@ -393,7 +406,11 @@ impl Engine {
             Then::Frontier { no, peer, digest, height } => self.answer_frontier(no, peer, digest, height, now),
             Then::Offer => self.sync_all(now),
             Then::Resume(peer) => self.resume(peer, now),
-            Then::Forget { floor } => self.forget(floor),
+            Then::Forget { floor } => {
+                self.forget(floor);
+                self.prune(floor);
+            }
+            Then::LetGo(ids) => self.went(&ids),
         }
     }
 
@@ -537,6 +554,15 @@ impl Engine {
         self.pending.push_back(Pending { no, entries, height: self.chain.height(), bytes, then });
         self.outputs.push_back(Output::Write { no, log, records });
         no
+    }
+
+    /// Empties items of the log, which are sorted.
+    pub(crate) fn empty(&mut self, items: Vec<u64>, then: Then) {
+        self.next_no += 1;
+        let no = self.next_no;
+        let height = self.durable_height;
+        self.pending.push_back(Pending { no, entries: Vec::new(), height, bytes: 0, then: vec![then] });
+        self.outputs.push_back(Output::Empty { no, items });
     }
 
     /// Remembers what the DAG took; returns what is new of it, each once, as the log must have it.

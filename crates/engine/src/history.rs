@@ -14,8 +14,10 @@ use ledgerno_ledger::state::Verdict;
 pub(crate) const ROWS: usize = 1_024;
 /// Bytes of a stored row.
 const ROW: usize = 64;
-/// Bytes of a stored header: its place and its hash.
-const HEADER: usize = 8 + 32;
+/// Bytes of a stored header: its place, time and hash.
+const HEADER: usize = 8 + 8 + 32;
+/// With the length of the verdict stands whether the entry was let go.
+const GONE: u8 = 0x80;
 
 /// What is known of an entry.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +39,8 @@ pub(crate) struct Row {
     verdict: Option<Verdict>,
     /// It is in memory.
     pub here: bool,
+    /// It was let go: it is in the log no more.
+    pub gone: bool,
 }
 
 /// Where something lies in the log.
@@ -75,8 +79,10 @@ pub(crate) struct History {
     numbers: SortedMap<DeviceId, u32>,
     /// The rows of each device.
     of_device: Vec<Vec<u32>>,
-    /// Where each settled header lies, by height from 1.
-    headers: Vec<Place>,
+    /// Where each settled header lies, by height from 1, and its time.
+    headers: Vec<(Place, u64)>,
+    /// So many rows are of entries that were let go.
+    gone: usize,
     /// Records of rows that are not stored as they are now.
     changed: Vec<bool>,
     /// So many headers are stored.
@@ -89,7 +95,9 @@ impl History {
         let device = self.number_of(device);
         let seq = u32::try_from(seq).unwrap_or(u32::MAX);
         let place = Place::default();
-        self.push(Row { id, device, seq, place, rank, seen: 0, height: 0, at: 0, verdict: None, here: true });
+        let row =
+            Row { id, device, seq, place, rank, seen: 0, height: 0, at: 0, verdict: None, here: true, gone: false };
+        self.push(row);
         self.change(self.rows.len() - 1);
     }
 
@@ -108,6 +116,7 @@ impl History {
         if let Some(rows) = self.of_device.get_mut(row.device as usize) {
             rows.push(at);
         }
+        self.gone += usize::from(row.gone);
         self.rows.push(row);
     }
 
@@ -151,13 +160,39 @@ impl History {
     }
 
     /// Notes where the next settled header lies.
-    pub fn add_header(&mut self, place: Place) {
-        self.headers.push(place);
+    pub fn add_header(&mut self, place: Place, time: u64) {
+        self.headers.push((place, time));
+    }
+
+    /// The last height whose header is so much older than the newest; 0 if none is.
+    pub fn settled_before(&self, age: u64) -> u64 {
+        let Some(cut) = self.headers.last().and_then(|(_, newest)| newest.checked_sub(age)) else { return 0 };
+        // A header's time is never before that of the one before it.
+        self.headers.partition_point(|(_, time)| *time < cut) as u64
+    }
+
+    /// An entry was let go.
+    pub fn let_go(&mut self, id: &EntryId) {
+        if self.row(id).is_some_and(|row| !row.gone) {
+            self.alter(id, |row| row.gone = true);
+            self.gone += 1;
+        }
+    }
+
+    /// How many entries were let go.
+    pub fn gone(&self) -> usize {
+        self.gone
+    }
+
+    /// The entries that lie at these items, which are sorted.
+    pub fn at_items(&self, items: &[u64]) -> Vec<EntryId> {
+        let lies = |row: &&Row| items.binary_search(&row.place.item.into()).is_ok();
+        self.rows.iter().filter(lies).map(|row| row.id).collect()
     }
 
     /// Where the header of a height lies.
     pub fn header(&self, height: u64) -> Option<Place> {
-        self.headers.get(usize::try_from(height.checked_sub(1)?).ok()?).copied()
+        self.headers.get(usize::try_from(height.checked_sub(1)?).ok()?).map(|(place, _)| *place)
     }
 
     /// An entry's place in the order of taking.
@@ -217,8 +252,9 @@ impl History {
         let headers = self.headers.chunks(ROWS).zip(hashes.chunks(ROWS)).enumerate();
         let headers = headers.skip(self.headers_stored / ROWS).map(|(at, (places, hashes))| {
             let mut out = Vec::with_capacity(places.len() * HEADER);
-            for (place, hash) in places.iter().zip(hashes) {
+            for ((place, time), hash) in places.iter().zip(hashes) {
                 place.write(&mut out);
+                out.extend(time.to_le_bytes());
                 out.extend(hash.0);
             }
             (at, out)
@@ -258,7 +294,8 @@ impl History {
             let (headers, rest) = record.as_chunks::<HEADER>();
             for header in headers {
                 let mut header = &header[..];
-                history.headers.push(Place::read(&mut header)?);
+                let (place, time) = (Place::read(&mut header)?, header.split_off(..8)?);
+                history.headers.push((place, u64::from_le_bytes(time.try_into().ok()?)));
                 hashes.push(HeaderHash(header.try_into().ok()?));
             }
             if !rest.is_empty() {
@@ -280,6 +317,11 @@ impl History {
 }
 
 impl Row {
+    /// The height that settled it.
+    pub fn settled_height(&self) -> Option<u64> {
+        (self.height > 0).then_some(self.height.into())
+    }
+
     fn to_bytes(self: &Row) -> Vec<u8> {
         let mut out = Vec::with_capacity(ROW);
         out.extend(self.id.0);
@@ -292,7 +334,7 @@ impl Row {
         out.extend(self.at.to_le_bytes());
         // Two or three bytes, and nothing for none.
         let verdict = self.verdict.map(|verdict| codec::encode(&verdict)).unwrap_or_default();
-        out.push(verdict.len() as u8);
+        out.push(verdict.len() as u8 | if self.gone { GONE } else { 0 });
         out.extend(verdict);
         out.resize(ROW, 0);
         out
@@ -305,11 +347,12 @@ impl Row {
         let seen = short(bytes)?;
         let (height, at) = (number(bytes)?, short(bytes)?);
         let (len, rest) = bytes.split_first()?;
-        let verdict = match usize::from(*len) {
+        let gone = len & GONE != 0;
+        let verdict = match usize::from(len & !GONE) {
             0 => None,
             len => Some(codec::decode(rest.get(..len)?, len).ok()?),
         };
-        Some(Row { id: EntryId(*id), device, seq, place, rank, seen, height, at, verdict, here: false })
+        Some(Row { id: EntryId(*id), device, seq, place, rank, seen, height, at, verdict, here: false, gone })
     }
 }
 
@@ -342,9 +385,12 @@ mod tests {
             history.stored(&EntryId(id), Place::new(at as u64 + 9, 300));
             history.settle(&EntryId(id), at as u64 % 7, at, verdicts[at % 4]);
             history.seen(&EntryId(id), at as u32 % 5);
+            if at % 11 == 3 {
+                history.let_go(&EntryId(id));
+            }
         }
         for at in 0..ROWS as u64 + 3 {
-            history.add_header(Place::new(at, 1));
+            history.add_header(Place::new(at, 1), 9 * at);
         }
         let hashes = vec![HeaderHash([3; 32]); history.headers()];
         let (rows, headers) = history.to_store(&hashes);
@@ -361,6 +407,8 @@ mod tests {
         assert_eq!(read.header(ROWS as u64 + 3), Some(Place::new(ROWS as u64 + 2, 1)));
         assert!(read.of(&DeviceId([1; 32])).map(|(_, row)| row.seq).eq(0..ROWS as u32 + 2));
         assert_eq!(read.to_store(&hashes).0, []);
+        assert_eq!((read.gone(), history.gone()), (280, 280));
+        assert_eq!([0, 8, 9, 10, u64::MAX].map(|age| read.settled_before(age)), [1_026, 1_026, 1_025, 1_025, 0]);
 
         let changed = history.rows()[ROWS + 1].id;
         history.settle(&changed, 9, 0, None);

@@ -29,6 +29,7 @@ pub mod keybox;
 mod keyring;
 mod mailbox;
 mod prove;
+mod prune;
 mod random;
 mod recall;
 mod renewal;

@@ -3,6 +3,7 @@
 //! stay only as long as that takes; but what is shown is kept, so that a list is not read again at each look.
 
 use crate::engine::{Engine, Event, Output, Peer};
+use crate::history::Row;
 use crate::session::Step;
 use crate::store::Item;
 use crate::wire::{ANSWER_BYTES, Answer, Ask, BATCH_BYTES, MAX_ASK, No};
@@ -57,7 +58,7 @@ impl Engine {
     pub(crate) fn not_here(&self, ids: &[EntryId], limit: usize) -> Vec<u64> {
         let (mut bytes, mut items) = (0, Vec::new());
         for id in ids {
-            let Some(row) = self.history.row(id) else { continue };
+            let Some(row) = self.history.row(id).filter(|row| !row.gone) else { continue };
             bytes += row.place.len as usize;
             if self.packed(id).is_none() {
                 items.push(row.place.item.into());
@@ -125,29 +126,38 @@ impl Engine {
         items.sort_unstable();
         items.dedup();
         self.next_reading += 1;
-        self.readings.insert(self.next_reading, reading);
+        self.readings.insert(self.next_reading, (items.clone(), reading));
         self.outputs.push_back(Output::Read { no: self.next_reading, items });
     }
 
     /// The items that were to be read, in their order; none if they could not be read.
     pub fn read(&mut self, no: u64, items: &[impl AsRef<[u8]>], now: u64) {
-        let Some(reading) = self.readings.remove(&no) else { return };
+        let Some((asked, reading)) = self.readings.remove(&no) else { return };
         let mut read = Recalled::default();
-        for bytes in items {
+        let mut gone = Vec::new();
+        for (at, bytes) in asked.into_iter().zip(items) {
             match Item::from_bytes(bytes.as_ref()) {
                 Ok(Item::Entry(packed)) => drop(read.entries.insert(packed.signed.entry.id(self.circle), packed)),
                 Ok(Item::Proof(proof)) => drop(read.proofs.insert(proof.height(), proof)),
+                // It was let go, and then the node ended before that was noted.
+                Err(_) if bytes.as_ref().is_empty() => gone.push(at),
                 Err(_) => {}
             }
         }
-        let is_read = !items.is_empty() && read.entries.len() + read.proofs.len() == items.len();
+        let is_read = !items.is_empty() && read.entries.len() + read.proofs.len() + gone.len() == items.len();
+        self.went(&self.history.at_items(&gone));
         if !is_read {
             // Whoever looks again at each change must not make it read for ever.
             self.unreadable |= matches!(reading, Reading::Remembered);
             self.outputs.push_back(Output::Event(Event::Unreadable));
         }
         match reading {
-            Reading::Remembered => self.remember(read),
+            Reading::Remembered => {
+                if !read.proofs.is_empty() {
+                    self.remembered_proofs = read.proofs;
+                }
+                self.remember(read.entries);
+            }
             Reading::Asked { no, .. } if !is_read => {
                 self.outputs.push_back(Output::Answer { no, answer: Answer::No(No::Busy) });
             }
@@ -177,15 +187,29 @@ impl Engine {
         if !self.may_remember() {
             return;
         }
-        let mut older: Vec<(u32, u64)> =
-            self.history.rows().iter().filter(|row| !row.here).map(|row| (row.rank, row.place.item.into())).collect();
+        let rows = self.history.rows().iter().filter(|row| !row.here);
+        let mut older: Vec<(u32, EntryId)> = rows.map(|row| (row.rank, row.id)).collect();
         older.sort_unstable_by_key(|(rank, _)| core::cmp::Reverse(*rank));
         // All of one rank, or their order would not be known.
         let last = older.get(PAGE).map_or(0, |(rank, _)| *rank);
-        let items: Vec<u64> = older.iter().take_while(|(rank, _)| *rank >= last).map(|(_, item)| *item).collect();
-        if !items.is_empty() {
-            self.recall(items, Reading::Remembered);
+        let ids: Vec<EntryId> = older.iter().take_while(|(rank, _)| *rank >= last).map(|(_, id)| *id).collect();
+        self.bring_all(&ids);
+    }
+
+    /// Reads entries back to be shown, or fetches first what was let go of them; false if it can not be fetched now.
+    fn bring_all(&mut self, ids: &[EntryId]) -> bool {
+        let elsewhere = ids.iter().filter(|id| self.packed(id).is_none());
+        let rows: Vec<(EntryId, u64, bool)> = elsewhere
+            .filter_map(|id| self.history.row(id).map(|row| (row.id, row.place.item.into(), row.gone)))
+            .collect();
+        let gone: Vec<EntryId> = rows.iter().filter(|(_, _, gone)| *gone).map(|(id, _, _)| *id).collect();
+        if !gone.is_empty() {
+            return self.fetch(gone);
         }
+        if !rows.is_empty() {
+            self.recall(rows.into_iter().map(|(_, item, _)| item).collect(), Reading::Remembered);
+        }
+        true
     }
 
     /// Sees to it that a settled entry can be proven: it, its header and what that settled with it are read. Says
@@ -193,13 +217,17 @@ impl Engine {
     pub fn bring(&mut self, id: &EntryId) -> bool {
         let Some(height) = self.history.settled(id).map(|settled| settled.height) else { return true };
         let elsewhere = self.history.settled_at(height).filter(|row| self.packed(&row.id).is_none());
-        let mut items: Vec<u64> = elsewhere.map(|row| row.place.item.into()).collect();
+        let (gone, here): (Vec<&Row>, Vec<&Row>) = elsewhere.partition(|row| row.gone);
+        let gone: Vec<EntryId> = gone.iter().map(|row| row.id).collect();
+        let mut items: Vec<u64> = here.iter().map(|row| row.place.item.into()).collect();
         if self.proof_at(height).is_none() {
             items.extend(self.history.header(height).map(|place| u64::from(place.item)));
         }
-        let is_here = items.is_empty() && self.may_give(id);
+        let is_here = items.is_empty() && gone.is_empty() && self.may_give(id);
         if !items.is_empty() && self.readings.len() < MAX_READINGS {
             self.recall(items, Reading::Remembered);
+        } else if !gone.is_empty() && self.fetching.is_none() {
+            self.fetch(gone);
         }
         is_here
     }
@@ -218,24 +246,19 @@ impl Engine {
             .collect();
         stamps.sort_unstable_by_key(|(height, _)| core::cmp::Reverse(*height));
         stamps.truncate(PAGE);
-        let elsewhere = stamps.iter().filter(|(_, id)| self.packed(id).is_none());
-        let items: Vec<u64> = elsewhere.filter_map(|(_, id)| Some(self.history.row(id)?.place.item.into())).collect();
-        if !items.is_empty() {
-            self.recall(items, Reading::Remembered);
-        }
+        let ids: Vec<EntryId> = stamps.into_iter().map(|(_, id)| id).collect();
+        self.bring_all(&ids);
     }
 
     /// Whether something may be read to be shown: one reading at a time, within the bound, and none after one failed.
     fn may_remember(&self) -> bool {
-        let is_reading = self.readings.values().any(|reading| matches!(reading, Reading::Remembered));
-        !is_reading && !self.unreadable && self.remembered.len() < MAX_REMEMBERED
+        let is_reading = self.readings.values().any(|(_, reading)| matches!(reading, Reading::Remembered));
+        !is_reading && self.fetching.is_none() && !self.unreadable && self.remembered.len() < MAX_REMEMBERED
     }
 
-    fn remember(&mut self, read: Recalled) {
-        if !read.proofs.is_empty() {
-            self.remembered_proofs = read.proofs;
-        }
-        for (id, packed) in read.entries {
+    /// Keeps what was read back or fetched in memory, to be shown or proven.
+    pub(crate) fn remember(&mut self, read: impl IntoIterator<Item = (EntryId, Packed)>) {
+        for (id, packed) in read {
             let Some(row) = self.history.row(&id) else { continue };
             self.timeline.add(id, row.rank, packed.signed.entry.time);
             self.remembered.insert(id, packed);

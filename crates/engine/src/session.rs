@@ -351,7 +351,7 @@ impl Engine {
 
     /// An answer came, or none will (`None`).
     pub fn answered(&mut self, no: u64, answer: Option<Answer>, now: u64) {
-        if self.parcel_answered(no, answer.as_ref(), now) {
+        if self.parcel_answered(no, answer.as_ref(), now) || self.fetched(no, answer.as_ref()) {
             return;
         }
         let Some(peer) = self.asked.remove(&no) else { return };
@@ -408,13 +408,17 @@ impl Engine {
 
     /// Takes an answer in; false if it does not fit the question.
     fn heard(&mut self, peer: Peer, step: Step, answer: Answer, now: u64) -> bool {
+        let keeps = matches!(answer, Answer::SameKept { .. });
         match (step, answer) {
-            (Step::Compare, Answer::Same { height }) => {
+            (Step::Compare, Answer::Same { height } | Answer::SameKept { height }) => {
                 let Some(session) = self.sessions.get_mut(&peer) else { return true };
                 (session.height, session.introduced) = (height, false);
                 let upto = session.upto;
                 session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders, Step::Bundles]);
                 self.acknowledged(upto, now);
+                if keeps {
+                    self.archived(peer, upto);
+                }
                 self.offer_parcels(peer, now);
                 self.outputs.push_back(Output::Event(Event::Synced { with: peer }));
                 true
@@ -633,7 +637,9 @@ impl Engine {
     pub(crate) fn pack(&self, ids: Vec<EntryId>, limit: usize) -> (Vec<Packed>, Vec<EntryId>) {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         let mut ids = ids.into_iter().peekable();
-        while let Some(id) = ids.next_if(|id| self.packed(id).is_some() || !self.history.contains(id)) {
+        // What was let go is not given; an archive has it.
+        let is_passed = |id: &EntryId| self.history.row(id).is_none_or(|row| row.gone);
+        while let Some(id) = ids.next_if(|id| self.packed(id).is_some() || is_passed(id)) {
             let Some(packed) = self.packed(&id) else { continue };
             bytes += packed.body.as_ref().map_or(0, Vec::len) + packed.signed.encode().len() + 8;
             entries.push(packed.clone());

@@ -233,7 +233,8 @@ impl Engine {
 
     pub(crate) fn adopt_and_write(&mut self, block: Block, proof: Proof, then: Vec<Then>, now: u64) {
         let mut log = if is_on(Mutant::CertificateNotKept) { Vec::new() } else { vec![proof_item(&proof)] };
-        self.history.add_header(Place::new(self.items, log.first().map_or(0, Vec::len)));
+        let place = Place::new(self.items, log.first().map_or(0, Vec::len));
+        self.history.add_header(place, block.header.time);
         let taken = self.adopt(block, proof);
         let taken = self.took(&taken);
         log.extend(self.log_items(&taken));

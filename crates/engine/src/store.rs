@@ -81,6 +81,12 @@ pub enum OpenError {
         /// What is wrong.
         why: String,
     },
+    /// An item was let go, and no snapshot stands for it.
+    #[error("item {at} of the log was let go, and no snapshot stands for it")]
+    LetGo {
+        /// Its place, from 0.
+        at: usize,
+    },
     /// The snapshot is not started from, and the log was not given whole: it must be, for a full replay.
     #[error(transparent)]
     Snapshot(#[from] NoSnapshot),

@@ -226,6 +226,11 @@ pub enum Answer {
     Bundles(Vec<Box<Bundle>>),
     /// By height from the one asked for, as much as fits; the last may not be whole.
     Settled(Vec<Settled>),
+    /// Both hold the same, and the answerer is an archive: it keeps all of it.
+    SameKept {
+        /// The answerer's settled height.
+        height: u64,
+    },
 }
 
 /// A settled height with what it settled.

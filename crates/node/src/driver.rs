@@ -67,8 +67,18 @@ pub(crate) struct State<S: Store> {
     pub(crate) links: Links,
     /// Who may register circles, at a relay: BLAKE3 of the owner's token.
     pub(crate) owner: Option<[u8; 32]>,
+    /// Whether it keeps everything for everybody.
+    archive: bool,
     pub(crate) closed: bool,
     stop: Option<oneshot::Sender<()>>,
+}
+
+/// What makes a node a relay's.
+pub(crate) struct Keeps {
+    /// Who may register circles: BLAKE3 of the owner's token.
+    pub(crate) owner: [u8; 32],
+    /// It keeps everything for everybody.
+    pub(crate) archive: bool,
 }
 
 /// One circle: its engine, and what waits for it.
@@ -109,7 +119,7 @@ impl<S: Store> Node<S> {
         store: S,
         profile: Profile,
         profile_space: S::Space,
-        owner: Option<[u8; 32]>,
+        keeps: Option<Keeps>,
         listener: Box<dyn Fn()>,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
@@ -119,7 +129,8 @@ impl<S: Store> Node<S> {
             circles: SortedMap::new(),
             topics: HashMap::new(),
             links: Links::default(),
-            owner,
+            owner: keeps.as_ref().map(|keeps| keeps.owner),
+            archive: keeps.is_some_and(|keeps| keeps.archive),
             closed: false,
             stop: Some(stop),
         };
@@ -205,7 +216,11 @@ impl<S: Store> Node<S> {
 
     fn engine_over(&self, loaded: Loaded, record: &CircleRecord) -> Result<Engine, NodeError> {
         let genesis = record.genesis()?;
-        let profile = self.0.state.borrow().profile.clone();
+        let (profile, archive) = {
+            let state = self.0.state.borrow();
+            (state.profile.clone(), state.archive)
+        };
+        let limits = Limits { archive, ..Limits::default() };
         let (device, identity) = (profile.device(), profile.identity());
         let seat = match record.keyring(genesis.id()) {
             Some(keyring) if self.is_member_node() => Seat::Member { device, identity, keyring, vote: record.vote() },
@@ -216,7 +231,7 @@ impl<S: Store> Node<S> {
             tracing::warn!(records = ?loaded.lost, "damaged, and made again from the log");
         }
         let Loaded { first, log, records, .. } = loaded;
-        Ok(Engine::open_from(genesis, seat, Limits::default(), first, log, records, rt::random()?)?)
+        Ok(Engine::open_from(genesis, seat, limits, first, log, records, rt::random()?)?)
     }
 
     /// Lets an engine do something, and carries out what follows.
@@ -239,7 +254,14 @@ impl<S: Store> Node<S> {
             };
             let Some(output) = output else { break };
             match output {
-                Output::Write { no, log, records } => self.enqueue(circle, no, log, records),
+                Output::Write { no, log, records } => {
+                    let log = log.into_iter().map(Bytes::from).collect();
+                    let records = records.into_iter().map(|(name, bytes)| (name, bytes.map(Bytes::from))).collect();
+                    self.enqueue(circle, no, Batch { log, records, ..Batch::default() });
+                }
+                Output::Empty { no, items } => {
+                    self.enqueue(circle, no, Batch { prune: items, ..Batch::default() });
+                }
                 Output::Read { no, items } => rt::spawn(self.clone().read(circle, no, items)),
                 Output::Publish { topic, bytes } => {
                     if let Err(error) = self.0.net.publish(&minnet::Topic(topic.id(circle)), bytes.into()) {
@@ -396,12 +418,10 @@ impl<S: Store> Node<S> {
         });
     }
 
-    fn enqueue(&self, circle: CircleId, no: u64, log: Vec<Vec<u8>>, records: Vec<(String, Option<Vec<u8>>)>) {
+    fn enqueue(&self, circle: CircleId, no: u64, batch: Batch) {
         let mut state = self.0.state.borrow_mut();
         let Some(opened) = state.circles.get_mut(&circle) else { return };
-        let log = log.into_iter().map(Bytes::from).collect();
-        let records = records.into_iter().map(|(name, bytes)| (name, bytes.map(Bytes::from))).collect();
-        opened.queue.push_back((no, Batch { log, records }));
+        opened.queue.push_back((no, batch));
         if !opened.writing {
             opened.writing = true;
             drop(state);
@@ -565,7 +585,9 @@ fn gather(queue: &mut VecDeque<(u64, Batch)>) -> Option<(u64, Batch)> {
     let mut bytes: usize = all.log.iter().map(Bytes::len).sum();
     while let Some((_, next)) = queue.front() {
         bytes += next.log.iter().map(Bytes::len).sum::<usize>();
-        if all.log.len() + next.log.len() > MAX_BATCH_ITEMS || bytes > MAX_BATCH_BYTES {
+        // What is emptied is sorted, so it goes alone.
+        let empties = !all.prune.is_empty() || !next.prune.is_empty();
+        if empties || all.log.len() + next.log.len() > MAX_BATCH_ITEMS || bytes > MAX_BATCH_BYTES {
             break;
         }
         let Some((no, next)) = queue.pop_front() else { break };

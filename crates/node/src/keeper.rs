@@ -1,7 +1,7 @@
 //! A relay's node: keeps the circles that its owner registers, and reads none of them. Where the owner enlists it, it votes
 //! besides, with the state keys and never a talk key.
 
-use crate::driver::Node;
+use crate::driver::{Keeps, Node};
 use crate::error::NodeError;
 use crate::profile::{self, CircleRecord, Profile};
 use crate::rt;
@@ -39,6 +39,8 @@ pub struct KeeperConfig {
     pub agent: String,
     /// The protocol's version; tests pretend another.
     pub version: u16,
+    /// Whether it keeps everything for everybody, so that others may let go of what is old.
+    pub archive: bool,
     /// The most connections.
     pub max_connections: u32,
 }
@@ -65,8 +67,8 @@ impl<S: Store> Node<S> {
         let (net, events, network) = minnet::start(net_config).map_err(|_| NodeError::Random)?;
         rt::spawn(network);
         let circles: Vec<CircleRecord> = profile.circles.values().cloned().collect();
-        let owner = Some(digest(&config.token));
-        let node = Node::assemble(net.clone(), events, store, profile, space, owner, Box::new(|| ()));
+        let keeps = Keeps { owner: digest(&config.token), archive: config.archive };
+        let node = Node::assemble(net.clone(), events, store, profile, space, Some(keeps), Box::new(|| ()));
         for record in circles {
             node.open_circle(record).await?;
         }

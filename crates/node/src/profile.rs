@@ -112,11 +112,11 @@ impl Profile {
     /// What makes the person and the device durable.
     pub fn batch(&self) -> Batch {
         let record = |name: &str, secret: &[u8; 32]| (name.to_owned(), Some(Bytes::copy_from_slice(secret)));
-        Batch { log: Vec::new(), records: vec![record(IDENTITY, &self.identity), record(DEVICE, &self.device)] }
+        Batch { records: vec![record(IDENTITY, &self.identity), record(DEVICE, &self.device)], ..Batch::default() }
     }
 }
 
 /// What makes a circle durable in the profile.
 pub fn circle_batch(circle: CircleId, record: &CircleRecord) -> Batch {
-    Batch { log: Vec::new(), records: vec![(format!("{CIRCLE}{circle}"), Some(codec::encode(record).into()))] }
+    Batch { records: vec![(format!("{CIRCLE}{circle}"), Some(codec::encode(record).into()))], ..Batch::default() }
 }

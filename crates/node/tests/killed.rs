@@ -24,7 +24,7 @@ async fn child_that_writes_until_killed() {
     for number in start.. {
         let item = Bytes::from(number.to_string());
         let records = vec![("last".to_string(), Some(item.clone()))];
-        space.write(Batch { log: vec![item], records }).await.unwrap();
+        space.write(Batch { log: vec![item], records, ..Batch::default() }).await.unwrap();
         let mut out = std::io::stderr();
         writeln!(out, "durable {number}").unwrap();
     }

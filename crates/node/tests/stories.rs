@@ -219,7 +219,7 @@ fn a_damaged_log_opens_no_circle_and_is_left_as_it_is() {
         // An item that is none, as a bug or a foreign program would leave it.
         use ledgerno_node::store::{Batch, Space};
         let space = store.space(&format!("circle-{circle}")).await.unwrap();
-        let foreign = Batch { log: vec![bytes::Bytes::from_static(b"what is this?")], records: Vec::new() };
+        let foreign = Batch { log: vec![bytes::Bytes::from_static(b"what is this?")], ..Batch::default() };
         space.write(foreign).await.unwrap();
         let before = space.load().await.unwrap();
         let config = ledgerno_node::KeeperConfig {
@@ -227,6 +227,7 @@ fn a_damaged_log_opens_no_circle_and_is_left_as_it_is() {
             token: TOKEN.to_owned(),
             agent: String::new(),
             version: PROTOCOL,
+            archive: true,
             max_connections: 8,
         };
         let refused = ledgerno_node::Node::keeper(store, config).await.map(|_| ());

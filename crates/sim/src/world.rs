@@ -313,6 +313,7 @@ impl World {
                 let read: Vec<_> = items.iter().filter_map(|item| log.get(*item as usize).cloned()).collect();
                 self.drive(id, |engine, now| engine.read(no, &read, now));
             }
+            Output::Empty { no, .. } => self.write(id, no, Vec::new(), Vec::new()),
             Output::Publish { topic, bytes } => self.publish(id, topic, bytes),
             Output::Ask { to, no, ask } => self.ask(id, to, no, ask),
             Output::Answer { no, answer } => self.answer(id, no, answer),

@@ -78,11 +78,15 @@ impl Ingest {
                     Output::Write { no, log, records } => {
                         let log = log.into_iter().map(Bytes::from).collect();
                         let records = records.into_iter().map(|(name, bytes)| (name, bytes.map(Bytes::from))).collect();
-                        writes.push_back((no, Batch { log, records }));
+                        writes.push_back((no, Batch { log, records, ..Batch::default() }));
                     }
                     Output::Ask { no, ask, .. } => questions.push_back((no, ask)),
                     Output::Event(Event::Synced { .. }) => same = true,
-                    Output::Read { .. } | Output::Publish { .. } | Output::Answer { .. } | Output::Event(_) => {}
+                    Output::Read { .. }
+                    | Output::Empty { .. }
+                    | Output::Publish { .. }
+                    | Output::Answer { .. }
+                    | Output::Event(_) => {}
                 }
             }
             if writing.is_none() {
@@ -130,6 +134,6 @@ async fn travel(travels: &Function) -> Result<(), JsValue> {
     JsFuture::from(promise).await.map(drop)
 }
 
-fn error(error: impl std::fmt::Debug) -> JsValue {
+pub(crate) fn error(error: impl std::fmt::Debug) -> JsValue {
     js_sys::Error::new(&shown(error)).into()
 }

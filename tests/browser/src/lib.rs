@@ -1,10 +1,12 @@
-//! Tests that need a real browser. A page loads this module and awaits [`run`]; the benchmark makes an [`ingest::Ingest`].
+//! Tests that need a real browser. A page loads this module and awaits [`run`]; benchmarks make an [`ingest::Ingest`] or a
+//! [`start::Started`].
 //!
 //! A test is an async function that gives `Err` with what is wrong; one that panics ends the page, and so the run.
 #![cfg(target_arch = "wasm32")]
 
 mod ingest;
 mod rules;
+mod start;
 mod store;
 
 use js_sys::{Array, Object, Reflect};

@@ -71,7 +71,7 @@ pub fn shown(error: impl std::fmt::Debug) -> String {
 }
 
 fn batch(items: &[&'static str]) -> Batch {
-    Batch { log: items.iter().map(|item| Bytes::from_static(item.as_bytes())).collect(), records: Vec::new() }
+    Batch { log: items.iter().map(|item| Bytes::from_static(item.as_bytes())).collect(), ..Batch::default() }
 }
 
 /// Calls a method that gives a promise, of an object that has it.
@@ -97,7 +97,7 @@ async fn a_full_origin_is_full() -> Outcome {
     let full = loop {
         // What a browser cannot make small.
         let item: Vec<u8> = (0..MAX_ITEM).map(|_| (js_sys::Math::random() * 256.0) as u8).collect();
-        match space.write(Batch { log: vec![item.into()], records: Vec::new() }).await {
+        match space.write(Batch { log: vec![item.into()], ..Batch::default() }).await {
             Ok(()) => written += 1,
             Err(error) => break error,
         }

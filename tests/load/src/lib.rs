@@ -22,8 +22,10 @@ const USES: usize = 10;
 /// The relay's key; it signs nothing.
 pub const RELAY: Peer = DeviceId([7; 32]);
 
-const NO_RECORDS: [(&str, &[u8]); 0] = [];
-const NO_LOG: [&[u8]; 0] = [];
+/// What a new node has stored: no records,
+pub const NO_RECORDS: [(&str, &[u8]); 0] = [];
+/// and no log.
+pub const NO_LOG: [&[u8]; 0] = [];
 
 /// Why the work could not be done.
 #[derive(Debug)]
@@ -117,7 +119,11 @@ impl Load {
                 Output::Write { no, .. } => reader.written(no, NOW),
                 Output::Ask { no, ask, .. } => reader.answered(no, Answer::from_bytes(self.answer(&ask)?).ok(), NOW),
                 Output::Event(Event::Synced { .. }) => same = true,
-                Output::Read { .. } | Output::Publish { .. } | Output::Answer { .. } | Output::Event(_) => {}
+                Output::Read { .. }
+                | Output::Empty { .. }
+                | Output::Publish { .. }
+                | Output::Answer { .. }
+                | Output::Event(_) => {}
             }
         }
         if same { Ok(reader) } else { Err(Fault::Differs) }
@@ -146,7 +152,8 @@ fn settle(circle: &Circle, entries: &[Packed], by_header: usize) -> Result<Vec<V
     Ok(log)
 }
 
-fn history(circle: &mut Circle, count: usize, authors: usize) -> (Person, Vec<Packed>) {
+/// A history of `count` entries by `authors` members, and a member besides who has written nothing but their join.
+pub fn history(circle: &mut Circle, count: usize, authors: usize) -> (Person, Vec<Packed>) {
     let mut entries = vec![circle.founders_join()];
     let mut people: Vec<Person> = Vec::new();
     while people.len() <= authors {

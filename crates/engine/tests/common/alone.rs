@@ -105,7 +105,7 @@ impl Alone {
     pub fn carry(&mut self) {
         while let Some(output) = self.engine.output() {
             match output {
-                Output::Read { .. } => {}
+                Output::Read { .. } | Output::Empty { .. } => {}
                 Output::Write { no, log, records } => {
                     self.log.extend(log);
                     for (name, bytes) in records {

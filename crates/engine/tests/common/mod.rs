@@ -35,6 +35,7 @@ pub struct Host {
     pub engine: Engine,
     pub disk: Disk,
     pub events: Vec<Event>,
+    limits: Limits,
     make: Box<dyn Fn() -> (Genesis, Seat)>,
     /// Our number for a question that this host was asked: who asked, and their number.
     asked: BTreeMap<u64, (DeviceId, u64)>,
@@ -50,6 +51,8 @@ pub struct World {
     pub messages: usize,
     /// Of 100 messages so many are lost.
     pub loss: u8,
+    /// What the rules of a circle that is founded say; 0: for ever.
+    pub retention_days: u32,
     seeds: Random,
 }
 
@@ -77,6 +80,7 @@ impl World {
             bytes: 0,
             messages: 0,
             loss: 0,
+            retention_days: 0,
             seeds: Random::new([seed; 32]),
         }
     }
@@ -86,8 +90,14 @@ impl World {
         let nothing = (Vec::<Vec<u8>>::new(), Vec::<(String, Vec<u8>)>::new());
         let mut engine = Engine::open(genesis, seat, forgetful(), nothing.0, nothing.1, self.seeds.bytes()).unwrap();
         engine.set_keepers(vec![RELAY]);
-        let host =
-            Host { engine, disk: Disk::default(), events: Vec::new(), make: Box::new(make), asked: BTreeMap::new() };
+        let host = Host {
+            engine,
+            disk: Disk::default(),
+            events: Vec::new(),
+            limits: forgetful(),
+            make: Box::new(make),
+            asked: BTreeMap::new(),
+        };
         self.hosts.insert(id, host);
     }
 
@@ -95,7 +105,7 @@ impl World {
     pub fn found(&mut self, name: &str) -> DeviceId {
         let (identity, device): ([u8; 32], [u8; 32]) = (self.seeds.bytes(), self.seeds.bytes());
         let mut random = Random::new(self.seeds.bytes());
-        let founding = join::found(
+        let mut founding = join::found(
             "Circle",
             &Identity::from_secret(identity),
             &DeviceKey::from_secret(device),
@@ -103,6 +113,8 @@ impl World {
             START,
         )
         .unwrap();
+        founding.genesis.rules.retention_days = self.retention_days;
+        founding.keys.epoch = founding.genesis.id().into();
         let id = DeviceKey::from_secret(device).id();
         let vote = *founding.vote.secret();
         let (genesis, keys) = (founding.genesis.clone(), founding.keys);
@@ -124,6 +136,12 @@ impl World {
         engine.enter(Some(name), now).unwrap();
         self.run();
         id
+    }
+
+    /// Opens a host anew with other limits.
+    pub fn limit(&mut self, id: DeviceId, limits: Limits) {
+        self.hosts.get_mut(&id).unwrap().limits = limits;
+        self.crash(id);
     }
 
     /// Another relay, which keeps the founder's circle.
@@ -257,7 +275,7 @@ impl World {
         let seed = self.seeds.bytes();
         let host = self.hosts.get_mut(&id).unwrap();
         host.disk.held.clear();
-        host.engine = host.disk.reopen(&host.make, seed);
+        host.engine = host.disk.reopen(&host.make, host.limits, seed);
         host.engine.set_keepers(vec![RELAY]);
         host.asked.clear();
         let to_it = |mail: &Mail| match mail {
@@ -348,20 +366,16 @@ impl World {
     }
 
     fn look_back(&mut self) -> bool {
-        let mut reads = false;
-        for host in self.hosts.values_mut() {
-            host.engine.look_back();
-            while let Some(output) = host.engine.output() {
-                let Output::Read { no, items } = output else {
-                    host.events.extend(if let Output::Event(event) = output { Some(event) } else { None });
-                    continue;
-                };
-                reads = true;
-                let items: Vec<&Vec<u8>> = items.iter().map(|item| &host.disk.log[*item as usize]).collect();
-                host.engine.read(no, &items, self.now);
+        let mut goes_on = false;
+        let ids: Vec<DeviceId> = self.hosts.keys().copied().collect();
+        for id in ids {
+            self.hosts.get_mut(&id).unwrap().engine.look_back();
+            while let Some(output) = self.hosts.get_mut(&id).unwrap().engine.output() {
+                goes_on |= matches!(output, Output::Read { .. } | Output::Ask { .. });
+                self.carry_out(id, output);
             }
         }
-        reads
+        goes_on
     }
 
     fn carry_out(&mut self, id: DeviceId, output: Output) {
@@ -376,6 +390,10 @@ impl World {
             Output::Read { no, items } => {
                 let items: Vec<&Vec<u8>> = items.iter().map(|item| &host.disk.log[*item as usize]).collect();
                 host.engine.read(no, &items, now);
+            }
+            Output::Empty { no, items } => {
+                host.disk.empty(&items);
+                host.engine.written(no, now);
             }
             Output::Publish { topic, bytes } => {
                 // The relay hands gossip on to everybody linked to it.
@@ -457,17 +475,17 @@ impl World {
 impl Disk {
     /// An engine over what is durable; of the log no more is read than it needs.
     pub fn open(&self, genesis: Genesis, seat: Seat, seed: [u8; 32]) -> Engine {
-        self.try_open(genesis, seat, seed).unwrap()
+        self.try_open(genesis, seat, forgetful(), seed).unwrap()
     }
 
     /// As a driver does: where the snapshot does not do, the log is read whole.
-    fn reopen(&self, make: &dyn Fn() -> (Genesis, Seat), seed: [u8; 32]) -> Engine {
+    fn reopen(&self, make: &dyn Fn() -> (Genesis, Seat), limits: Limits, seed: [u8; 32]) -> Engine {
         let open = |whole: bool| {
             let (genesis, seat) = make();
             if !whole {
-                return self.try_open(genesis, seat, seed);
+                return self.try_open(genesis, seat, limits, seed);
             }
-            Engine::open(genesis, seat, forgetful(), &self.log, &self.records, seed)
+            Engine::open(genesis, seat, limits, &self.log, &self.records, seed)
         };
         match open(false) {
             Err(OpenError::Snapshot(_)) => open(true).unwrap(),
@@ -475,11 +493,17 @@ impl Disk {
         }
     }
 
-    fn try_open(&self, genesis: Genesis, seat: Seat, seed: [u8; 32]) -> Result<Engine, OpenError> {
+    fn try_open(&self, genesis: Genesis, seat: Seat, limits: Limits, seed: [u8; 32]) -> Result<Engine, OpenError> {
         let records = self.records.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
         let first = ledgerno_engine::store::window(records);
         let log = &self.log[first as usize..];
-        Engine::open_from(genesis, seat, forgetful(), first, log, &self.records, seed)
+        Engine::open_from(genesis, seat, limits, first, log, &self.records, seed)
+    }
+
+    pub fn empty(&mut self, items: &[u64]) {
+        for item in items {
+            self.log[*item as usize].clear();
+        }
     }
 
     pub fn write(&mut self, log: Vec<Vec<u8>>, records: Vec<(String, Option<Vec<u8>>)>) {

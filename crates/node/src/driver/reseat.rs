@@ -72,7 +72,7 @@ impl<S: Store> Node<S> {
         if record.keys.is_none() {
             let names = space.load().await?.records.into_keys().filter(|name| goes_with_keys(name));
             let records = names.map(|name| (name, None)).collect();
-            space.write(Batch { log: Vec::new(), records }).await?;
+            space.write(Batch { records, ..Batch::default() }).await?;
         }
         let engine = self.load(space, record).await?;
         let profile_space = self.0.state.borrow().profile_space.clone();

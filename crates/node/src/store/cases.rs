@@ -48,6 +48,7 @@ cases!(
     concurrent_writes_keep_their_order,
     every_write_is_there_after_each_restart,
     the_end_of_a_log_is_loaded_alone_and_the_rest_is_read,
+    old_items_are_emptied_and_keep_their_places,
 );
 
 macro_rules! ensure_eq {
@@ -69,7 +70,7 @@ fn items(numbers: std::ops::Range<usize>) -> Vec<Bytes> {
 }
 
 fn log(items: Vec<Bytes>) -> Batch {
-    Batch { log: items, records: Vec::new() }
+    Batch { log: items, ..Batch::default() }
 }
 
 fn record(key: &str, value: &'static str) -> (String, Option<Bytes>) {
@@ -97,7 +98,7 @@ async fn what_is_written_is_read<P: Place>(place: &P) -> Case {
     let store = place.open().await.map_err(failed)?;
     let space = store.space("a").await.map_err(failed)?;
     let records = vec![record("vote", "yes"), record("empty", "")];
-    space.write(Batch { log: items(0..3), records }).await.map_err(failed)?;
+    space.write(Batch { log: items(0..3), records, ..Batch::default() }).await.map_err(failed)?;
     for when in ["at once", "after a restart"] {
         let store = if when == "at once" { store.clone() } else { place.open().await.map_err(failed)? };
         expect_log(&store, "a", 3, when).await?;
@@ -132,10 +133,14 @@ async fn order_outlives_restarts<P: Place>(place: &P) -> Case {
 async fn log_and_records_change_together<P: Place>(place: &P) -> Case {
     let store = place.open().await.map_err(failed)?;
     let space = store.space("a").await.map_err(failed)?;
-    space.write(Batch { log: items(0..2), records: vec![record("k", "old")] }).await.map_err(failed)?;
+    space
+        .write(Batch { log: items(0..2), records: vec![record("k", "old")], ..Batch::default() })
+        .await
+        .map_err(failed)?;
     let before = space.load().await.map_err(failed)?;
     let large = (String::from("large"), Some(Bytes::from(vec![0; MAX_RECORD + 1])));
-    let refused = space.write(Batch { log: items(2..4), records: vec![record("k", "new"), large] }).await;
+    let refused =
+        space.write(Batch { log: items(2..4), records: vec![record("k", "new"), large], ..Batch::default() }).await;
     ensure_eq!(refused.is_err_and(|error| error.is_refusal()), true, "refusal");
     ensure_eq!(space.load().await.map_err(failed)?, before, "after the refusal");
     store.close().await;
@@ -179,7 +184,7 @@ async fn large_items_are_kept<P: Place>(place: &P) -> Case {
         space.write(log(part.to_vec())).await.map_err(failed)?;
     }
     let record = (String::from("large"), Some(Bytes::from(vec![7; MAX_RECORD])));
-    space.write(Batch { log: Vec::new(), records: vec![record] }).await.map_err(failed)?;
+    space.write(Batch { records: vec![record], ..Batch::default() }).await.map_err(failed)?;
     store.close().await;
     let store = place.open().await.map_err(failed)?;
     let loaded = store.space("a").await.map_err(failed)?.load().await.map_err(failed)?;
@@ -193,7 +198,7 @@ async fn large_items_are_kept<P: Place>(place: &P) -> Case {
 async fn records_are_replaced_and_deleted<P: Place>(place: &P) -> Case {
     let store = place.open().await.map_err(failed)?;
     let space = store.space("a").await.map_err(failed)?;
-    let write = |records| space.write(Batch { log: Vec::new(), records });
+    let write = |records| space.write(Batch { records, ..Batch::default() });
     write(vec![record("kept", "1"), record("replaced", "1"), record("deleted", "1")]).await.map_err(failed)?;
     write(vec![record("replaced", "2"), ("deleted".into(), None), ("never-there".into(), None)])
         .await
@@ -218,7 +223,7 @@ async fn spaces_are_apart<P: Place>(place: &P) -> Case {
     for (count, name) in names.into_iter().enumerate() {
         let space = store.space(name).await.map_err(failed)?;
         let records = vec![record(name, "here"), (String::from("number"), Some(Bytes::from(vec![count as u8])))];
-        space.write(Batch { log: items(0..count), records }).await.map_err(failed)?;
+        space.write(Batch { log: items(0..count), records, ..Batch::default() }).await.map_err(failed)?;
     }
     store.close().await;
     let store = place.open().await.map_err(failed)?;
@@ -237,7 +242,10 @@ async fn a_removed_space_is_empty<P: Place>(place: &P) -> Case {
     let store = place.open().await.map_err(failed)?;
     for name in ["a", "aa", "b"] {
         let space = store.space(name).await.map_err(failed)?;
-        space.write(Batch { log: items(0..70), records: vec![record("k", "v")] }).await.map_err(failed)?;
+        space
+            .write(Batch { log: items(0..70), records: vec![record("k", "v")], ..Batch::default() })
+            .await
+            .map_err(failed)?;
     }
     let removed = store.space("a").await.map_err(failed)?;
     store.remove("a").await.map_err(failed)?;
@@ -260,7 +268,7 @@ async fn what_is_too_large_is_refused<P: Place>(place: &P) -> Case {
     let many = vec![Bytes::new(); super::MAX_BATCH_ITEMS + 1];
     let value = Bytes::from(vec![0; MAX_RECORD]);
     let much = (0..5).map(|number| (format!("k{number}"), Some(value.clone()))).collect();
-    for batch in [log(vec![item]), log(many), Batch { log: Vec::new(), records: much }] {
+    for batch in [log(vec![item]), log(many), Batch { records: much, ..Batch::default() }] {
         match space.write(batch).await {
             Err(StoreError::TooLarge { len, max, .. }) if len > max => {}
             other => return Err(format!("too large, yet {other:?}")),
@@ -279,7 +287,7 @@ async fn odd_names_are_refused<P: Place>(place: &P) -> Case {
         let refused = |error: StoreError| matches!(error, StoreError::Name { len } if len == name.len());
         ensure_eq!(store.space(name).await.is_err_and(refused), true, "a space named {name:?} is refused");
         ensure_eq!(store.remove(name).await.is_err_and(refused), true, "to remove {name:?} is refused");
-        let batch = Batch { log: items(0..1), records: vec![record(name, "")] };
+        let batch = Batch { log: items(0..1), records: vec![record(name, "")], ..Batch::default() };
         ensure_eq!(space.write(batch).await.is_err_and(refused), true, "a record named {name:?} is refused");
     }
     ensure_eq!(store.spaces().await.map_err(failed)?, Vec::<String>::new(), "names of spaces");
@@ -308,7 +316,7 @@ async fn concurrent_writes_keep_their_order<P: Place>(place: &P) -> Case {
         let space = [&a, &b, &again][number % 3];
         let position = if number % 3 == 1 { number / 3 } else { number - (number + 1) / 3 };
         let last = (String::from("last"), Some(Bytes::from(position.to_string())));
-        space.write(Batch { log: items(position..position + 1), records: vec![last] })
+        space.write(Batch { log: items(position..position + 1), records: vec![last], ..Batch::default() })
     });
     for result in join_all(writes).await {
         result.map_err(failed)?;
@@ -369,6 +377,41 @@ async fn the_end_of_a_log_is_loaded_alone_and_the_rest_is_read<P: Place>(place: 
         space.write(log(all[..1].to_vec())).await.map_err(failed)?;
         let whole = space.load().await.map_err(failed)?;
         ensure_eq!(whole.log[..4_321] == all, true, "the whole log after a write");
+        store.close().await;
+    }
+    Ok(())
+}
+
+/// Nothing else changes: neither the others, nor what is appended after, nor another space.
+async fn old_items_are_emptied_and_keep_their_places<P: Place>(place: &P) -> Case {
+    let store = place.open().await.map_err(failed)?;
+    let space = store.space("a").await.map_err(failed)?;
+    let mut all = items(0..4_000);
+    for name in ["a", "b"] {
+        store.space(name).await.map_err(failed)?.write(log(all[..3_500].to_vec())).await.map_err(failed)?;
+    }
+    let old: Vec<u64> = (0..2_900).filter(|at| at % 7 < 4).collect();
+    let (some, others) = old.split_at(700);
+    space.write(Batch { prune: some.to_vec(), ..Batch::default() }).await.map_err(failed)?;
+    let others = Batch { log: all[3_500..].to_vec(), prune: others.to_vec(), records: vec![record("k", "v")] };
+    space.write(others).await.map_err(failed)?;
+    // What is past the end changes nothing.
+    space.write(Batch { prune: vec![9_000], ..Batch::default() }).await.map_err(failed)?;
+    expect_log(&store, "b", 3_500, "in the other space").await?;
+    for at in &old {
+        all[*at as usize].clear();
+    }
+    for when in ["at once", "after a restart"] {
+        let store = if when == "at once" { store.clone() } else { place.open().await.map_err(failed)? };
+        let space = store.space("a").await.map_err(failed)?;
+        let loaded = space.load().await.map_err(failed)?;
+        ensure_eq!(loaded.log == all, true, "the log {when}");
+        ensure_eq!(loaded.records.len(), 1, "records {when}");
+        let read = space.read(vec![0, 5, 6, 2_800]).await.map_err(failed)?;
+        ensure_eq!(read, [0, 5, 6, 2_800].map(|at: usize| all[at].clone()).to_vec(), "what is read {when}");
+        space.write(log(items(0..1))).await.map_err(failed)?;
+        all.extend(items(0..1));
+        ensure_eq!(space.load().await.map_err(failed)?.log == all, true, "the log after a write {when}");
         store.close().await;
     }
     Ok(())

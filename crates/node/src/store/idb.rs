@@ -325,6 +325,18 @@ impl Table<'_> {
         Ok((before, log, tail))
     }
 
+    /// Empties those of the items that are among the first `full`, which are in full records.
+    async fn prune(&self, space: &str, full: u64, items: &[u64]) -> Result<(), StoreError> {
+        let mut rest = &items[..items.partition_point(|item| *item < full)];
+        while let Some(item) = rest.first() {
+            let (number, before, record) = self.seek(space, *item, false).await?;
+            let (record, count) = log::thin(space, number, before, record, rest);
+            self.put(&log_key(space, number), &record)?;
+            rest = &rest[count.max(1)..];
+        }
+        Ok(())
+    }
+
     async fn append(&self, space: &str, tail: &Tail, items: &[Bytes]) -> Result<Tail, StoreError> {
         let (change, tail) = if tail.is_due(items) {
             let mut stored = Vec::new();
@@ -362,13 +374,14 @@ impl IndexedDbSpace {
     async fn write_with(&self, tail: Option<&Tail>, batch: &Batch) -> Result<Option<Tail>, StoreError> {
         let running = self.store.inner.begin("readwrite")?;
         let mut after = tail.cloned();
-        if !batch.log.is_empty() {
+        if !batch.log.is_empty() || !batch.prune.is_empty() {
             let log = running.table(LOG)?;
             let tail = match after {
                 Some(tail) => tail,
                 None => log.read_log(&self.name, 0).await?.2,
             };
-            after = Some(log.append(&self.name, &tail, &batch.log).await?);
+            log.prune(&self.name, tail.full(), &batch.prune).await?;
+            after = Some(if batch.log.is_empty() { tail } else { log.append(&self.name, &tail, &batch.log).await? });
         }
         let records = running.table(RECORDS)?;
         for (key, value) in &batch.records {

@@ -1,6 +1,6 @@
 //! How a log lies in numbered records, and how damage in them is found.
 //!
-//! First come *full* records, closed at 500 to 1,000 items or 4 MiB and never touched again; then the *tail*: one open
+//! First come *full* records, closed at 500 to 1,000 items or 4 MiB and never touched again but to empty old items; then the *tail*: one open
 //! record left by the last compaction and one small segment for each write since. When the tail has 64 segments, 500
 //! items or 4 MiB, the write that brings it there gathers it into full records and at most one open one, in its own
 //! transaction. So a write costs one small record, a large write's items are written once, and reading costs few.
@@ -59,6 +59,11 @@ impl Tail {
         self.segments + 1 >= MAX_SEGMENTS
             || self.items + items.len() >= CLOSING_ITEMS
             || self.bytes + items.iter().map(Bytes::len).sum::<usize>() >= FULL_BYTES
+    }
+
+    /// How many items are in full records.
+    pub fn full(&self) -> u64 {
+        self.before
     }
 
     /// One more segment.
@@ -196,6 +201,19 @@ pub(super) fn pick(items: &[u64], before: u64, record: &[Bytes], out: &mut Vec<B
         out.push(at.and_then(|at| record.get(at)).ok_or("the items to read are not sorted")?.clone());
     }
     if count == 0 { Err("the log ends before an item that is to be read".to_owned()) } else { Ok(count) }
+}
+
+/// A full record without the items of these that lie in it, and how many they are: `items` are sorted, and so many come
+/// before the record.
+pub(super) fn thin(space: &str, number: u64, before: u64, mut record: Vec<Bytes>, items: &[u64]) -> (Vec<u8>, usize) {
+    let count = items.partition_point(|item| *item < before + record.len() as u64);
+    for item in &items[..count] {
+        let at = item.checked_sub(before).and_then(|at| usize::try_from(at).ok());
+        if let Some(item) = at.and_then(|at| record.get_mut(at)) {
+            item.clear();
+        }
+    }
+    (encode(space, number, FULL, before, &record), count)
 }
 
 /// Reads a log's records in order.

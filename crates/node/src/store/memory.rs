@@ -144,6 +144,11 @@ impl Inner {
 impl Loaded {
     fn apply(&mut self, batch: Batch) {
         self.log.extend(batch.log);
+        for at in batch.prune {
+            if let Some(item) = usize::try_from(at).ok().and_then(|at| self.log.get_mut(at)) {
+                item.clear();
+            }
+        }
         for (key, value) in batch.records {
             match value {
                 Some(value) => self.records.insert(key, value),

@@ -326,12 +326,14 @@ impl Keeper {
             let mut records = writing.open_table(RECORDS).map_err(::redb::Error::from)?;
             for (space, batch) in writes {
                 let space = space.as_str();
-                if !batch.log.is_empty() {
+                if !batch.log.is_empty() || !batch.prune.is_empty() {
                     let tail = match tails.get(space).or_else(|| self.tails.get(space)) {
                         Some(tail) => Tail::clone(tail),
                         None => read_log(&log, space, 0)?.2,
                     };
-                    tails.insert(space, append(&mut log, space, &tail, &batch.log)?);
+                    prune(&mut log, space, tail.full(), &batch.prune)?;
+                    let tail = if batch.log.is_empty() { tail } else { append(&mut log, space, &tail, &batch.log)? };
+                    tails.insert(space, tail);
                 }
                 for (key, value) in &batch.records {
                     match value {
@@ -429,6 +431,23 @@ fn gather(
         }
     }
     (writes, replies)
+}
+
+/// Empties those of the items that are among the first `full`, which are in full records.
+fn prune(
+    table: &mut ::redb::Table<'_, (&'static str, u64), &'static [u8]>,
+    space: &str,
+    full: u64,
+    items: &[u64],
+) -> Result<(), Fault> {
+    let mut rest = &items[..items.partition_point(|item| *item < full)];
+    while let Some(item) = rest.first() {
+        let (number, before, record) = seek(table, space, *item, false)?;
+        let (record, count) = log::thin(space, number, before, record, rest);
+        table.insert((space, number), record.as_slice())?;
+        rest = &rest[count.max(1)..];
+    }
+    Ok(())
 }
 
 /// The record that holds an item, how many items come before it, and its items.

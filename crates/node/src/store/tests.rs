@@ -36,7 +36,7 @@ fn file(folder: &Path) -> PathBuf {
 }
 
 fn batch(items: &[&'static [u8]]) -> Batch {
-    Batch { log: items.iter().map(|item| Bytes::from_static(item)).collect(), records: Vec::new() }
+    Batch { log: items.iter().map(|item| Bytes::from_static(item)).collect(), ..Batch::default() }
 }
 
 async fn load(folder: &Path) -> Result<Loaded, StoreError> {
@@ -112,7 +112,7 @@ async fn written(folder: &Path) -> Loaded {
     let space = store.space("a").await.unwrap();
     for number in 0..5u8 {
         let records = vec![(format!("k{number}"), Some(Bytes::from(vec![number; 100])))];
-        space.write(Batch { log: vec![Bytes::from(vec![number; 3_000])], records }).await.unwrap();
+        space.write(Batch { log: vec![Bytes::from(vec![number; 3_000])], records, ..Batch::default() }).await.unwrap();
     }
     let loaded = space.load().await.unwrap();
     store.close().await;
@@ -226,7 +226,7 @@ async fn a_full_disk_says_so_and_goes_on_when_there_is_room() {
     let store = Redb::open_with(folder.path().into(), opener).await.unwrap();
     let space = store.space("a").await.unwrap();
     let item = |number: usize| Bytes::from(vec![number as u8; super::MAX_ITEM]);
-    let write = |number| space.write(Batch { log: vec![item(number)], records: Vec::new() });
+    let write = |number| space.write(Batch { log: vec![item(number)], ..Batch::default() });
     let mut written = 0;
     let full = loop {
         match write(written).await {

@@ -50,6 +50,7 @@ impl Relay {
                     token: TOKEN.to_owned(),
                     agent: "test-relay".to_owned(),
                     version,
+                    archive: true,
                     max_connections: 64,
                 };
                 let (_node, net) = Node::keeper(store, config).await.unwrap();
