@@ -152,7 +152,7 @@ class MockNode implements NodeLike {
     return hex(`vouch${hash}`);
   }
 
-  rules = () => ({ grant: 100, allowance: 20, reward: 10, inviters: 'members' as const });
+  rules = () => ({ grant: 100, allowance: 20, reward: 10, inviters: 'members' as const, retention: 0 });
   devices = (id: string, member: string) => [...(this.#get(id).devices.get(member) ?? [])];
 
   async retireDevice(id: string, device: string) {
@@ -431,6 +431,7 @@ function circle(name: string, people = names): Held {
       headerHash: hex('header'),
       stateRoot: hex('root'),
       entries: entries.length,
+      keptElsewhere: words.has('pruned') ? 1200 : 0,
       unsettled: 4,
       members,
       peers: words.has('off')

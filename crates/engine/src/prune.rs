@@ -47,9 +47,9 @@ impl Engine {
         self.history.gone()
     }
 
-    /// Whether this node keeps everything for everybody.
-    pub fn keeps_all(&self) -> bool {
-        self.limits.archive
+    /// How many of these are not in memory either: they can not be shown before they were fetched.
+    pub fn kept_elsewhere(&self) -> usize {
+        if self.let_go() == 0 { 0 } else { self.history.rows().iter().filter(|row| row.gone && !row.here).count() }
     }
 
     /// Lets go of what is old and was taken before a place: a durable snapshot stands for it.

@@ -262,9 +262,8 @@ impl Engine {
             let Some(row) = self.history.row(&id) else { continue };
             self.timeline.add(id, row.rank, packed.signed.entry.time);
             self.remembered.insert(id, packed);
+            self.history.is_here(&id);
         }
-        let (dag, remembered) = (&self.dag, &self.remembered);
-        self.history.set_here(|id| dag.contains(id) || remembered.contains_key(id));
         self.outputs.push_back(Output::Event(Event::Changed));
     }
 }

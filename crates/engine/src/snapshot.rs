@@ -174,7 +174,8 @@ pub(crate) fn resume(
     let settled: Vec<bool> = here.iter().map(|id| history.settled(id).is_some()).collect();
     let kept = kept.into_iter().zip(settled);
     let dag = Dag::resume(genesis, limits.waiting, snapshot.base, kept).ok_or(NoSnapshot::Damaged)?;
-    history.set_here(|id| dag.contains(id));
+    // Rows are read as not in memory.
+    here.iter().filter(|id| dag.contains(id)).for_each(|id| history.is_here(id));
     Ok(Some(Resumed { dag, chain, history, frontier, proofs, turns, items: snapshot.items, here }))
 }
 

@@ -244,6 +244,7 @@ impl Scene<'_> {
             ("allowance", (rules.allowance as f64).into()),
             ("reward", (rules.reward as f64).into()),
             ("inviters", inviters.into()),
+            ("retention", rules.retention_days.into()),
         ])
     }
 }

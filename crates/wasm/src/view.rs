@@ -211,6 +211,7 @@ fn circle_fields(
         ("headerHash", settlement.header.to_string().into()),
         ("stateRoot", state_root.into()),
         ("entries", settlement.entries.into()),
+        ("keptElsewhere", engine.kept_elsewhere().into()),
         ("unsettled", settlement.unsettled.into()),
         ("joined", own.is_some_and(|own| own.settled).into()),
         ("syncing", engine.is_syncing().into()),

@@ -64,6 +64,7 @@ export const en = {
   post: 'Post',
   postKeys: (key: string) => `${key} + Enter posts`,
   showOlder: 'Show older',
+  keptElsewhere: (count: number) => `${count} older entries are kept by the relay, no longer on this device.`,
   newEntries: 'New entries below',
   emptyTitle: 'Nothing here yet.',
   emptyLead: 'Write the first line, or send the invite link to a friend.',

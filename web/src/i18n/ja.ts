@@ -58,6 +58,7 @@ export const ja: Words = {
   post: '投稿',
   postKeys: (key: string) => `${key} + Enter で投稿`,
   showOlder: '以前の書き込みを表示',
+  keptElsewhere: (count: number) => `以前の書き込み${count}件は、この端末ではなく中継サーバーが保管しています。`,
   newEntries: '新しい書き込みがあります',
   emptyTitle: 'まだ何もありません。',
   emptyLead: '最初のひとことを書くか、友だちに招待リンクを送りましょう。',

@@ -152,7 +152,14 @@ export const en = {
     `Witnesses share ${count(rules.reward, 'point')} a week for settling.`,
     rules.inviters === 'members' ? 'Every member may invite.' : 'Only the founder may invite.',
     'To remove a member or change witnesses takes the founder, or more than half of the members.',
+    rules.retention
+      ? `Devices keep what is settled for ${count(rules.retention, 'day')}, their own for ever; the relay keeps everything.`
+      : 'Every device keeps everything.',
   ],
+  role: {
+    light: 'This device’s part: light. It reads and writes; others vote.',
+    witness: 'This device’s part: witness. It votes on what is settled.',
+  },
 };
 
 export type More = typeof en;

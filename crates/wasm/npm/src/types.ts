@@ -90,6 +90,8 @@ export interface CircleView {
   headerHash: string;
   stateRoot: string;
   entries: number;
+  /** Old entries that this device let go; an archive keeps them. Those that were fetched back to be shown do not count. */
+  keptElsewhere: number;
   unsettled: number;
   witnesses: WitnessView[];
   /** So many of the witnesses must agree. */
@@ -202,6 +204,8 @@ export interface RulesView {
   reward: number;
   /** Who may invite. */
   inviters: 'members' | 'founder';
+  /** How many days light devices keep what is settled; 0: for ever. */
+  retention: number;
 }
 
 export interface CircleInfo {
