@@ -31,6 +31,11 @@ impl Ingest {
         Load::new(entries, authors).map(Ingest).map_err(error)
     }
 
+    /// As [`Load::settled`].
+    pub fn settled(entries: usize, authors: usize, by_header: usize) -> Result<Self, JsValue> {
+        Load::settled(entries, authors, by_header).map(Ingest).map_err(error)
+    }
+
     /// As [`Load::claims`].
     pub fn claims(&self) -> Uint8Array {
         Uint8Array::from(self.0.claims().as_slice())
