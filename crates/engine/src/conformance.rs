@@ -63,7 +63,8 @@ fn formats() -> Vec<Format> {
         Format::values("gossip topic", Frozen(1))
             .value("entries, of the circle 01, 32 times", gossip(Gossip::Entries))
             .value("votes", gossip(Gossip::Votes))
-            .value("presence", gossip(Gossip::Presence)),
+            .value("presence", gossip(Gossip::Presence))
+            .value("witnesses", gossip(Gossip::Witnesses)),
         votes,
         question,
         answer,

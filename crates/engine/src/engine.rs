@@ -350,6 +350,7 @@ impl Engine {
             self.settle(now);
         }
         self.beat(now);
+        self.close(now);
         self.hand_out_keys(now);
         if self.bulk.due().is_some() {
             self.go_on_by_hash(now);
@@ -376,9 +377,9 @@ impl Engine {
                     self.sync(from, now);
                 }
             }
-            Topic::Votes => {
+            Topic::Votes | Topic::Witnesses => {
                 let Ok(votes) = Votes::from_bytes(bytes) else { return };
-                self.hear_votes(votes, from, now);
+                self.hear_votes(votes, topic, from, now);
             }
             Topic::Presence => {}
         }

@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::session::Session;
 use ledgerno_ledger::bytes::EntryId;
-use ledgerno_ledger::state::State;
+use ledgerno_ledger::state::{State, Verdict};
 
 /// What an engine holds at the moment that it should not hold for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,11 @@ impl Engine {
         self.history.settled(id).map(|settled| settled.height)
     }
 
+    /// Whether an entry is settled and counts nothing.
+    pub fn is_void(&self, id: &EntryId) -> bool {
+        self.history.settled(id).is_some_and(|settled| matches!(settled.verdict, Some(Verdict::Void(_))))
+    }
+
     /// Up to which height settled headers are durable here.
     pub fn durable_height(&self) -> u64 {
         self.durable_height
@@ -37,6 +42,11 @@ impl Engine {
     /// How many witnesses vote on the next height.
     pub fn witness_count(&self) -> usize {
         self.chain.witnesses().all().len()
+    }
+
+    /// Whether, at the last height that this device voted on, a quorum of witnesses was heard on their own topic.
+    pub fn votes_reach(&self) -> bool {
+        self.agreement.reaches
     }
 
     /// What is held at the moment.

@@ -9,7 +9,7 @@
 //! entries stay, and are settled like any other.
 
 use crate::engine::{Engine, Event, Seat};
-use crate::wire::Votes;
+use crate::wire::{Topic, Votes};
 use crate::write::{WriteError, Written};
 use ledgerno_ledger::bytes::DeviceId;
 use ledgerno_ledger::codec;
@@ -120,7 +120,7 @@ impl Engine {
         let newest = self.proofs.iter().rev().find(of_renewal).or_else(|| self.turns.iter().rev().find(of_renewal));
         if let Some(proof) = newest.cloned()
             && self.may_reply(now)
-            && let Some(say) = crate::settler::agreement::say(&Votes::Proof(Box::new(proof)))
+            && let Some(say) = crate::settler::saying::say(&Votes::Proof(Box::new(proof)), Topic::Votes)
         {
             self.once_durable(say, now);
         }

@@ -53,6 +53,8 @@ pub struct Session {
     unfinished: bool,
     /// How often in a row it ended so.
     stalemates: u32,
+    /// It was asked for the bundles that it keeps, if there was something to ask.
+    greeted: bool,
     /// The peer said that this device is not admitted, and was given what admits it.
     introduced: bool,
     /// Frontiers are compared once all that was taken is durable: less would look like a difference.
@@ -326,8 +328,13 @@ impl Engine {
                 let from = if below { own.saturating_sub(MAX_BELOW).max(1) } else { own + 1 };
                 (below || session.height > own).then_some(Ask::Headers { from })
             }
-            Step::Bundles => self.wants_bundles().then_some(Ask::Bundles),
+            Step::Bundles => {
+                let is_first = !std::mem::replace(&mut self.sessions.get_mut(&peer)?.greeted, true);
+                self.wants_bundles(is_first).then_some(Ask::Bundles)
+            }
             Step::Settled => None,
+            // The certificate is on its way to everybody; what was missed is offered then.
+            Step::GiveHeaders if self.is_closing() => None,
             Step::GiveHeaders => {
                 let (proofs, more) = self.proofs_from(self.sessions.get(&peer)?.height.saturating_add(1));
                 let session = self.sessions.get_mut(&peer)?;
@@ -498,7 +505,7 @@ impl Engine {
                 fits
             }
             (Step::Bundles, Answer::Bundles(bundles)) => {
-                self.take_bundles(&bundles, now);
+                self.take_bundles(peer, &bundles, now);
                 true
             }
             _ => false,

@@ -5,11 +5,12 @@
 
 pub(crate) mod agreement;
 mod hearing;
+pub(crate) mod saying;
 
 use crate::engine::{Engine, Event, Output, Peer, Then};
 use crate::history::Place;
 use crate::store::proof_item;
-use crate::wire::Votes;
+use crate::wire::Topic;
 use ledgerno_ledger::bytes::EntryId;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::Head;
@@ -99,12 +100,12 @@ impl Engine {
         }
     }
 
-    /// Gossip of a settled header; one over the bound is found by sync.
+    /// Gossip of a settled header, to everybody; one over the bound is found by sync.
     pub(crate) fn say_proof(&self, proof: &Proof) -> Option<Then> {
         if is_on(Mutant::CertificateNotForwarded) {
             return None;
         }
-        agreement::say(&Votes::Proof(Box::new(proof.clone())))
+        saying::say(&self.brief(proof), Topic::Votes)
     }
 
     /// Checks a settled header. Branches of a forked device that were held back are let in once a certified cut names
@@ -154,6 +155,7 @@ impl Engine {
         if let Some(Awaited { proof, from, .. }) = self.awaited.take() {
             self.hear_proof(proof, from, now);
         }
+        self.retry_early(now);
     }
 
     fn hear_proof(&mut self, proof: Proof, from: Peer, now: u64) -> Heard {
@@ -246,6 +248,10 @@ impl Engine {
     /// What follows once more is settled.
     pub(crate) fn settled_more(&mut self, now: u64) {
         self.open_height();
+        // Votes of this height that are on their way have their answer: it is settled.
+        if self.votes_with_others() {
+            self.agreement.replied = Some(now);
+        }
         self.note_unsettled(now);
         self.after_settled(now);
         if self.votes_with_others() && !self.agreement.caught_up {

@@ -1,14 +1,14 @@
 //! What nodes say to each other, each message bounded before it is read.
 //!
 //! A question travels as request kind ‖ circle ‖ postcard of [`Ask`], its answer as postcard of [`Answer`]. Gossip
-//! carries one [`Packed`] entry on topic 1 and [`Votes`] on topic 2.
+//! carries one [`Packed`] entry on topic 1 and [`Votes`] on topics 2 and 4.
 
-use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, MemberId, Signature};
+use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, MemberId, Signature, VoteKey};
 use ledgerno_ledger::codec::{self, CodecError};
-use ledgerno_ledger::entry::{Admission, Invite, Packed};
+use ledgerno_ledger::entry::{Admission, Head, Invite, Packed};
 use ledgerno_ledger::epoch::Handout;
 use ledgerno_ledger::hash;
-use ledgerno_ledger::settle::{Bundle, Proof, Proposal, SignedVote};
+use ledgerno_ledger::settle::{Bundle, Certificate, Checkpoint, Header, Proof, Proposal, SignedVote, Witnesses};
 use serde::{Deserialize, Serialize};
 
 /// The most bytes of a question: a full batch of entries and its frame.
@@ -33,10 +33,12 @@ pub const MAX_PARCEL: usize = 4 * 1024;
 pub enum Topic {
     /// Entries.
     Entries = 1,
-    /// Votes and what they settled.
+    /// What is settled, for everybody; and votes, where [`Topic::Witnesses`] does not reach enough of those who vote.
     Votes = 2,
     /// Who is there.
     Presence = 3,
+    /// Votes, which only witnesses and relays listen to ([`Engine::hears_witnesses`](crate::Engine::hears_witnesses)).
+    Witnesses = 4,
 }
 
 impl Topic {
@@ -62,6 +64,50 @@ pub enum Votes {
         /// The vote.
         vote: SignedVote,
     },
+    /// What is settled, for who knows the witnesses.
+    Brief(Box<Brief>),
+}
+
+/// A [`Proof`] in which witnesses are named by their places: half as long, and as good for who is at the height before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Brief {
+    header: Header,
+    view: u64,
+    voices: Vec<(u8, Signature)>,
+    cut: Vec<Head>,
+}
+
+impl Brief {
+    /// Of a proof, by who votes on its height; none where it says more. A sole witness may be named anew, so who it was is
+    /// said in full.
+    pub fn of(proof: &Proof, witnesses: &Witnesses) -> Option<Self> {
+        if witnesses.all().len() < 2 {
+            return None;
+        }
+        let Proof { checkpoint: Checkpoint { header, certificate }, cut, witnesses: None, renewal: None } = proof
+        else {
+            return None;
+        };
+        let voice = |(key, signature): &(VoteKey, Signature)| Some((witnesses.place(key)?, *signature));
+        let voices = certificate.votes.iter().map(voice).collect::<Option<_>>()?;
+        Some(Brief { header: header.clone(), view: certificate.view, voices, cut: cut.clone() })
+    }
+
+    /// The height that it settles.
+    pub fn height(&self) -> u64 {
+        self.header.height
+    }
+
+    /// The proof; nothing of it is checked. None if it names a witness that there is not.
+    pub fn proof(self, witnesses: &Witnesses) -> Option<Proof> {
+        let Brief { header, view, voices, cut } = self;
+        let key = |place: u8| witnesses.all().get(usize::from(place)).map(|witness| witness.vote_key);
+        let votes =
+            voices.into_iter().map(|(place, signature)| Some((key(place)?, signature))).collect::<Option<_>>()?;
+        let certificate = Certificate { header: header.hash(), view, votes };
+        let checkpoint = Checkpoint { header, certificate };
+        Some(Proof { checkpoint, cut, witnesses: None, renewal: None })
+    }
 }
 
 impl Votes {

@@ -99,6 +99,8 @@ fn four_witnesses_settle_what_anybody_writes() {
         let id = four.world.post(four.all[who], "hello");
         four.all_settle(id, 3_000);
     }
+    // What was settled is offered once more, a moment later.
+    four.world.pass(3_000);
     let messages = four.world.messages;
     four.world.pass(3_600_000);
     assert_eq!(four.world.messages, messages, "with nothing unsettled nothing is said");
@@ -120,6 +122,44 @@ fn whoever_is_silent_they_settle_without() {
         }
         four.link(silent);
         four.all_settle(ids[5], 30_000);
+    }
+}
+
+/// Three witnesses and a member: what only witnesses need does not reach her.
+#[test]
+fn votes_go_to_witnesses_and_relays() {
+    let mut four = Four::elected(33, 3);
+    for who in 0..4 {
+        let id = four.world.post(four.all[who], "hello");
+        four.all_settle(id, 3_000);
+    }
+    for who in 0..3 {
+        assert!(four.world.engine(four.all[who]).hears_witnesses());
+        assert!(four.world.engine(four.all[who]).votes_reach(), "{who} hears the others on their own topic");
+    }
+    assert!(four.world.engine(RELAY).hears_witnesses() && !four.world.engine(four.all[3]).hears_witnesses());
+    (0..2).for_each(|who| four.unlink(who));
+    let post = four.post(2, "who hears me?");
+    assert!(!four.world.engine(RELAY).bundles().is_empty(), "the relay keeps bundles for who is away");
+    (0..2).for_each(|who| four.link(who));
+    four.all_settle(post, 60_000);
+}
+
+/// Three witnesses that are linked by nobody but a member, who does not listen to their topic.
+#[test]
+fn votes_find_their_way_through_who_does_not_listen() {
+    let mut four = Four::elected(34, 3);
+    for who in 0..4 {
+        four.unlink(who);
+    }
+    let dora = four.all[3];
+    for who in 0..3 {
+        four.world.link(four.all[who], dora);
+    }
+    for who in 0..4 {
+        let id = four.world.post(four.all[who], "through Dora");
+        four.all_settle(id, 10_000);
+        assert!(four.all[..3].iter().all(|at| !four.world.engine(*at).votes_reach()));
     }
 }
 
@@ -216,7 +256,7 @@ fn a_witness_that_lies_leaves_by_its_own_votes() {
         let (kind, header) = (VoteKind::Notarize, Some(HeaderHash([header; 32])));
         let vote = Vote { kind, circle, height, view: 0, header }.cast(&liar);
         let bytes = Votes::Vote { height, vote }.to_bytes();
-        four.world.act(four.all[0], |engine, now| engine.gossip(Topic::Votes, RELAY, &bytes, now));
+        four.world.act(four.all[0], |engine, now| engine.gossip(Topic::Witnesses, RELAY, &bytes, now));
     }
     assert_eq!(four.world.engine(four.all[0]).evidence().len(), 1);
     four.world.pass(30_000);
@@ -334,7 +374,7 @@ fn votes_from_a_stranger_or_changed_count_nothing() {
             let mut touched = bundle.clone();
             touched.own[byte / 64].signature.0[byte % 64] ^= 1;
             let bytes = Votes::Bundle(Box::new(touched)).to_bytes();
-            four.world.act(four.all[0], |engine, now| engine.gossip(Topic::Votes, RELAY, &bytes, now));
+            four.world.act(four.all[0], |engine, now| engine.gossip(Topic::Witnesses, RELAY, &bytes, now));
         }
     }
     assert_eq!(four.height(four.all[0]), height);

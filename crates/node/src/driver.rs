@@ -39,7 +39,7 @@ const _: () = assert!(crate::store::MAX_RECORD >= ledgerno_engine::store::MAX_SN
 /// The most questions of one circle that wait for their answers.
 const MAX_REPLIES: usize = 4_096;
 
-/// What a node hears of a circle.
+/// What every node hears of a circle.
 const TOPICS: [Topic; 3] = [Topic::Entries, Topic::Votes, Topic::Presence];
 
 /// A node: in a page, or in a relay.
@@ -85,6 +85,8 @@ pub(crate) struct Keeps {
 pub(crate) struct Circle<P> {
     /// None while it is being opened anew, or when it can not be.
     pub(crate) engine: Option<Engine>,
+    /// It has joined the witnesses' topic.
+    listens: bool,
     pub(crate) record: CircleRecord,
     space: P,
     queue: VecDeque<(u64, Batch)>,
@@ -151,11 +153,12 @@ impl<S: Store> Node<S> {
         let relays = record.relays.clone();
         {
             let mut state = self.0.state.borrow_mut();
-            for topic in TOPICS {
+            for topic in TOPICS.into_iter().chain([Topic::Witnesses]) {
                 state.topics.insert(topic.id(circle), (circle, topic));
             }
             let opened = Circle {
                 engine: Some(engine),
+                listens: false,
                 record,
                 space,
                 queue: VecDeque::new(),
@@ -177,6 +180,7 @@ impl<S: Store> Node<S> {
             state.circles.insert(circle, opened);
         }
         self.pump(circle);
+        self.hear_witnesses(circle);
         for topic in TOPICS {
             if let Err(error) = self.0.net.subscribe(minnet::Topic(topic.id(circle))) {
                 tracing::warn!(%error, "the network takes no subscription");
@@ -290,6 +294,7 @@ impl<S: Store> Node<S> {
         }
         self.arm(circle);
         if changed {
+            self.hear_witnesses(circle);
             self.changed();
         }
     }

@@ -9,7 +9,7 @@ use common::{Relay, TOKEN, agree, balances, code, memory, nobody_forked, person,
 use ledgerno_engine::status::Status;
 use ledgerno_node::store::redb::Redb;
 use ledgerno_node::store::{Memory, Store, StoreError};
-use ledgerno_node::{Alert, NodeError, PROTOCOL};
+use ledgerno_node::{Alert, Node, NodeError, PROTOCOL};
 
 async fn people_share_a_circle(relay: impl Store + Send, anna: impl Store, ben: impl Store) {
     let relay = Relay::start(relay).await;
@@ -70,6 +70,46 @@ fn who_comes_back_has_everything_and_writes_on() {
         agree(&anna, &ben, circle).await;
         assert_eq!(texts(&anna, circle), ["before", "meanwhile", "after"]);
         assert!(nobody_forked(&anna, circle));
+        relay.off();
+    });
+}
+
+/// Three friends vote over a real network: their votes go by the witnesses' own topic, and a fourth hears none of them.
+#[test]
+fn votes_go_by_the_witnesses_own_topic() {
+    story(async {
+        let relay = Relay::start(memory()).await;
+        let (anna, ben, circle) = two(&relay, memory(), memory()).await;
+        let invite = anna.invite(circle, 10, 7).await.unwrap();
+        let (carl, dora) = (person(memory(), None).await, person(memory(), None).await);
+        for (node, name) in [(&carl, "Carl"), (&dora, "Dora")] {
+            assert_eq!(node.join(&invite.token, name).await, Ok(circle));
+        }
+        for node in [&ben, &carl] {
+            node.act(circle, |engine, now| engine.offer_to_witness(false, now)).await.unwrap();
+            agree(&anna, node, circle).await;
+        }
+        let devices = |node: &Node<Memory>| node.look(circle, |engine| engine.device()).unwrap().unwrap();
+        let promoted = vec![devices(&ben), devices(&carl)];
+        anna.act(circle, |engine, now| engine.change_witnesses(promoted, Vec::new(), now)).await.unwrap();
+        let all = [&anna, &ben, &carl, &dora];
+        for (node, votes) in all.into_iter().zip([true, true, true, false]) {
+            let hears = || node.look(circle, |engine| engine.hears_witnesses()) == Ok(votes);
+            until("each knows who votes", || node.look(circle, |engine| engine.witness_count()) == Ok(3) && hears())
+                .await;
+        }
+        // The first height may be voted on before all have joined the topic.
+        let reach = || all[..3].iter().all(|node| node.look(circle, |engine| engine.votes_reach()) == Ok(true));
+        for _ in 0..10 {
+            dora.post(circle, "who settles this?").await.unwrap();
+            for node in &all[..3] {
+                agree(node, &dora, circle).await;
+            }
+            if reach() {
+                break;
+            }
+        }
+        assert!(reach(), "they hear each other on their own topic");
         relay.off();
     });
 }

@@ -3,8 +3,10 @@
 use crate::cast::CastError;
 use crate::net::{Conditions, Topology};
 use crate::report::Report;
-use crate::svg::{Curve, Drawing, curves};
+use crate::svg::{Curve, Drawing, PANEL, curves};
+use crate::traffic::Kind;
 use crate::world::{Setup, World};
+use std::sync::OnceLock;
 
 /// Links of a node.
 pub const DEGREE: usize = 8;
@@ -37,7 +39,7 @@ pub struct Growth {
 /// When the circle can not be made.
 pub fn grow(nodes: usize, rate: u64, seed: u64) -> Result<Growth, CastError> {
     let started = std::time::Instant::now();
-    let before = resident();
+    let before = *BEFORE.get_or_init(resident);
     let members = MAX_MEMBERS.min(nodes - 1);
     let mut setup = Setup::new(members, seed);
     setup.keepers = nodes - 1 - members;
@@ -46,11 +48,13 @@ pub fn grow(nodes: usize, rate: u64, seed: u64) -> Result<Growth, CastError> {
     setup.conditions = Conditions { least: 0, spread: 100, ..Conditions::default() };
     let mut world = World::new(&setup)?;
     world.most = u64::MAX;
+    // Who votes is linked to the relay, as all pages are.
+    (1..=setup.witnesses).for_each(|id| world.links.introduce(0, id));
     world.relink_all();
     world.run_for(10_000);
     world.forget_traffic();
     let (first, first_height) = (world.watch.entries.len(), world.watch.height(0));
-    let seconds = if rate > 1 { 6 } else { 15 };
+    let seconds = if rate > 1 { 10 } else { 20 };
     for at in 0..seconds * rate {
         let id = 1 + world.dice.below(members);
         world.after(at * 1_000 / rate, move |world| world.write_something(id));
@@ -114,8 +118,12 @@ pub fn find_missing(devices: usize, missing: usize, seed: u64) -> Result<Finding
     if world.watch.held(away) != world.watch.held(0) {
         return Err(CastError("the entries were not found".to_owned()));
     }
-    Ok(Finding { missing, devices, entries, headers, all: world.traffic.bytes })
+    Ok(Finding { missing, devices, entries, headers, all: world.traffic.bytes() })
 }
+
+/// What the process had in memory before its first run: memory that an earlier run gave back is used again by a later
+/// one, so it must count in.
+static BEFORE: OnceLock<u64> = OnceLock::new();
 
 /// What the process has in memory, in bytes; 0 where it is not told.
 fn resident() -> u64 {
@@ -127,7 +135,7 @@ fn resident() -> u64 {
 impl World {
     /// Counts traffic anew.
     pub fn forget_traffic(&mut self) {
-        self.traffic = crate::world::Traffic::default();
+        self.traffic = crate::traffic::Traffic::default();
         for host in &mut self.hosts {
             (host.sent, host.received) = (0, 0);
         }
@@ -163,32 +171,52 @@ pub fn table(runs: &[Growth]) -> String {
     table
 }
 
-/// The plot of several runs.
+/// What the bytes of several runs are made of, as Markdown.
+pub fn split(runs: &[Growth]) -> String {
+    let names: String = Kind::ALL.iter().map(|(_, name)| format!(" {name} |")).collect();
+    let mut table =
+        format!("| nodes | writes a second | headers |{names}\n|--:|--:|--:|{}\n", "--:|".repeat(Kind::ALL.len()));
+    for Growth { rate, report, .. } in runs {
+        let bytes: String = report.bytes_by_kind().map(|(_, bytes)| format!(" {bytes:.0} |")).collect();
+        table += &format!("| {} | {rate} | {} |{bytes}\n", report.nodes, report.headers);
+    }
+    table
+}
+
+/// The plot of several runs: times, bytes and memory over the number of nodes.
 pub fn plot(runs: &[Growth]) -> String {
-    let mut drawing = Drawing::new(820.0, 400.0);
-    let curve = |name: &str, rate: u64, value: &dyn Fn(&Growth) -> Option<f64>| Curve {
-        name: format!("{name}, {rate} a second"),
+    let mut drawing = Drawing::new(3.0 * PANEL + 10.0, 372.0);
+    let curve = |name: &str, colour: usize, dashed: bool, rate: u64, value: &dyn Fn(&Growth) -> Option<f64>| Curve {
+        name: name.to_owned(),
+        colour,
+        dashed,
         points: runs
             .iter()
             .filter(|run| run.rate == rate)
-            .filter_map(|run| Some((run.report.nodes as f64, value(run)?.max(1.0))))
+            .filter_map(|run| Some((run.report.nodes as f64, value(run)?)))
             .collect(),
     };
-    let p99 = |sample: &crate::report::Sample| sample.percentile(99).map(|ms| ms as f64);
-    let times: Vec<Curve> = [1, 20]
-        .into_iter()
-        .flat_map(|rate| {
-            [
-                curve("held by all, p99", rate, &|run| p99(&run.report.until_held)),
-                curve("settled at all, p99", rate, &|run| p99(&run.report.until_settled_at_all)),
-            ]
-        })
-        .collect();
-    curves(&mut drawing, (0.0, 10.0), "Time", " ms", &times, Some(2_000.0));
-    let mut bytes: Vec<Curve> = [1, 20]
-        .map(|rate| curve("bytes a node and entry", rate, &|run| Some(run.report.bytes_a_node_and_entry)))
-        .into();
-    bytes.push(curve("2 × entry × degree", 20, &|run| Some(2.0 * run.report.entry_bytes * run.report.degree)));
-    curves(&mut drawing, (410.0, 10.0), "Traffic", " B", &bytes, None);
+    let held = |run: &Growth| run.report.until_held.percentile(99).map(|ms| ms as f64);
+    let settled = |run: &Growth| run.report.until_settled_at_all.percentile(99).map(|ms| ms as f64);
+    let times = [
+        curve("held by all, p99, 1 write a second", 5, false, 1, &held),
+        curve("held by all, p99, 20 writes a second", 0, false, 20, &held),
+        curve("settled at all, p99, 1 write a second", 4, false, 1, &settled),
+        curve("settled at all, p99, 20 writes a second", 1, false, 20, &settled),
+        curve("aim for settled at 1,000 nodes", 3, true, 20, &|_| Some(2_000.0)),
+    ];
+    curves(&mut drawing, 0.0, "Time", (10.0, 10_000.0), " ms", &times);
+    let bytes = |run: &Growth| Some(run.report.bytes_a_node_and_entry);
+    let bytes = [
+        curve("1 write a second", 4, false, 1, &bytes),
+        curve("20 writes a second", 1, false, 20, &bytes),
+        curve("aim: 2 × entry × mesh degree", 3, true, 20, &|run| {
+            Some(2.0 * run.report.entry_bytes * run.report.degree)
+        }),
+    ];
+    curves(&mut drawing, PANEL, "Sent by a node for each entry", (1_000.0, 100_000.0), " B", &bytes);
+    let memory = |run: &Growth| (run.memory > 0).then_some(run.memory as f64 / 1e3);
+    let memory = [curve("1 write a second", 4, false, 1, &memory), curve("20 writes a second", 1, false, 20, &memory)];
+    curves(&mut drawing, 2.0 * PANEL, "Memory of a node", (10.0, 10_000.0), " KB", &memory);
     drawing.finish()
 }

@@ -24,6 +24,8 @@ pub struct Host {
     pub device: DeviceId,
     /// It keeps the circle without reading it, as a relay does.
     pub keeps: bool,
+    /// It keeps the circle in place of a member, to whom votes do not go.
+    pub stands_in: bool,
     /// How far its clock is ahead of the true time, in milliseconds; may be negative.
     pub skew: i64,
     /// It is not asleep.
@@ -63,6 +65,7 @@ impl Host {
             disk,
             device,
             keeps: matches!(seat(), Seat::Keeper),
+            stands_in: false,
             skew: 0,
             awake: true,
             life: 0,
@@ -103,6 +106,11 @@ impl Host {
         self.done_asleep = None;
         self.questions.clear();
         self.replies.clear();
+    }
+
+    /// Whether it listens to votes.
+    pub fn hears_witnesses(&self) -> bool {
+        !self.stands_in && self.engine.as_ref().is_some_and(Engine::hears_witnesses)
     }
 
     /// Whether it runs and is not asleep.

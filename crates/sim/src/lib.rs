@@ -22,5 +22,6 @@ pub mod report;
 pub mod scenario;
 pub mod svg;
 pub mod trace;
+pub mod traffic;
 pub mod watch;
 pub mod world;

@@ -29,6 +29,12 @@ struct Arguments {
     /// Draw the DAG with its checkpoints.
     #[arg(long)]
     svg: Option<PathBuf>,
+    /// So many entries are not drawn, the first ones.
+    #[arg(long, default_value_t = 0)]
+    skip: usize,
+    /// So many entries are drawn after them.
+    #[arg(long, default_value_t = 400)]
+    draw: usize,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -81,7 +87,7 @@ fn grow(nodes: &[usize], plot: Option<&PathBuf>, seed: u64) -> ExitCode {
             }
         }
     }
-    println!("{}", growth::table(&runs));
+    println!("{}\nBytes a node and entry by kind:\n\n{}", growth::table(&runs), growth::split(&runs));
     match growth::find_missing(1_000, 20, seed) {
         Ok(found) => println!(
             "Finding {} missing entries among {} devices: {} bytes beyond the {} of the entries and the {} of the headers.",
@@ -130,7 +136,7 @@ fn play(scenario: &Scenario, seed: u64, arguments: &Arguments) -> bool {
         println!("FAULT {fault}");
     }
     if let Some(path) = &arguments.svg
-        && save(path, &svg::dag(&outcome.world, outcome.first)) != ExitCode::SUCCESS
+        && save(path, &svg::dag(&outcome.world, outcome.first + arguments.skip, arguments.draw)) != ExitCode::SUCCESS
     {
         return false;
     }

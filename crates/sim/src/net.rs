@@ -1,6 +1,7 @@
 //! The network: who is linked to whom, and what happens to messages on the way.
 
 use crate::host::Id;
+use crate::traffic::Kind;
 use ledgerno_engine::wire::Topic;
 use ledgerno_ledger::hostile::Dice;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +61,8 @@ pub const OFFERS: u8 = 3;
 pub struct Message {
     /// Its topic.
     pub topic: Topic,
+    /// What it is, for the figures.
+    pub kind: Kind,
     /// Its bytes.
     pub bytes: Rc<[u8]>,
     /// A bit for each node.
@@ -69,7 +72,7 @@ pub struct Message {
 impl Message {
     /// A message that nobody has seen.
     pub fn new(topic: Topic, bytes: Rc<[u8]>, nodes: usize) -> Self {
-        Message { topic, bytes, seen: vec![0; nodes.div_ceil(64)] }
+        Message { topic, kind: Kind::of(topic, &bytes), bytes, seen: vec![0; nodes.div_ceil(64)] }
     }
 
     /// Marks it as seen; whether it was not before.

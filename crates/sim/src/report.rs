@@ -1,5 +1,6 @@
 //! A run in figures.
 
+use crate::traffic::{Kind, Traffic};
 use crate::watch::Seen;
 use crate::world::World;
 
@@ -58,8 +59,8 @@ pub struct Report {
     pub settled: usize,
     /// Headers settled in the run.
     pub headers: usize,
-    /// Messages sent.
-    pub messages: u64,
+    /// What was sent.
+    pub traffic: Traffic,
     /// Bytes sent, by node and by entry.
     pub bytes_a_node_and_entry: f64,
     /// The mean bytes of an entry with its body.
@@ -93,8 +94,8 @@ impl Report {
             held_by_all: entries.iter().filter(|seen| seen.held_by_all.is_some()).count(),
             settled: entries.iter().filter(|seen| seen.settled.is_some()).count(),
             headers: world.watch.headers.range(first_height + 1..).count(),
-            messages: world.traffic.messages(),
-            bytes_a_node_and_entry: world.traffic.bytes as f64 / nodes as f64 / count,
+            traffic: world.traffic,
+            bytes_a_node_and_entry: world.traffic.bytes() as f64 / nodes as f64 / count,
             entry_bytes: entries.iter().map(|seen| seen.bytes as f64).sum::<f64>() / count,
             degree: world.links.degree(),
             until_held: took(|seen| seen.held_by_all),
@@ -105,6 +106,12 @@ impl Report {
         }
     }
 
+    /// What the bytes are made of: of each kind, by node and by entry.
+    pub fn bytes_by_kind(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let share = self.nodes.max(1) as f64 * self.entries.max(1) as f64;
+        Kind::ALL.into_iter().map(move |(kind, name)| (name, self.traffic.bytes_of(kind) as f64 / share))
+    }
+
     /// As a table.
     pub fn table(&self) -> String {
         let rows = [
@@ -113,7 +120,7 @@ impl Report {
             ("held by all", self.held_by_all.to_string()),
             ("settled", self.settled.to_string()),
             ("headers", self.headers.to_string()),
-            ("messages", self.messages.to_string()),
+            ("messages", self.traffic.messages().to_string()),
             ("bytes a node and entry", format!("{:.0}", self.bytes_a_node_and_entry)),
             ("bytes of an entry", format!("{:.0}", self.entry_bytes)),
             ("until held by all, p50 / p99", self.until_held.text()),

@@ -1,8 +1,10 @@
-//! Drawings: the DAG with its checkpoints, and curves. Plain SVG, no more than is needed.
+//! Drawings: the DAG with its checkpoints, and curves. Plain SVG, no more than is needed, on light ground and on dark.
 
-use crate::world::World;
-use std::collections::HashMap;
+mod dag;
+
 use std::fmt::Write as _;
+
+pub use dag::dag;
 
 /// A drawing of some size.
 pub struct Drawing {
@@ -11,8 +13,15 @@ pub struct Drawing {
     body: String,
 }
 
-/// Colours that are told apart, also by those who see few.
-pub const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8b5a2b"];
+/// Colours that are told apart, also by those who see few, on light ground and on dark.
+pub const COLOURS: [&str; 7] = ["#2a7fc4", "#dd6b1f", "#1a9e77", "#c46aa3", "#d49a00", "#53aee0", "#98714a"];
+
+/// What is of no colour: ground, ink, what is faint and what is fainter. Both grounds come with the drawing.
+const STYLE: &str = "\
+svg{font:12px system-ui,sans-serif;fill:#2b2f36}\
+.ground{fill:#fff}.ink{stroke:#2b2f36}.faint{stroke:#b9bec6}.fainter{stroke:#e6e8eb}.band{fill:#f3ead2}.quiet{fill:#6b7280}\
+@media(prefers-color-scheme:dark){svg{fill:#d6dae0}\
+.ground{fill:#14171c}.ink{stroke:#d6dae0}.faint{stroke:#555c66}.fainter{stroke:#2a2f37}.band{fill:#2e2818}.quiet{fill:#959ca7}}";
 
 impl Drawing {
     /// An empty one.
@@ -26,7 +35,7 @@ impl Drawing {
         self.body.push('\n');
     }
 
-    /// A straight line.
+    /// A straight line in a colour.
     pub fn line(&mut self, from: (f64, f64), to: (f64, f64), colour: &str, width: f64) {
         let ((x1, y1), (x2, y2)) = (from, to);
         self.add(format_args!(
@@ -34,27 +43,93 @@ impl Drawing {
         ));
     }
 
-    /// A dot, or a ring.
-    pub fn dot(&mut self, at: (f64, f64), radius: f64, fill: &str, rim: &str) {
+    /// A straight line of a class: `ink`, `faint` or `fainter`.
+    pub fn rule(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
+        let ((x1, y1), (x2, y2)) = (from, to);
+        self.add(format_args!(r#"<line class="{class}" x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}"/>"#));
+    }
+
+    /// A line from right to left that bends like a rope between two rows.
+    pub fn bend(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
+        let ((x1, y1), (x2, y2)) = (from, to);
+        let middle = (x1 + x2) / 2.0;
+        self.add(format_args!(
+            r#"<path class="{class}" fill="none" d="M{x1:.1} {y1:.1}C{middle:.1} {y1:.1} {middle:.1} {y2:.1} {x2:.1} {y2:.1}"/>"#
+        ));
+    }
+
+    /// A box of a class: `ground` or `band`.
+    pub fn area(&mut self, corner: (f64, f64), size: (f64, f64), class: &str) {
+        let ((x, y), (width, height)) = (corner, size);
+        self.add(format_args!(
+            r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" rx="4"/>"#
+        ));
+    }
+
+    /// A dot.
+    pub fn dot(&mut self, at: (f64, f64), radius: f64, fill: &str) {
+        let (x, y) = at;
+        self.add(format_args!(r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius}" fill="{fill}"/>"#));
+    }
+
+    /// A ring; what is under it does not show through.
+    pub fn ring(&mut self, at: (f64, f64), radius: f64, colour: &str) {
         let (x, y) = at;
         self.add(format_args!(
-            r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius}" fill="{fill}" stroke="{rim}" stroke-width="1.5"/>"#
+            r#"<circle class="ground" cx="{x:.1}" cy="{y:.1}" r="{radius}" stroke="{colour}" stroke-width="1.8"/>"#
+        ));
+    }
+
+    /// A line through points, with a dot at each if it is measured.
+    pub fn curve(&mut self, points: &[(f64, f64)], colour: &str, dashed: bool) {
+        let line: String = points.iter().map(|(x, y)| format!("{x:.1},{y:.1} ")).collect();
+        let dashes = if dashed { " stroke-dasharray=\"5 4\"" } else { "" };
+        self.add(format_args!(
+            r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>"#,
+            line.trim_end()
+        ));
+        for point in points.iter().filter(|_| !dashed) {
+            self.dot(*point, 3.0, colour);
+        }
+    }
+
+    /// White words on a small plate.
+    pub fn tag(&mut self, at: (f64, f64), colour: &str, words: &str) {
+        let (x, y) = at;
+        self.add(format_args!(
+            r#"<rect x="{:.1}" y="{:.1}" width="18" height="15" rx="3" fill="{colour}"/>"#,
+            x - 9.0,
+            y - 7.0
+        ));
+        self.add(format_args!(
+            r##"<text x="{x:.1}" y="{:.1}" text-anchor="middle" font-size="10" style="fill:#fff">{words}</text>"##,
+            y + 4.0
         ));
     }
 
     /// Words; `anchor` is start, middle or end.
     pub fn text(&mut self, at: (f64, f64), anchor: &str, words: &str) {
+        self.words(at, anchor, "", words);
+    }
+
+    /// As [`Drawing::text`], less loud.
+    pub fn note(&mut self, at: (f64, f64), anchor: &str, words: &str) {
+        self.words(at, anchor, " class=\"quiet\" font-size=\"11\"", words);
+    }
+
+    fn words(&mut self, at: (f64, f64), anchor: &str, how: &str, words: &str) {
         let (x, y) = at;
         let words = words.replace('&', "&amp;").replace('<', "&lt;");
-        self.add(format_args!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{words}</text>"#));
+        self.add(format_args!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}"{how}>{words}</text>"#));
     }
 
     /// The file.
     pub fn finish(self) -> String {
         let Drawing { width, height, body } = self;
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \
-             font-size=\"12\" fill=\"#333\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n{body}</svg>\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
+             height=\"{height:.0}\">\n<style>{STYLE}</style>\n<rect class=\"ground\" width=\"{width:.0}\" \
+             height=\"{height:.0}\" rx=\"6\"/>\n{body}</svg>\n"
         )
     }
 }
@@ -63,98 +138,65 @@ impl Drawing {
 pub struct Curve {
     /// What it is called.
     pub name: String,
+    /// Which of [`COLOURS`].
+    pub colour: usize,
+    /// It is drawn in dashes: a bound, not a measurement.
+    pub dashed: bool,
     /// Its points, both coordinates over 0.
     pub points: Vec<(f64, f64)>,
 }
 
-/// Curves over logarithmic axes, with an aim as a line across if there is one.
-pub fn curves(drawing: &mut Drawing, corner: (f64, f64), title: &str, unit: &str, curves: &[Curve], aim: Option<f64>) {
-    const WIDTH: f64 = 300.0;
-    const HEIGHT: f64 = 220.0;
-    let all = || curves.iter().flat_map(|curve| curve.points.iter());
-    let decades = |values: &mut dyn Iterator<Item = f64>| {
-        let (low, high) = values.fold((f64::MAX, 1.0f64), |(low, high), value| (low.min(value), high.max(value)));
-        (low.max(1e-3).log10().floor(), high.log10().ceil())
-    };
-    let (x_low, x_high) = decades(&mut all().map(|(x, _)| *x));
-    let (y_low, y_high) = decades(&mut all().map(|(_, y)| *y).chain(aim));
-    let (left, top) = (corner.0 + 60.0, corner.1 + 30.0);
+/// Width of a panel of curves, in all.
+pub const PANEL: f64 = 330.0;
+const WIDTH: f64 = 250.0;
+const HEIGHT: f64 = 200.0;
+
+/// Curves over logarithmic axes: x in decades, y between two bounds, each a power of ten, with lines at 1, 2 and 5.
+pub fn curves(drawing: &mut Drawing, left: f64, title: &str, (low, high): (f64, f64), unit: &str, curves: &[Curve]) {
+    let xs = || curves.iter().flat_map(|curve| curve.points.iter().map(|(x, _)| *x));
+    let (x_low, x_high) = (xs().fold(f64::MAX, f64::min), xs().fold(1.0, f64::max));
+    let (left, top) = (left + 62.0, 44.0);
+    let share = |value: f64, low: f64, high: f64| (value / low).ln() / (high / low).ln().max(1e-9);
     let place = |(x, y): (f64, f64)| {
-        (
-            left + (x.log10() - x_low) / (x_high - x_low).max(1.0) * WIDTH,
-            top + HEIGHT - (y.log10() - y_low) / (y_high - y_low).max(1.0) * HEIGHT,
-        )
+        (left + 12.0 + share(x, x_low, x_high) * (WIDTH - 24.0), top + HEIGHT - share(y, low, high) * HEIGHT)
     };
-    drawing.text((left, corner.1 + 15.0), "start", title);
-    for decade in x_low as i32..=x_high as i32 {
-        let (x, _) = place((10f64.powi(decade), 1.0));
-        drawing.line((x, top), (x, top + HEIGHT), "#ddd", 1.0);
-        drawing.text((x, top + HEIGHT + 16.0), "middle", &figure(10f64.powi(decade)));
+    drawing.text((left, 24.0), "start", title);
+    let mut decade = low;
+    while decade <= high * 1.01 {
+        for step in [1.0, 2.0, 5.0].map(|step| step * decade).into_iter().filter(|step| *step <= high * 1.01) {
+            let (_, y) = place((x_low, step));
+            drawing.rule((left, y), (left + WIDTH, y), if step == decade { "faint" } else { "fainter" });
+            drawing.note((left - 6.0, y + 4.0), "end", &figure(step, unit));
+        }
+        decade *= 10.0;
     }
-    for decade in y_low as i32..=y_high as i32 {
-        let (_, y) = place((1.0, 10f64.powi(decade)));
-        drawing.line((left, y), (left + WIDTH, y), "#ddd", 1.0);
-        drawing.text((left - 6.0, y + 4.0), "end", &format!("{}{unit}", figure(10f64.powi(decade))));
+    let mut nodes: Vec<f64> = xs().collect();
+    nodes.sort_by(f64::total_cmp);
+    nodes.dedup();
+    for x in nodes {
+        let (at, _) = place((x, low));
+        drawing.rule((at, top), (at, top + HEIGHT), "fainter");
+        drawing.note((at, top + HEIGHT + 16.0), "middle", &figure(x, ""));
     }
-    drawing.text((left + WIDTH / 2.0, top + HEIGHT + 32.0), "middle", "nodes");
-    if let Some(aim) = aim {
-        let (_, y) = place((1.0, aim));
-        drawing.line((left, y), (left + WIDTH, y), "#c00", 1.0);
-        drawing.text((left + WIDTH, y - 4.0), "end", "aim");
-    }
+    drawing.note((left + WIDTH / 2.0, top + HEIGHT + 32.0), "middle", "nodes");
     for (no, curve) in curves.iter().enumerate() {
-        let colour = COLOURS[no % COLOURS.len()];
-        for pair in curve.points.windows(2) {
-            drawing.line(place(pair[0]), place(pair[1]), colour, 2.0);
-        }
-        for point in &curve.points {
-            drawing.dot(place(*point), 3.0, colour, colour);
-        }
-        let y = top + HEIGHT + 52.0 + 16.0 * no as f64;
-        drawing.line((left, y - 4.0), (left + 20.0, y - 4.0), colour, 2.0);
-        drawing.text((left + 26.0, y), "start", &curve.name);
+        let colour = COLOURS[curve.colour % COLOURS.len()];
+        let points: Vec<_> = curve.points.iter().map(|point| place(*point)).collect();
+        drawing.curve(&points, colour, curve.dashed);
+        let y = top + HEIGHT + 54.0 + 17.0 * no as f64;
+        drawing.curve(&[(left, y - 4.0), (left + 22.0, y - 4.0)], colour, curve.dashed);
+        drawing.note((left + 28.0, y), "start", &curve.name);
     }
 }
 
-fn figure(value: f64) -> String {
-    if value >= 1.0 { format!("{value:.0}") } else { format!("{value}") }
-}
-
-/// The most entries that are drawn.
-const MAX_DRAWN: usize = 400;
-
-/// The DAG of a run as it grew: a row for each device, time from left to right, each entry in the colour of the header
-/// that settled it, and a ring around those that its cut names.
-pub fn dag(world: &World, first: usize) -> String {
-    const ROW: f64 = 28.0;
-    const STEP: f64 = 16.0;
-    let entries = &world.watch.since(first)[..world.watch.since(first).len().min(MAX_DRAWN)];
-    let rows: HashMap<_, _> = world.hosts.iter().enumerate().map(|(id, host)| (host.device, id)).collect();
-    let y_of = |device| 40.0 + ROW * rows.get(device).copied().unwrap_or(0) as f64;
-    let width = 140.0 + STEP * entries.len() as f64;
-    let mut drawing = Drawing::new(width, 60.0 + ROW * world.nodes() as f64);
-    for (id, host) in world.hosts.iter().enumerate().filter(|(_, host)| !host.keeps) {
-        let y = y_of(&host.device);
-        drawing.text((10.0, y + 4.0), "start", &format!("node {id}"));
-        drawing.line((70.0, y), (width - 20.0, y), "#eee", 1.0);
-    }
-    let places: HashMap<_, _> =
-        entries.iter().enumerate().map(|(at, seen)| (seen.id, (90.0 + STEP * at as f64, y_of(&seen.device)))).collect();
-    for seen in entries {
-        for parent in seen.parents.iter().filter_map(|parent| places.get(parent)) {
-            drawing.line(places[&seen.id], *parent, "#bbb", 1.0);
+/// A number as it is read: 1,000 and not 1000.
+fn figure(value: f64, unit: &str) -> String {
+    let digits = if value < 1.0 { format!("{value}") } else { format!("{value:.0}") };
+    match digits.len() {
+        4.. if value >= 1_000.0 => {
+            let (thousands, rest) = digits.split_at(digits.len() - 3);
+            format!("{thousands},{rest}{unit}")
         }
+        _ => format!("{digits}{unit}"),
     }
-    for seen in entries {
-        let fill = seen.height.map_or("#fff", |height| COLOURS[height as usize % COLOURS.len()]);
-        let named = seen.height.and_then(|height| world.watch.headers.get(&height));
-        let in_cut = named.is_some_and(|header| header.cut.iter().any(|head| head.id == seen.id));
-        drawing.dot(places[&seen.id], if in_cut { 6.0 } else { 4.0 }, fill, if in_cut { "#000" } else { fill });
-    }
-    drawing.text(
-        (10.0, 18.0),
-        "start",
-        "Entries by author and time; a colour for each checkpoint, a ring around the entries that its cut names",
-    );
-    drawing.finish()
 }

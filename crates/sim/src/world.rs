@@ -6,6 +6,7 @@ use crate::host::{Host, Id};
 use crate::net::{Conditions, Links, Message, Topology};
 use crate::queue::Queue;
 use crate::trace::Trace;
+use crate::traffic::Traffic;
 use crate::watch::Watch;
 use ledgerno_engine::wire::Answer;
 use ledgerno_engine::{Engine, Event, Output, Seat};
@@ -42,7 +43,7 @@ pub struct Setup {
     pub members: usize,
     /// So many of the members have a node that runs; without it, all.
     pub running: Option<usize>,
-    /// Nodes that keep the circle without reading it, beside the relay.
+    /// Nodes that keep the circle without reading it, beside the relay, in place of members.
     pub keepers: usize,
     /// Nodes of people who have not joined, asleep at first.
     pub strangers: usize,
@@ -90,28 +91,6 @@ impl Setup {
     }
 }
 
-/// What was sent, by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Gossip of entries, each hop counted.
-    pub entries: u64,
-    /// Gossip of votes and headers, each hop counted.
-    pub votes: u64,
-    /// Questions.
-    pub asks: u64,
-    /// Answers.
-    pub answers: u64,
-    /// Bytes of all.
-    pub bytes: u64,
-}
-
-impl Traffic {
-    /// Messages in all.
-    pub fn messages(&self) -> u64 {
-        self.entries + self.votes + self.asks + self.answers
-    }
-}
-
 /// The world.
 pub struct World {
     /// The true time, in milliseconds since 1970.
@@ -128,6 +107,8 @@ pub struct World {
     pub watch: Watch,
     /// What happened.
     pub trace: Trace,
+    /// When the network was parted: from, and until.
+    pub parted: Vec<(u64, Option<u64>)>,
     /// What was sent.
     pub traffic: Traffic,
     /// What engines told, but changes.
@@ -177,6 +158,7 @@ impl World {
             conditions: setup.conditions,
             watch,
             trace: Trace::new(setup.with_text),
+            parted: Vec::new(),
             traffic: Traffic::default(),
             events: Vec::new(),
             happened: 0,
@@ -215,6 +197,9 @@ impl World {
         for _ in 0..setup.keepers {
             let device = DeviceId(world.dice.bytes());
             world.add(device, Rc::new(|| Seat::Keeper), BTreeMap::new(), 0);
+            if let Some(keeper) = world.hosts.last_mut() {
+                keeper.stands_in = true;
+            }
         }
         for id in 0..nodes {
             let of_neighbours = world.links.neighbours(id).iter().map(|other| &world.hosts[*other]);
@@ -553,6 +538,7 @@ impl World {
     /// Parts the network: each node into the part that is told for it.
     pub fn part(&mut self, part_of: impl Fn(Id) -> u8) {
         self.links.parts = (0..self.nodes()).map(part_of).collect();
+        self.parted.push((self.now, None));
         self.relink_all();
     }
 
@@ -560,6 +546,9 @@ impl World {
     pub fn heal(&mut self) {
         self.conditions = Conditions { loss: 0, twice: 0, ..self.conditions };
         self.links.parts.fill(1);
+        for (_, until) in &mut self.parted {
+            until.get_or_insert(self.now);
+        }
         for id in 0..self.nodes() {
             self.hosts[id].crash_at = None;
             self.start(id);

@@ -12,8 +12,8 @@ fn ten_nodes_hold_and_settle_all() {
     let run = grow(10, 20, 3).expect("a run");
     let report = &run.report;
     assert!(report.faults.is_empty(), "{:?}", report.faults);
-    assert_eq!(report.entries, 120);
-    assert_eq!((report.held_by_all, report.settled), (120, 120));
+    assert_eq!(report.entries, 200);
+    assert_eq!((report.held_by_all, report.settled), (200, 200));
     assert!(table(std::slice::from_ref(&run)).contains("| 10 |"));
     assert!(plot(&[run]).starts_with("<svg"));
 }

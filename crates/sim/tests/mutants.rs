@@ -61,7 +61,7 @@ fn no_bundle_in_reply_is_noticed() {
     noticed(Mutant::NoBundleInReply, 0..2, |seed| {
         let mut world = world(seed, Topology::Hub);
         world.hosts[0].liar = Some(Box::new(|_: u64, to: Id, said: Said| {
-            Some(said).filter(|said| to != 4 || !matches!(said, Said::Gossip(Topic::Votes, _)))
+            Some(said).filter(|said| to != 4 || !matches!(said, Said::Gossip(Topic::Votes | Topic::Witnesses, _)))
         }));
         world.plan_writes(6, 0, 5_000);
         world.run_until(30_000);

@@ -10,16 +10,16 @@
 //! the disk means that the disk was rolled back: the vote key is retired, and never signs again.
 
 use super::GATHER_MS;
-use crate::engine::{Engine, Event, Output, Then};
-use crate::wire::{MAX_GOSSIP, Topic, Votes};
+use super::saying::Closing;
+use crate::engine::{Engine, Event, Output, Peer};
+use crate::wire::Brief;
 use ledgerno_ledger::bytes::{HeaderHash, Signature, VoteKey};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::Head;
 use ledgerno_ledger::keys::VoteSecret;
 use ledgerno_ledger::mutant::{Mutant, is_on};
 use ledgerno_ledger::settle::{
-    Ballot, Block, Bundle, Checkpoint, Evidence, Header, MAX_BUNDLE, Next, Notarization, Nullification, Proposal,
-    Refusal, Round, SignedVote, Taken, Vote, Voter,
+    Ballot, Block, Bundle, Evidence, Header, MAX_BUNDLE, Next, Proposal, Refusal, Round, SignedVote, Taken, Vote, Voter,
 };
 use ledgerno_ledger::sorted::SortedMap;
 
@@ -35,8 +35,6 @@ const MAX_BEAT_MS: u64 = 8_000;
 const HEARD_MS: u64 = 20_000;
 /// The most headers of one height that are kept: those proposed, and the one notarized.
 const MAX_CANDIDATES: usize = 4;
-/// The most nullifications said in a bundle: the newest.
-const MAX_NULLIFICATIONS: usize = 64;
 /// The most votes against each other that are remembered.
 const MAX_EVIDENCE: usize = 8;
 /// The record of the own bundle.
@@ -52,12 +50,19 @@ pub(crate) struct Agreement {
     /// The newest bundle of each witness, for who connects.
     pub(crate) bundles: SortedMap<VoteKey, Bundle>,
     /// The own bundle as it was on the disk at the start.
-    stored: Option<Bundle>,
+    pub(super) stored: Option<Bundle>,
     retired: Option<VoteKey>,
     /// Another node was asked for the own newest bundle, or this engine has nothing behind it.
     pub(crate) caught_up: bool,
     /// When a reply was last said: what is old is answered at most once a beat.
     pub(crate) replied: Option<u64>,
+    /// Votes are said to everybody: the witnesses' own topic does not reach enough of them.
+    pub(super) wide: bool,
+    /// At the last height that was voted on here, a quorum was heard on the witnesses' own topic.
+    pub(crate) reaches: bool,
+    pub(super) closing: Option<Closing>,
+    /// The nearest certificate of a height after the next, and who said it.
+    pub(super) early: Option<(Brief, Peer)>,
     evidence: Vec<Evidence>,
 }
 
@@ -66,20 +71,24 @@ pub(crate) struct Open {
     pub(crate) height: u64,
     place: u8,
     pub(crate) round: Round<HeaderHash, Signature>,
-    candidates: Vec<Candidate>,
+    pub(super) candidates: Vec<Candidate>,
     /// When other witnesses were heard.
-    heard: SortedMap<VoteKey, u64>,
+    pub(super) heard: SortedMap<VoteKey, u64>,
+    /// Which of them on their own topic.
+    pub(super) near: SortedMap<VoteKey, ()>,
     beat_at: Option<u64>,
     beats: u32,
+    /// When the bundle is said of a view that was entered by a notarization.
+    pub(super) tell_at: Option<u64>,
     /// Since when the time for this view runs.
     since: Option<u64>,
 }
 
 /// A header that was proposed or notarized.
-struct Candidate {
-    hash: HeaderHash,
-    header: Header,
-    cut: Vec<Head>,
+pub(super) struct Candidate {
+    pub(super) hash: HeaderHash,
+    pub(super) header: Header,
+    pub(super) cut: Vec<Head>,
     /// The view in which its leader proposed it, justified, if it is to be notarized.
     proposed: Option<u64>,
     again: bool,
@@ -98,7 +107,7 @@ impl Open {
 
     fn due(&self) -> Option<u64> {
         let over = self.since.filter(|_| !self.round.voter().nullified()).map(|since| since + self.view_ms());
-        over.into_iter().chain(self.beat_at).min()
+        over.into_iter().chain(self.beat_at).chain(self.tell_at).min()
     }
 
     /// Keeps a header; the oldest that is not notarized makes room.
@@ -128,7 +137,8 @@ impl Open {
 
 impl Agreement {
     pub(crate) fn due(&self) -> Option<u64> {
-        self.open.as_ref().and_then(Open::due)
+        let closing = self.closing.as_ref().map(Closing::due);
+        self.open.as_ref().and_then(Open::due).into_iter().chain(closing).min()
     }
 
     /// The own bundle of a height, as it was written last.
@@ -153,7 +163,11 @@ impl Engine {
     /// Opens the next height, if this device votes on it with others.
     pub(crate) fn open_height(&mut self) {
         let height = self.chain.height() + 1;
-        self.agreement.open = None;
+        if let Some(open) = self.agreement.open.take() {
+            // Enough witnesses were heard on their own topic: it does for the next height too.
+            self.agreement.reaches = open.near.len() + 1 >= self.chain.witnesses().quorum();
+            self.agreement.wide &= !self.agreement.reaches;
+        }
         self.agreement.bundles.retain(|_, bundle| bundle.height >= height);
         let witnesses = self.chain.witnesses();
         let Some(place) = self.vote_key().and_then(|key| witnesses.place(&key)) else { return };
@@ -167,8 +181,18 @@ impl Engine {
             Voter::from_record(stored.view, stored.own.iter().map(SignedVote::ballot))
         });
         let round = Round::new(quorum, voter);
-        let (candidates, heard) = (Vec::new(), SortedMap::new());
-        let mut open = Open { height, place, round, candidates, heard, beat_at: None, beats: 0, since: None };
+        let mut open = Open {
+            height,
+            place,
+            round,
+            candidates: Vec::new(),
+            heard: SortedMap::new(),
+            near: SortedMap::new(),
+            beat_at: None,
+            beats: 0,
+            tell_at: None,
+            since: None,
+        };
         if let Some(stored) = &stored {
             if let Some(one) = &stored.notarization {
                 open.keep(&one.header, &one.cut, None, true);
@@ -193,7 +217,7 @@ impl Engine {
     }
 
     /// Whether it is this device's turn to propose.
-    fn leads(&self) -> bool {
+    pub(super) fn leads(&self) -> bool {
         let Some(open) = &self.agreement.open else { return false };
         let leader = self.chain.witnesses().leader(open.height, open.round.view());
         self.agreement.caught_up && leader.map(|leader| leader.vote_key) == self.vote_key()
@@ -207,7 +231,7 @@ impl Engine {
         self.settler.note(unsettled && (self.settles() || proposes), now);
         if let Some(open) = &mut self.agreement.open {
             if !unsettled {
-                (open.beat_at, open.since) = (None, None);
+                (open.beat_at, open.tell_at, open.since) = (None, None, None);
             } else if open.beat_at.is_none() {
                 open.beat_at = Some(now.saturating_add(BEAT_MS));
             }
@@ -288,16 +312,6 @@ impl Engine {
             Err(Refusal::Missing(_) | Refusal::NoBody(_)) => false,
             // Not in time yet, perhaps; the view's time runs.
             Err(_) => true,
-        }
-    }
-
-    /// Another witness was heard at the open height.
-    pub(crate) fn heard_witness(&mut self, key: VoteKey, now: u64) {
-        let own = self.vote_key();
-        if let Some(open) = &mut self.agreement.open
-            && Some(key) != own
-        {
-            open.heard.insert(key, now);
         }
     }
 
@@ -390,80 +404,6 @@ impl Engine {
         }
     }
 
-    /// Writes the own bundle, and says after it: the proposal, the bundle on entering a view, or single votes.
-    fn say_own(&mut self, cast: &[SignedVote], entered: bool, proposes: bool, now: u64) {
-        let Some(bundle) = self.own_bundle() else { return };
-        let height = bundle.height;
-        let mut says = Vec::new();
-        if let Some(proposal) = proposes.then(|| self.proposal(&bundle)).flatten() {
-            says.push(proposal);
-        } else if entered {
-            // Its votes of the views that it left are in no bundle.
-            let left = cast.iter().filter(|vote| !bundle.own.contains(vote));
-            says.extend(left.map(|vote| Votes::Vote { height, vote: *vote }));
-            says.push(Votes::Bundle(Box::new(bundle.clone())));
-        } else {
-            says.extend(cast.iter().map(|vote| Votes::Vote { height, vote: *vote }));
-        }
-        let then = says.iter().filter_map(say).collect();
-        let record = (BUNDLE.to_owned(), Some(codec::encode(&bundle)));
-        self.agreement.stored = Some(bundle);
-        self.write(Vec::new(), vec![record], Vec::new(), then, now);
-    }
-
-    /// What this witness tells of the open height.
-    pub(crate) fn own_bundle(&self) -> Option<Bundle> {
-        let open = self.agreement.open.as_ref()?;
-        let secret = self.vote_secret()?;
-        let notarization = open.round.notarized().and_then(|(view, hash, voices)| {
-            let candidate = open.candidates.iter().find(|one| one.hash == *hash)?;
-            let (header, cut) = (candidate.header.clone(), candidate.cut.clone());
-            Some(Notarization { view: *view, header, cut, voices: voices.clone() })
-        });
-        let nullified = open.round.nullified();
-        let newest = nullified.len().saturating_sub(MAX_NULLIFICATIONS);
-        let nullification =
-            |(view, voices): &(u64, Vec<(u8, Signature)>)| Nullification { view: *view, voices: voices.clone() };
-        let cast = |Ballot { view, kind, header }| {
-            Vote { kind, circle: self.circle, height: open.height, view, header }.cast(secret)
-        };
-        let mut own: Vec<SignedVote> = open.round.voter().ballots().map(cast).collect();
-        own.sort_unstable();
-        Some(Bundle {
-            height: open.height,
-            key: secret.key(),
-            view: open.round.view(),
-            certificate: self.newest_checkpoint(),
-            notarization,
-            nullifications: nullified[newest..].iter().map(nullification).collect(),
-            own,
-        })
-    }
-
-    fn newest_checkpoint(&self) -> Option<Checkpoint> {
-        let kept = !is_on(Mutant::CertificateNotForwarded);
-        self.proofs.last().filter(|_| kept).map(|proof| proof.checkpoint.clone())
-    }
-
-    /// The own proposal of this view, if there is one.
-    fn proposal(&self, bundle: &Bundle) -> Option<Votes> {
-        let open = self.agreement.open.as_ref()?;
-        let hash = open.round.voter().notarized()?;
-        let candidate = open.candidates.iter().find(|one| one.hash == hash)?;
-        let (header, cut) = (candidate.header.clone(), candidate.cut.clone());
-        Some(Votes::Proposal(Box::new(Proposal { header, cut, bundle: bundle.clone() })))
-    }
-
-    /// Says where this witness stands: what it proposes, or its bundle. It is durable: only what was written is said.
-    pub(crate) fn say_bundle(&mut self, now: u64) {
-        let Some(bundle) = self.own_bundle().filter(|_| self.agreement.caught_up) else { return };
-        let proposal = self.leads().then(|| self.proposal(&bundle)).flatten();
-        let votes = proposal.unwrap_or_else(|| Votes::Bundle(Box::new(bundle)));
-        if let Some(say) = say(&votes) {
-            self.once_durable(say, now);
-        }
-    }
-
     /// Settles the open height if a quorum finalized a header that is held whole.
     pub(crate) fn settle_certified(&mut self, now: u64) {
         let Some(open) = &self.agreement.open else { return };
@@ -481,16 +421,21 @@ impl Engine {
             self.agreement.open.as_mut().and_then(|open| open.candidate(&hash)).and_then(|one| one.block.take());
         let Some(block) = block else { return };
         let proof = self.chain.prove(&block, ballot.view, &voices);
-        let say = self.say_proof(&proof);
-        self.adopt_and_write(block, proof, say.into_iter().chain([Then::Offer]).collect(), now);
+        // Whose header it is tells everybody; another one only if it hears of none.
+        let (height, say) = (proof.height(), self.say_proof(&proof));
+        let place = self.agreement.open.as_ref().map_or(0, |open| open.place);
+        let (says, later) = if Some(block.header.proposer) == self.device() { (say, None) } else { (None, say) };
+        self.adopt_and_write(block, proof, says.into_iter().collect(), now);
+        self.agreement.closing = Some(Closing::new(height, later, place, now));
+        self.retry_awaited(now);
     }
 
     /// A time that [`Agreement::due`] named is reached.
     pub(crate) fn beat(&mut self, now: u64) {
-        let Some(due) = self.agreement.due().filter(|due| *due <= now) else { return };
+        let Some(due) = self.agreement.open.as_ref().and_then(Open::due).filter(|due| *due <= now) else { return };
         if self.dag.cut().is_empty() {
             if let Some(open) = &mut self.agreement.open {
-                (open.beat_at, open.since) = (None, None);
+                (open.beat_at, open.tell_at, open.since) = (None, None, None);
             }
             return;
         }
@@ -511,9 +456,14 @@ impl Engine {
         let Some(open) = &mut self.agreement.open else { return };
         if open.beat_at.is_some_and(|at| at <= now) {
             let pause = BEAT_MS.saturating_mul(1 << open.beats.min(6)).min(MAX_BEAT_MS);
+            let is_second = open.beats > 0;
             (open.beats, open.beat_at) = (open.beats.saturating_add(1), Some(now.saturating_add(pause)));
+            open.tell_at = None;
+            self.agreement.wide |= is_second || open.near.len() + 1 < self.chain.witnesses().quorum();
             self.say_bundle(now);
             self.note_unsettled(now);
+        } else if open.tell_at.take_if(|at| *at <= now).is_some() {
+            self.say_bundle(now);
         }
     }
 
@@ -571,12 +521,6 @@ impl Engine {
     pub fn is_vote_retired(&self) -> bool {
         self.agreement.retired.is_some() && self.agreement.retired == self.vote_key()
     }
-}
-
-/// Gossip of votes; what is over the bound is found by sync.
-pub(crate) fn say(votes: &Votes) -> Option<Then> {
-    let bytes = votes.to_bytes();
-    (bytes.len() <= MAX_GOSSIP).then_some(Then::Say(Output::Publish { topic: Topic::Votes, bytes }))
 }
 
 /// How long a proposer waits for company: as one who settles alone.

@@ -4,9 +4,8 @@
 //! newer; what is of a later height shows that something is to be synced.
 
 use super::Heard;
-use super::agreement::say;
 use crate::engine::{Engine, Peer};
-use crate::wire::{ANSWER_BYTES, Answer, Votes};
+use crate::wire::{ANSWER_BYTES, Answer, Brief, Topic, Votes};
 use core::cmp::Ordering;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::mutant::{Mutant, is_on};
@@ -16,13 +15,17 @@ use ledgerno_ledger::settle::{Bundle, Proposal, SignedVote};
 const REPLY_MS: u64 = 500;
 
 impl Engine {
-    /// Gossip about votes came.
-    pub(crate) fn hear_votes(&mut self, votes: Votes, from: Peer, now: u64) {
+    /// Gossip about votes came, on the witnesses' topic or on everybody's.
+    pub(crate) fn hear_votes(&mut self, votes: Votes, topic: Topic, from: Peer, now: u64) {
         let lacks = match votes {
-            Votes::Proof(proof) => self.take_proof(*proof, from, now) == Heard::Waits,
-            Votes::Proposal(proposal) => self.hear_proposal(&proposal, now),
-            Votes::Bundle(bundle) => self.hear_bundle(&bundle, now),
-            Votes::Vote { height, vote } => self.hear_vote(height, &vote, now),
+            Votes::Proof(proof) => {
+                self.is_said(proof.height());
+                self.take_proof(*proof, from, now) == Heard::Waits
+            }
+            Votes::Brief(brief) => self.hear_brief(*brief, from, now),
+            Votes::Proposal(proposal) => self.hear_proposal(&proposal, topic, now),
+            Votes::Bundle(bundle) => self.hear_bundle(&bundle, Some(topic), now),
+            Votes::Vote { height, vote } => self.hear_vote(height, &vote, topic, now),
         };
         if lacks {
             self.sync(from, now);
@@ -30,14 +33,38 @@ impl Engine {
         self.mind_timer(now);
     }
 
+    /// Whether something is to be synced: one of a later height waits unread, for others may vote on it.
+    fn hear_brief(&mut self, brief: Brief, from: Peer, now: u64) -> bool {
+        let (height, next) = (brief.height(), self.chain.height() + 1);
+        self.is_said(height);
+        if height > next {
+            let nearest = self.agreement.early.as_ref().map_or(u64::MAX, |(early, _)| early.height());
+            if height <= nearest || nearest <= next {
+                self.agreement.early = Some((brief, from));
+            }
+            return true;
+        }
+        // Of a height that is settled here only another header says anything; the same witnesses voted on it, or it says nothing.
+        let proof = brief.proof(self.chain.witnesses());
+        proof.is_some_and(|proof| self.take_proof(proof, from, now) == Heard::Waits)
+    }
+
+    /// Looks again at what came too early, once it is next.
+    pub(super) fn retry_early(&mut self, now: u64) {
+        let next = self.chain.height() + 1;
+        if let Some((brief, from)) = self.agreement.early.take_if(|(brief, _)| brief.height() <= next) {
+            self.hear_brief(brief, from, now);
+        }
+    }
+
     /// Whether something is to be synced.
-    fn hear_vote(&mut self, height: u64, vote: &SignedVote, now: u64) -> bool {
+    fn hear_vote(&mut self, height: u64, vote: &SignedVote, topic: Topic, now: u64) -> bool {
         match height.cmp(&(self.chain.height() + 1)) {
             Ordering::Greater => return true,
-            Ordering::Less => self.reply(now),
+            Ordering::Less => self.reply(Some(topic), now),
             Ordering::Equal if self.chain.witnesses().by_key(&vote.key).is_none() => {}
             Ordering::Equal if self.votes_with_others() && vote.holds(self.circle, height) => {
-                self.heard_witness(vote.key, now);
+                self.heard_witness(vote.key, Some(topic), now);
                 self.take_votes(height, &[*vote], now);
                 self.go_on(Vec::new(), now);
             }
@@ -46,8 +73,8 @@ impl Engine {
         false
     }
 
-    /// Whether something is to be synced.
-    pub(crate) fn hear_bundle(&mut self, bundle: &Bundle, now: u64) -> bool {
+    /// A bundle came, on a topic or as an answer. Whether something is to be synced.
+    fn hear_bundle(&mut self, bundle: &Bundle, topic: Option<Topic>, now: u64) -> bool {
         match bundle.height.cmp(&(self.chain.height() + 1)) {
             Ordering::Greater => {
                 let holds = bundle.own.iter().all(|vote| vote.holds(self.circle, bundle.height));
@@ -57,7 +84,7 @@ impl Engine {
                 return true;
             }
             Ordering::Less => {
-                self.reply(now);
+                self.reply(topic, now);
                 return false;
             }
             Ordering::Equal => {}
@@ -74,9 +101,9 @@ impl Engine {
         if !self.votes_with_others() {
             return false;
         }
-        self.heard_witness(bundle.key, now);
+        self.heard_witness(bundle.key, topic, now);
         if self.agreement.open.as_ref().is_some_and(|open| open.round.view() > bundle.view) {
-            self.reply(now);
+            self.reply(topic, now);
         }
         self.learn(bundle, now);
         // Whoever says a bundle holds something unsettled; and a certificate whose header is not held whole is found by sync.
@@ -84,8 +111,8 @@ impl Engine {
         is_certified || self.dag.unsettled() == 0 && bundle.height == self.chain.height() + 1
     }
 
-    fn hear_proposal(&mut self, proposal: &Proposal, now: u64) -> bool {
-        let lacks = self.hear_bundle(&proposal.bundle, now);
+    fn hear_proposal(&mut self, proposal: &Proposal, topic: Topic, now: u64) -> bool {
+        let lacks = self.hear_bundle(&proposal.bundle, Some(topic), now);
         let is_next = proposal.bundle.height == self.chain.height() + 1;
         if lacks || !is_next || !self.votes_with_others() {
             return lacks;
@@ -97,32 +124,41 @@ impl Engine {
         holds && proposal.check(self.chain.witnesses()).is_ok() && !self.take_proposal(proposal, now)
     }
 
-    /// Whether a peer is asked for the bundles that it keeps: by a witness after a restart, and while a height is open.
-    pub(crate) fn wants_bundles(&self) -> bool {
-        let is_open = self.votes_with_others() && self.dag.unsettled() > 0;
+    /// Whether a peer is asked for the bundles that it keeps: by a witness after a restart, and on connecting while a height
+    /// is open.
+    pub(crate) fn wants_bundles(&self, is_first: bool) -> bool {
+        let is_open = is_first && self.votes_with_others() && self.dag.unsettled() > 0;
         self.vote_key().is_some() && (is_open || !self.agreement.caught_up)
     }
 
     /// A peer told the bundles that it keeps. Whoever connects while a height is open says its own too.
-    pub(crate) fn take_bundles(&mut self, bundles: &[Box<Bundle>], now: u64) {
+    pub(crate) fn take_bundles(&mut self, peer: Peer, bundles: &[Box<Bundle>], now: u64) {
         for bundle in bundles {
-            self.hear_bundle(bundle, now);
+            self.hear_bundle(bundle, None, now);
         }
-        self.caught_up(now);
+        if self.listens(&peer) || !self.sessions.keys().any(|peer| self.listens(peer)) {
+            self.caught_up(now);
+        }
         if self.votes_with_others() && self.dag.unsettled() > 0 {
             self.say_bundle(now);
         }
         self.mind_timer(now);
     }
 
+    /// Whether a peer hears all votes: a witness, or a relay. Others hear those that are said to everybody.
+    fn listens(&self, peer: &Peer) -> bool {
+        let witnesses = self.chain.witnesses();
+        self.keepers.contains(peer) || witnesses.all().iter().any(|witness| witness.device == *peer)
+    }
+
     /// Answers what is old with what is newer: the newest settled header, and the own bundle.
-    fn reply(&mut self, now: u64) {
+    fn reply(&mut self, topic: Option<Topic>, now: u64) {
         if self.vote_key().is_none() || is_on(Mutant::NoBundleInReply) || !self.may_reply(now) {
             return;
         }
-        let newest = self.proofs.last().and_then(|proof| say(&Votes::Proof(Box::new(proof.clone()))));
-        if let Some(newest) = newest.filter(|_| !is_on(Mutant::CertificateNotForwarded)) {
-            self.once_durable(newest, now);
+        self.agreement.wide |= topic == Some(Topic::Votes);
+        if let Some(newest) = self.proofs.last().filter(|_| !is_on(Mutant::CertificateNotForwarded)) {
+            self.tell(&Votes::Proof(Box::new(newest.clone())), now);
         }
         self.say_bundle(now);
     }

@@ -396,13 +396,14 @@ impl World {
                 host.engine.written(no, now);
             }
             Output::Publish { topic, bytes } => {
-                // The relay hands gossip on to everybody linked to it.
+                // Whoever listens to a topic hands it on.
                 let mut seen = BTreeSet::from([id]);
                 let mut front = vec![id];
                 while let Some(from) = front.pop() {
                     let next: Vec<DeviceId> = self.links.iter().filter(|(a, _)| *a == from).map(|(_, b)| *b).collect();
                     for to in next {
-                        if seen.insert(to) {
+                        let hears = topic != Topic::Witnesses || self.hosts[&to].engine.hears_witnesses();
+                        if hears && seen.insert(to) {
                             self.mail.push_back(Mail::Gossip { from, to, topic, bytes: bytes.clone() });
                             front.push(to);
                         }

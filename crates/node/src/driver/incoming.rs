@@ -5,6 +5,7 @@ use crate::links::Path;
 use crate::store::Store;
 use bytes::Bytes;
 use futures::StreamExt;
+use ledgerno_engine::Engine;
 use ledgerno_engine::wire::{self, Answer, Ask, No, Topic};
 use ledgerno_ledger::bytes::{CircleId, DeviceId};
 use ledgerno_minnet::{self as minnet, Responder};
@@ -26,6 +27,24 @@ impl<S: Store> Node<S> {
                     self.request(DeviceId(peer.0), kind, bytes, reply)
                 }
             }
+        }
+    }
+
+    /// Joins the witnesses' topic, or leaves it, as who votes changes.
+    pub(super) fn hear_witnesses(&self, circle: CircleId) {
+        let hears = {
+            let mut state = self.0.state.borrow_mut();
+            let Some(opened) = state.circles.get_mut(&circle) else { return };
+            let Some(hears) = opened.engine.as_ref().map(Engine::hears_witnesses) else { return };
+            if std::mem::replace(&mut opened.listens, hears) == hears {
+                return;
+            }
+            hears
+        };
+        let topic = minnet::Topic(Topic::Witnesses.id(circle));
+        let told = if hears { self.0.net.subscribe(topic) } else { self.0.net.unsubscribe(topic) };
+        if let Err(error) = told {
+            tracing::warn!(%error, "the network takes no subscription");
         }
     }
 

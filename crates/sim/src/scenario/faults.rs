@@ -4,7 +4,7 @@ use super::Scenario;
 use crate::check::Waived;
 use crate::host::Id;
 use crate::net::{Conditions, Topology};
-use crate::world::World;
+use crate::world::{Setup, World};
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -24,22 +24,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         Scenario {
             name: "rough",
             about: "By the relay, with lost, doubled and reordered messages, wrong clocks, slow disks and crashes.",
-            setup: |setup| {
-                setup.conditions = Conditions { loss: 150, twice: 150, spread: 800, ..Conditions::default() };
-                setup.skew = 4 * MINUTE;
-                setup.disk = 400;
-            },
-            play: |world| {
-                world.plan_writes(80, 0, 5 * MINUTE);
-                for _ in 0..12 {
-                    let (at, id) = (world.dice.below(300_000) as u64, world.dice.below(world.nodes()));
-                    world.at(at, move |world| {
-                        let pause = 1 + world.dice.below(20_000) as u64;
-                        world.crash(id, pause);
-                    });
-                }
-                world.run_until(6 * MINUTE);
-            },
+            setup: rough,
+            play: |world| world.rough_life(80),
             ..copy(&calm)
         },
         Scenario {
@@ -97,11 +83,31 @@ pub(super) fn calm() -> Scenario {
     }
 }
 
+/// Messages are lost, doubled and overtake each other; clocks are wrong and disks slow.
+pub(super) fn rough(setup: &mut Setup) {
+    setup.conditions = Conditions { loss: 150, twice: 150, spread: 800, ..Conditions::default() };
+    setup.skew = 4 * MINUTE;
+    setup.disk = 400;
+}
+
 pub(super) fn copy(scenario: &Scenario) -> Scenario {
     Scenario { ..*scenario }
 }
 
 impl World {
+    /// So many writes in five minutes, in which nodes crash.
+    pub(super) fn rough_life(&mut self, writes: usize) {
+        self.plan_writes(writes, 0, 5 * MINUTE);
+        for _ in 0..12 {
+            let (at, id) = (self.dice.below(300_000) as u64, self.dice.below(self.nodes()));
+            self.at(at, move |world| {
+                let pause = 1 + world.dice.below(20_000) as u64;
+                world.crash(id, pause);
+            });
+        }
+        self.run_until(6 * MINUTE);
+    }
+
     /// Phones sleep from the start on and are awake one minute an hour, each at its own minute, for so long.
     pub(super) fn awake_by_the_hour(&mut self, phones: &[Id], for_ms: u64) {
         for &id in phones {

@@ -1,11 +1,11 @@
 //! Several witnesses: nodes 1 to 4, of whom one may lie (W = 4, B = 1, Q = 3).
 
 use super::Scenario;
-use super::faults::{calm, copy};
+use super::faults::{calm, copy, rough};
 use super::liars::{honest_life, honest_members};
 use crate::host::Id;
 use crate::liar::Said;
-use crate::net::{Conditions, Topology};
+use crate::net::Topology;
 use crate::world::{Setup, World};
 use ledgerno_engine::wire::Topic;
 
@@ -30,22 +30,10 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             name: "rough-witnesses",
             about: "Four witnesses by the relay, with loss, doubles, reordering, wrong clocks, slow disks and crashes.",
             setup: |setup| {
+                rough(setup);
                 setup.witnesses = 4;
-                setup.conditions = Conditions { loss: 150, twice: 150, spread: 800, ..Conditions::default() };
-                setup.skew = 4 * MINUTE;
-                setup.disk = 400;
             },
-            play: |world| {
-                world.plan_writes(60, 0, 5 * MINUTE);
-                for _ in 0..12 {
-                    let (at, id) = (world.dice.below(300_000) as u64, world.dice.below(world.nodes()));
-                    world.at(at, move |world| {
-                        let pause = 1 + world.dice.below(20_000) as u64;
-                        world.crash(id, pause);
-                    });
-                }
-                world.run_until(6 * MINUTE);
-            },
+            play: |world| world.rough_life(60),
             ..copy(&calm)
         },
         Scenario {
@@ -65,7 +53,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             play: |world| {
                 world.suspect(ILL);
                 world.hosts[ILL].liar = Some(Box::new(|_: u64, _: Id, said: Said| {
-                    Some(said).filter(|said| !matches!(said, Said::Gossip(Topic::Votes, _)))
+                    Some(said).filter(|said| !matches!(said, Said::Gossip(Topic::Votes | Topic::Witnesses, _)))
                 }));
                 honest_life(world);
             },

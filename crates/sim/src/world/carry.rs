@@ -4,6 +4,7 @@ use super::{Happening, Shared, World};
 use crate::host::Id;
 use crate::liar::Said;
 use crate::net::{HEARTBEAT, Message, OFFERS, SEEN, TIMEOUT};
+use crate::traffic::Kind;
 use ledgerno_engine::wire::{Answer, Ask, Topic};
 use ledgerno_ledger::bytes::DeviceId;
 use std::cell::RefCell;
@@ -46,6 +47,9 @@ impl World {
 
     pub(super) fn send_gossip(&mut self, from: Id, to: Id, message: Shared, again: u8) {
         let Some(link) = self.links.standing(from, to) else { return };
+        if message.borrow().topic == Topic::Witnesses && !self.hosts[to].hears_witnesses() {
+            return;
+        }
         let message = match self.hosts[from].liar.as_mut() {
             None => message,
             Some(liar) => {
@@ -57,13 +61,8 @@ impl World {
                 }
             }
         };
-        let (topic, len) = (message.borrow().topic, message.borrow().bytes.len() as u64);
-        match topic {
-            Topic::Entries => self.traffic.entries += 1,
-            _ => self.traffic.votes += 1,
-        }
-        self.traffic.bytes += len;
-        self.hosts[from].sent += len;
+        let (kind, len) = (message.borrow().kind, message.borrow().bytes.len());
+        self.sent(from, kind, len);
         let latency = self.conditions.latency(&mut self.dice);
         if self.is_lost() {
             if again < OFFERS {
@@ -78,6 +77,11 @@ impl World {
             self.queue.plan(self.now + latency + late, twice);
         }
         self.queue.plan(self.now + latency, Happening::Gossip { from, to, link, message });
+    }
+
+    fn sent(&mut self, from: Id, kind: Kind, bytes: usize) {
+        self.traffic.add(kind, bytes);
+        self.hosts[from].sent += bytes as u64;
     }
 
     fn is_lost(&mut self) -> bool {
@@ -129,9 +133,7 @@ impl World {
         };
         let Some(Said::Ask(ask)) = said else { return };
         let bytes: Rc<[u8]> = ask.to_bytes(self.cast.genesis.id()).into();
-        self.traffic.asks += 1;
-        self.traffic.bytes += bytes.len() as u64;
-        self.hosts[from].sent += bytes.len() as u64;
+        self.sent(from, Kind::Question, bytes.len());
         let latency = self.conditions.latency(&mut self.dice);
         if !self.is_lost() {
             let kind = ask.kind();
@@ -171,9 +173,7 @@ impl World {
         };
         let Some(Said::Answer(answer)) = said else { return };
         let bytes: Rc<[u8]> = answer.to_bytes().into();
-        self.traffic.answers += 1;
-        self.traffic.bytes += bytes.len() as u64;
-        self.hosts[from].sent += bytes.len() as u64;
+        self.sent(from, Kind::Answer, bytes.len());
         let latency = self.conditions.latency(&mut self.dice);
         if !self.is_lost() {
             self.queue.plan(self.now + latency, Happening::Answer { from, to, life, link, no, bytes });
@@ -187,6 +187,4 @@ impl World {
         self.hosts[at].questions.remove(&no);
         self.drive(at, |engine, now| engine.answered(no, answer, now));
     }
-
-    // Links and life
 }
