@@ -78,7 +78,7 @@ pub struct Limits {
     pub entries: usize,
     /// So many missing entries, and settled headers with them, make a node ask for settled history by hash.
     pub by_hash: u64,
-    /// So many settled entries make a new snapshot. A start replays at most these and the window.
+    /// So many settled entries make a new snapshot; eight times as many while much comes in. A start replays these.
     pub snapshot_every: usize,
     /// The newest entries, which stay in memory when they are settled.
     pub window: usize,
@@ -94,8 +94,8 @@ impl Default for Limits {
             in_flight: 16 * 1024 * 1024,
             entries: 1_000_000,
             by_hash: 64,
-            snapshot_every: 2_048,
-            window: 1_024,
+            snapshot_every: 512,
+            window: 512,
             archive: false,
         }
     }

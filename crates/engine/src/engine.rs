@@ -399,6 +399,8 @@ impl Engine {
         if !self.bulk.is_empty() {
             self.go_on_by_hash(now);
         }
+        // One that waited while much came in.
+        self.snapshot_if_due(now);
     }
 
     fn then(&mut self, then: Then, now: u64) {

@@ -238,7 +238,9 @@ impl Engine {
 
     /// Stores a snapshot if enough was settled since the last one.
     pub(crate) fn snapshot_if_due(&mut self, now: u64) {
-        if self.unsaved < self.limits.snapshot_every {
+        // While history comes in at once, each would soon be stale.
+        let patience = if self.bulk.is_asking() { 8 } else { 1 };
+        if self.unsaved < self.limits.snapshot_every.saturating_mul(patience) {
             return;
         }
         self.unsaved = 0;
