@@ -223,7 +223,7 @@ class MockNode implements NodeLike {
     return hex(url);
   }
 
-  phrase = () => PHRASE;
+  phrase = async () => PHRASE;
 
   async restore() {
     await pause(500);

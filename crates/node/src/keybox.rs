@@ -19,18 +19,30 @@ use ledgerno_minnet::Responder;
 const MAX_CLAIM: usize = 128;
 
 impl<S: Store> Node<S> {
-    /// The 24 words that bring this person back. Who has them, is this person.
-    pub fn words(&self) -> String {
-        self.0.state.borrow().profile.identity().words().to_string()
+    /// Who this person is.
+    pub fn identity(&self) -> Identity {
+        self.0.state.borrow().profile.identity()
     }
 
-    /// Becomes the person of the 24 words, on this device: fetches the keybox from a relay, and enrols this device in the
+    /// The 24 words that bring this person back. Who has them, is this person.
+    pub fn words(&self) -> String {
+        self.identity().words().to_string()
+    }
+
+    /// As [`Node::return_as`], by the 24 words.
+    ///
+    /// # Errors
+    /// When the words are none; as [`Node::return_as`].
+    pub async fn restore(&self, words: &str, relay: RelayAddress) -> Result<Vec<CircleId>, NodeError> {
+        self.return_as(Identity::from_words(words)?, relay).await
+    }
+
+    /// Becomes this person, on this device: fetches the keybox from a relay, and enrols this device in the
     /// person's circles as their relays are reached.
     ///
     /// # Errors
-    /// When the words are none, somebody is in a circle here already, or the relay keeps no keybox of theirs.
-    pub async fn restore(&self, words: &str, relay: RelayAddress) -> Result<Vec<CircleId>, NodeError> {
-        let identity = Identity::from_words(words)?;
+    /// When somebody is in a circle here already, or the relay keeps no keybox of theirs.
+    pub async fn return_as(&self, identity: Identity, relay: RelayAddress) -> Result<Vec<CircleId>, NodeError> {
         let device = {
             let state = self.0.state.borrow();
             if !state.profile.circles.is_empty() {

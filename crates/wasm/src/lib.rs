@@ -10,6 +10,7 @@ mod view;
 use crate::view::{Thrown, circle_of, device_of, member_of};
 use js_sys::{Array, Function, Promise, Reflect};
 use ledgerno_ledger::invite::RelayAddress;
+use ledgerno_ledger::keys::Identity;
 use ledgerno_node::store::idb::IndexedDb as Idb;
 use ledgerno_node::{Node, NodeError};
 use std::pin::Pin;
@@ -164,17 +165,18 @@ impl WasmNode {
         promise(async move { Ok(view::invite(&node.invite(circle_of(&id)?, uses, days).await?, 0, &page)) })
     }
 
-    /// The identity as 24 words.
-    pub fn phrase(&self) -> String {
-        self.node.words()
+    /// The identity's 32 secret bytes. The list of words is the other module's.
+    pub fn secret(&self) -> Vec<u8> {
+        self.node.identity().secret().to_vec()
     }
 
-    /// Becomes the person of 24 words; resolves with the circles' ids.
-    pub fn restore(&self, words: String) -> Promise {
+    /// Becomes the person of 32 secret bytes; resolves with the circles' ids.
+    pub fn restore(&self, secret: Vec<u8>) -> Promise {
         let (node, home) = (self.node.clone(), self.home.clone());
         promise(async move {
             let home = home.ok_or(NodeError::Unreachable { url: String::new() })?;
-            let circles = node.restore(&words, home).await?;
+            let secret = secret.try_into().map_err(|_| NodeError::Nonsense)?;
+            let circles = node.return_as(Identity::from_secret(secret), home).await?;
             Ok(circles.iter().map(|circle| JsValue::from(circle.to_string())).collect::<Array>().into())
         })
     }

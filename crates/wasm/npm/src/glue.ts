@@ -49,8 +49,8 @@ export interface WasmNodeLike {
   /** Writes; resolves with the entry's id once it is *here*. */
   act(id: string, what: Act, about: string, note: string): Promise<string>;
   enlist(id: string, token: string, votes: boolean): Promise<void>;
-  phrase(): string;
-  restore(words: string): Promise<string[]>;
+  secret(): Uint8Array;
+  restore(secret: Uint8Array): Promise<string[]>;
   exportIdentity(): Promise<string>;
   importIdentity(text: string): Promise<void>;
   /** The page woke up, or is online again: links may be dead without saying so. */

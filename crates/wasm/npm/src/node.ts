@@ -223,13 +223,20 @@ export class Node {
   }
 
   /** The identity as 24 words. Who has them, is this person. */
-  phrase(): string {
-    return this.#call(() => this.#wasm.phrase());
+  async phrase(): Promise<string> {
+    const { words } = await wordTools();
+    const secret = this.#call(() => this.#wasm.secret());
+    const phrase = words(secret);
+    secret.fill(0);
+    if (phrase === undefined) throw new LedgernoError('internal', { detail: 'an identity of another length' });
+    return phrase;
   }
 
   /** Becomes the person of 24 words, with what this page's relay keeps for them; returns the circles' ids. */
-  restore(words: string): Promise<string[]> {
-    return this.#wait(() => this.#wasm.restore(words));
+  async restore(words: string): Promise<string[]> {
+    const read = (await wordTools()).readWords(words);
+    if (!read.right) throw new LedgernoError('words-wrong');
+    return this.#wait(() => this.#wasm.restore(read.secret)).finally(() => read.secret.fill(0));
   }
 
   /** Identity secret, circles, relays and lane keys as text. Who has it, is this person. */
@@ -263,4 +270,10 @@ export class Node {
       throw LedgernoError.from(error);
     }
   }
+}
+
+/** The list of words is in the module that few pages need. */
+async function wordTools() {
+  const { loadProof } = await import('./verify');
+  return loadProof();
 }
