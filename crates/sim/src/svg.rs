@@ -155,7 +155,7 @@ const HEIGHT: f64 = 200.0;
 pub fn curves(drawing: &mut Drawing, left: f64, title: &str, (low, high): (f64, f64), unit: &str, curves: &[Curve]) {
     let xs = || curves.iter().flat_map(|curve| curve.points.iter().map(|(x, _)| *x));
     let (x_low, x_high) = (xs().fold(f64::MAX, f64::min), xs().fold(1.0, f64::max));
-    let (left, top) = (left + 62.0, 44.0);
+    let (left, top) = (left + 68.0, 44.0);
     let share = |value: f64, low: f64, high: f64| (value / low).ln() / (high / low).ln().max(1e-9);
     let place = |(x, y): (f64, f64)| {
         (left + 12.0 + share(x, x_low, x_high) * (WIDTH - 24.0), top + HEIGHT - share(y, low, high) * HEIGHT)
