@@ -10,6 +10,9 @@ use ledgerno_ledger::op::{Change, Operation};
 use ledgerno_ledger::seal;
 use ledgerno_ledger::state::Stamped;
 
+/// The most stamps whose notes are remembered.
+const MAX_NOTES: usize = 1_024;
+
 /// A device that votes, or that is ready to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownWitness {
@@ -190,12 +193,26 @@ impl Engine {
     fn shown_stamp(&self, document: Hash, entry: EntryId, by: MemberId, settled: Option<Stamped>) -> ShownStamp {
         let vouched = settled.iter().flat_map(|stamped| &stamped.vouched);
         let vouchers = vouched.map(|one| (one.member, self.settled_name(&one.member))).collect();
-        let note = match self.operation(&entry) {
-            Some(Operation::Stamp { note, .. }) => self.sealed_text(&entry, &note).unwrap_or_default(),
-            _ => String::new(),
-        };
+        let note = self.note_of(&entry);
         let (name, status) = (self.settled_name(&by), self.status(&entry));
         ShownStamp { document, entry, by, name, note, status, settled, vouchers }
+    }
+
+    /// A stamp's note. Its body is opened once; one that can not be opened now is tried again.
+    fn note_of(&self, stamp: &EntryId) -> String {
+        if let Some(note) = self.notes.borrow().get(stamp) {
+            return note.clone();
+        }
+        let Some(Operation::Stamp { note, .. }) = self.operation(stamp) else { return String::new() };
+        let note = if note.is_empty() { Some(String::new()) } else { self.sealed_text(stamp, &note) };
+        if let Some(note) = &note {
+            let mut notes = self.notes.borrow_mut();
+            if notes.len() >= MAX_NOTES {
+                notes.clear();
+            }
+            notes.insert(*stamp, note.clone());
+        }
+        note.unwrap_or_default()
     }
 
     /// A reason or a note, from the body of an entry that is held.

@@ -21,6 +21,7 @@ use crate::store::{Item, OpenError, entry_item};
 use crate::unchecked::{self, Unchecked};
 use crate::view::Timeline;
 use crate::wire::{MAX_GOSSIP, Topic, Votes};
+use core::cell::RefCell;
 use hashbrown::HashMap;
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, InviteKey};
 use ledgerno_ledger::check::{self, Checked, Named, Refused};
@@ -111,6 +112,8 @@ pub struct Engine {
     pub(crate) epochs: Epochs,
     /// Where the founder named another sole witness, as this device said it or gave way to it.
     pub(crate) renewals: Vec<Renewal>,
+    /// Notes of stamps, as they were opened.
+    pub(crate) notes: RefCell<SortedMap<EntryId, String>>,
     /// Vote secrets that this device offered itself with.
     pub(crate) votes: Vec<VoteSecret>,
     pub(crate) timeline: Timeline,
@@ -208,6 +211,7 @@ impl Engine {
             keyboxes: Keyboxes::new(),
             epochs: Epochs::default(),
             renewals: Vec::new(),
+            notes: RefCell::new(SortedMap::new()),
             votes: Vec::new(),
             timeline: Timeline::default(),
             settler: Settler::default(),
