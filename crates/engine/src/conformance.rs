@@ -1,14 +1,16 @@
 //! Conformance fixtures of what nodes say to each other: one topic more beside those of the ledger, in the same folder.
 
 use crate::join::Parcel;
-use crate::wire::{Answer, Ask, MAX_ANSWER, No, Place, REGISTER, Range, Register, Settled, Topic as Gossip, Votes};
+use crate::wire::{
+    Answer, Ask, Brief, MAX_ANSWER, No, Place, REGISTER, Range, Register, Settled, Topic as Gossip, Votes,
+};
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash, Signature, VoteKey};
 use ledgerno_ledger::codec::encode;
 use ledgerno_ledger::conformance::{Draft, Format, Frozen, Topic};
-use ledgerno_ledger::entry::Anchor;
+use ledgerno_ledger::entry::{Anchor, Head};
 use ledgerno_ledger::hostile::Circle;
 use ledgerno_ledger::invite::InviteLink;
-use ledgerno_ledger::settle::{SignedVote, VoteKind};
+use ledgerno_ledger::settle::{Certificate, Checkpoint, Header, Proof, SignedVote, VoteKind, Witness, Witnesses};
 
 /// All topics of the engine.
 pub const TOPICS: &[Topic] = &[Topic {
@@ -56,8 +58,12 @@ fn formats() -> Vec<Format> {
         key: VoteKey([31; 32]),
         signature: Signature([61; 64]),
     };
-    let votes = Format::of("votes", Draft, Votes::from_bytes, Votes::to_bytes)
+    let mut votes = Format::of("votes", Draft, Votes::from_bytes, Votes::to_bytes)
         .accepts("a vote", Votes::Vote { height: 300, vote }.to_bytes());
+    let (proof, witnesses) = certified();
+    if let Some(brief) = Brief::of(&proof, &witnesses) {
+        votes = votes.accepts("a brief", Votes::Brief(Box::new(brief)).to_bytes());
+    }
     let register = Register { token: "token".to_owned(), genesis: Circle::new(1).genesis.encode() };
     vec![
         Format::values("gossip topic", Frozen(1))
@@ -72,6 +78,31 @@ fn formats() -> Vec<Format> {
         Format::values("request kind of register", Draft).value("as two bytes", REGISTER.to_be_bytes()),
         parcel(),
     ]
+}
+
+/// What four witnesses settled, by the votes of three.
+fn certified() -> (Proof, Witnesses) {
+    let key = |at: u8| VoteKey([31 + at; 32]);
+    let witness = |at| Witness { device: DeviceId([10 + at; 32]), vote_key: key(at), always_on: false };
+    let header = Header {
+        version: 1,
+        circle: CIRCLE,
+        height: 300,
+        prev: HeaderHash([44; 32]),
+        proposer: DeviceId([11; 32]),
+        time: 1_800_000_000_000,
+        cut_hash: Hash([45; 32]),
+        entries: 3,
+        entries_root: Hash([46; 32]),
+        history_root: Hash([47; 32]),
+        state_root: Hash([48; 32]),
+        witnesses: Hash([49; 32]),
+    };
+    let votes = [0, 2, 3].map(|at| (key(at), Signature([61 + at; 64]))).into();
+    let certificate = Certificate { header: header.hash(), view: 2, votes };
+    let cut = vec![Head { device: DeviceId([10; 32]), seq: 7, id: EntryId([12; 32]) }];
+    let proof = Proof { checkpoint: Checkpoint { header, certificate }, cut, witnesses: None, renewal: None };
+    (proof, Witnesses::new([0, 1, 2, 3].map(witness).into(), None))
 }
 
 /// A question as a fixture: its kind in two bytes, big end first, then what follows the circle.
@@ -113,6 +144,21 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use ledgerno_ledger::conformance::check_or_write;
+
+    #[test]
+    fn a_brief_gives_its_proof_again_to_who_knows_the_witnesses() {
+        let (proof, witnesses) = certified();
+        let brief = Brief::of(&proof, &witnesses).unwrap();
+        assert_eq!(brief.clone().proof(&witnesses), Some(proof.clone()));
+        assert!(encode(&brief).len() + 3 * 31 + 32 <= encode(&proof).len(), "places for keys");
+        let fewer = Witnesses::new(witnesses.all()[..3].to_vec(), None);
+        assert_eq!(brief.proof(&fewer), None, "a place that there is not");
+        assert_eq!(Brief::of(&proof, &fewer), None, "a vote of another");
+        let sole = Witnesses::new(witnesses.all()[..1].to_vec(), None);
+        assert_eq!(Brief::of(&proof, &sole), None, "a sole witness is named in full");
+        let changes = Proof { witnesses: Some(fewer), ..proof };
+        assert_eq!(Brief::of(&changes, &witnesses), None, "who votes next is said in full");
+    }
 
     #[test]
     fn the_fixtures_hold() {

@@ -1,6 +1,6 @@
 //! What is said about votes, as it comes in: settled headers, proposals, bundles and single votes, from gossip or as the
 //! answer to a question. What is of the next height is checked against its witnesses, and counted by a witness; the newest
-//! bundle of each is kept by everybody, for who connects. What is of an older height or view is answered with what is
+//! bundle of each is kept by who hears it, for who connects. What is of an older height or view is answered with what is
 //! newer; what is of a later height shows that something is to be synced.
 
 use super::Heard;
@@ -44,7 +44,7 @@ impl Engine {
             }
             return true;
         }
-        // Of a height that is settled here only another header says anything; the same witnesses voted on it, or it says nothing.
+        // Of a height that is settled here only another header says anything new.
         let proof = brief.proof(self.chain.witnesses());
         proof.is_some_and(|proof| self.take_proof(proof, from, now) == Heard::Waits)
     }
