@@ -364,7 +364,7 @@ impl Engine {
             return Err(Fault::Wrong);
         };
         // As for what comes in the ordinary way: nothing is erased yet.
-        let limit = self.genesis.rules.body_limit;
+        let limit = self.body_limit();
         if entries.iter().any(|(_, packed)| packed.body.is_none() || packed.signed.entry.body_len > limit) {
             return Err(Fault::Wrong);
         }

@@ -2,15 +2,19 @@
 
 use crate::join::Parcel;
 use crate::wire::{
-    Answer, Ask, Brief, MAX_ANSWER, No, Place, REGISTER, Range, Register, Settled, Topic as Gossip, Votes,
+    Answer, Ask, Brief, ClaimKeybox, Enlist, MAX_ANSWER, MAX_GOSSIP, No, Order, Place, REGISTER, Range, Register,
+    Settled, There, Topic as Gossip, Votes,
 };
-use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash, Signature, VoteKey};
-use ledgerno_ledger::codec::encode;
-use ledgerno_ledger::conformance::{Draft, Format, Frozen, Topic};
-use ledgerno_ledger::entry::{Anchor, Head};
-use ledgerno_ledger::hostile::Circle;
+use ledgerno_ledger::bytes::{BoxKey, CircleId, DeviceId, EntryId, Hash, HeaderHash, Signature, VoteKey};
+use ledgerno_ledger::codec::{self, encode};
+use ledgerno_ledger::conformance::{self, Draft, Format, Frozen, Topic};
+use ledgerno_ledger::entry::{Admission, Anchor, Head, Invite, Role};
+use ledgerno_ledger::epoch::Handout;
+use ledgerno_ledger::hostile::{Circle, Person};
 use ledgerno_ledger::invite::InviteLink;
-use ledgerno_ledger::settle::{Certificate, Checkpoint, Header, Proof, SignedVote, VoteKind, Witness, Witnesses};
+use ledgerno_ledger::settle::{
+    Bundle, Certificate, Checkpoint, Header, Proof, Proposal, SignedVote, VoteKind, Witness, Witnesses,
+};
 
 /// All topics of the engine.
 pub const TOPICS: &[Topic] = &[Topic {
@@ -34,9 +38,19 @@ fn formats() -> Vec<Format> {
         .accepts("headers", framed(&Ask::Headers { from: 300 }))
         .accepts("give", framed(&Ask::Give { entries: vec![Circle::new(1).founders_join()], proofs: Vec::new() }))
         .accepts("get a parcel", framed(&Ask::GetParcel { address: Hash([92; 32]) }))
+        .accepts("knock", framed(&Ask::Knock(Box::new(admission()))))
+        .accepts(
+            "put a parcel",
+            framed(&Ask::PutParcel { address: Hash([92; 32]), invite: invite(), parcel: vec![1, 2] }),
+        )
+        .accepts("bundles", framed(&Ask::Bundles))
+        .accepts("put a keybox", framed(&Ask::PutKeybox { sealed: vec![1, 2] }))
         .accepts("settled history", framed(&Ask::Settled { from: 300, skip: 2, to: 400 }))
         .refuses("headers, as another kind", [&3_u16.to_be_bytes()[..], &encode(&Ask::Headers { from: 300 })].concat());
     let differ = Answer::Differ { height: 300, bits: 1, buckets: vec![1, u64::MAX] };
+    let bundle = frozen("bundle", |bytes| codec::decode::<Bundle>(bytes, MAX_GOSSIP));
+    let proposal = frozen("proposal", |bytes| codec::decode::<Proposal>(bytes, MAX_GOSSIP));
+    let proof = frozen("proof", |bytes| codec::decode::<Proof>(bytes, MAX_GOSSIP));
     let settled = Settled { proof: None, entries: vec![Circle::new(1).founders_join()] };
     let answer = Format::plain::<Answer>("answer", Draft, MAX_ANSWER)
         .accepts("same", encode(&Answer::Same { height: 300 }))
@@ -49,6 +63,7 @@ fn formats() -> Vec<Format> {
         .accepts("held", encode(&Answer::Held { entries: 3, refused: 1, height: 300 }))
         .accepts("kept", encode(&Answer::Kept))
         .accepts("parcel", encode(&Answer::Parcel(vec![1, 2])))
+        .accepts("bundles", encode(&Answer::Bundles(bundle.iter().cloned().map(Box::new).collect())))
         .accepts("settled history", encode(&Answer::Settled(vec![settled])))
         .accepts("no", encode(&Answer::No(No::NoParcel)));
     let vote = SignedVote {
@@ -58,12 +73,26 @@ fn formats() -> Vec<Format> {
         key: VoteKey([31; 32]),
         signature: Signature([61; 64]),
     };
-    let mut votes = Format::of("votes", Draft, Votes::from_bytes, Votes::to_bytes)
+    let votes = Format::of("votes", Draft, Votes::from_bytes, Votes::to_bytes)
         .accepts("a vote", Votes::Vote { height: 300, vote }.to_bytes());
-    let (proof, witnesses) = certified();
-    if let Some(brief) = Brief::of(&proof, &witnesses) {
-        votes = votes.accepts("a brief", Votes::Brief(Box::new(brief)).to_bytes());
-    }
+    let (certified, witnesses) = certified();
+    let brief = Brief::of(&certified, &witnesses);
+    let said = [
+        ("a brief", brief.map(|brief| Votes::Brief(Box::new(brief)))),
+        ("what is settled", proof.map(|proof| Votes::Proof(Box::new(proof)))),
+        ("a proposal", proposal.map(|proposal| Votes::Proposal(Box::new(proposal)))),
+        ("a bundle", bundle.map(|bundle| Votes::Bundle(Box::new(bundle)))),
+    ];
+    let said = said.into_iter().filter_map(|(told, votes)| Some((told, votes?)));
+    let votes = said.fold(votes, |format, (told, votes)| format.accepts(told, votes.to_bytes()));
+    let member = Person::new(3);
+    let keeper = Person::new(2).device.id();
+    let claim = member.identity.claim_keybox(keeper, member.device.id());
+    let claim = ClaimKeybox { member: member.member(), claim };
+    let sealed_keys = Handout { sealer: BoxKey([16; 32]), to: vec![(keeper, vec![1, 2])] };
+    let vote_here = Order::Vote { admission: Box::new(admission()), keys: sealed_keys };
+    let enlist = |order: Order| encode(&Enlist { token: "token".to_owned(), circle: CIRCLE, order });
+    let there = |circle: CircleId| encode(&There::say(circle, &Person::new(3).device, 300));
     let register = Register { token: "token".to_owned(), genesis: Circle::new(1).genesis.encode() };
     vec![
         Format::values("gossip topic", Frozen(1))
@@ -75,6 +104,14 @@ fn formats() -> Vec<Format> {
         question,
         answer,
         Format::plain::<Register>("register", Draft, 2_048).accepts("a circle, request kind 9", encode(&register)),
+        Format::plain::<ClaimKeybox>("claim of a keybox", Draft, 128).accepts("request kind 10", encode(&claim)),
+        Format::plain::<Enlist>("enlist", Draft, 65_536)
+            .accepts("say the key, request kind 11", enlist(Order::SayKey))
+            .accepts("vote", enlist(vote_here))
+            .accepts("forget", enlist(Order::Forget)),
+        Format::of("presence", Draft, there_in, encode::<There>)
+            .accepts("in the circle 01, at 300", there(CIRCLE))
+            .refuses("of another circle", there(CircleId([2; 32]))),
         Format::values("request kind of register", Draft).value("as two bytes", REGISTER.to_be_bytes()),
         parcel(),
     ]
@@ -115,6 +152,31 @@ fn ask(bytes: &[u8]) -> Result<Ask, String> {
     Ask::from_bytes(u16::from_be_bytes(*kind), rest).map_err(|error| format!("{error:?}"))
 }
 
+/// A guest's admission, by an invite.
+fn admission() -> Admission {
+    let mut circle = Circle::new(1);
+    let (secret, invite, _) = circle.invite(2);
+    let guest = Person::new(3);
+    let invited = secret.invited(circle.id, guest.member(), guest.device.id(), invite);
+    guest.identity.admit(circle.id, &guest.device, Role::Write, Some(invited))
+}
+
+fn invite() -> Invite {
+    Circle::new(1).invite(2).1
+}
+
+/// The first of a format that the ledger's own fixtures accept.
+fn frozen<T, E>(name: &str, decode: impl Fn(&[u8]) -> Result<T, E>) -> Option<T> {
+    let formats = conformance::TOPICS.iter().flat_map(|topic| (topic.formats)());
+    let format = formats.into_iter().find(|format| format.name == name)?;
+    format.accepted().next().and_then(|bytes| decode(bytes).ok())
+}
+
+fn there_in(bytes: &[u8]) -> Result<There, String> {
+    let there = codec::decode::<There>(bytes, 128).map_err(|error| format!("{error:?}"))?;
+    if there.holds(CIRCLE) { Ok(there) } else { Err("the signature does not hold".to_owned()) }
+}
+
 /// What a mailbox keeps, opened by the invite's secret and read; sealed again it must give the same bytes.
 fn parcel() -> Format {
     let mut circle = Circle::new(1);
@@ -144,6 +206,30 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use ledgerno_ledger::conformance::check_or_write;
+    use serde::Deserialize;
+    use serde::de::value::{Error as ValueError, StrDeserializer};
+    use std::collections::BTreeSet;
+
+    /// What an enum's variants are called, as its reader tells who names a wrong one.
+    fn variants<'a, T: Deserialize<'a>>() -> usize {
+        let error = T::deserialize(StrDeserializer::<ValueError>::new("?")).err().unwrap().to_string();
+        error.split_once("expected").unwrap().1.matches('`').count() / 2
+    }
+
+    /// A message that is added without a fixture fails here.
+    #[test]
+    fn every_message_has_a_fixture() {
+        let formats = formats();
+        let accepted = |name: &str, at: usize| -> usize {
+            let format = formats.iter().find(|format| format.name == name).unwrap();
+            format.accepted().map(|bytes| bytes[at]).collect::<BTreeSet<u8>>().len()
+        };
+        assert_eq!(accepted("question", 2), variants::<Ask>());
+        assert_eq!(accepted("answer", 0), variants::<Answer>());
+        assert_eq!(accepted("votes", 0), variants::<Votes>());
+        // Behind the token and the circle.
+        assert_eq!(accepted("enlist", 6 + 32), variants::<Order>());
+    }
 
     #[test]
     fn a_brief_gives_its_proof_again_to_who_knows_the_witnesses() {

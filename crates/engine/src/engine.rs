@@ -489,18 +489,24 @@ impl Engine {
         if checked.packed().body.is_none() {
             return Err(Refused::BodyMissing);
         }
-        if entry.body_len > self.genesis.rules.body_limit {
+        if entry.body_len > self.body_limit() && !self.awaits_certified() {
             return Err(Refused::BodyTooLong(entry.body_len.into()));
         }
         if let Some(invited) = entry.admission.as_ref().and_then(|admission| admission.invited.as_ref()) {
             // Uses are counted by the settlement; here is only a bound, so that a leaked link can not flood the circle.
             // Who came first is seen differently by each node, so what the witnesses settled goes over it.
-            let bound = invited.invite.uses.saturating_add(self.genesis.rules.unsettled_joins);
+            let bound = invited.invite.uses.saturating_add(self.rules().unsettled_joins);
             if self.used(&invited.invite) >= bound && !self.awaits_certified() {
                 return Err(Refused::InviteUsedUp);
             }
         }
         self.dag.insert(checked)
+    }
+
+    /// The longest body that is taken. The rules in force bind who writes; a smaller limit is not held against what was
+    /// written under the genesis's, or nodes that settled different heights would not take the same.
+    pub(crate) fn body_limit(&self) -> u32 {
+        self.genesis.rules.body_limit.max(self.rules().body_limit)
     }
 
     /// How many devices an invite admitted.

@@ -8,7 +8,9 @@ use ledgerno_ledger::codec::{self, CodecError};
 use ledgerno_ledger::entry::{Admission, Head, Invite, Packed};
 use ledgerno_ledger::epoch::Handout;
 use ledgerno_ledger::hash;
+use ledgerno_ledger::keys::DeviceKey;
 use ledgerno_ledger::settle::{Bundle, Certificate, Checkpoint, Header, Proof, Proposal, SignedVote, Witnesses};
+use ledgerno_ledger::verify::verify;
 use serde::{Deserialize, Serialize};
 
 /// The most bytes of a question: a full batch of entries and its frame.
@@ -355,6 +357,34 @@ impl Answer {
     /// Reads an answer.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         codec::decode(bytes, MAX_ANSWER)
+    }
+}
+
+/// "I am there", on the circle's presence topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct There {
+    /// Who.
+    pub device: DeviceId,
+    /// The sayer's clock, in milliseconds since 1970: a later saying is newer, an older one is a replay.
+    pub time: u64,
+    /// The device's, over the circle and the above.
+    pub signature: Signature,
+}
+
+impl There {
+    /// Says it.
+    pub fn say(circle: CircleId, device: &DeviceKey, time: u64) -> Self {
+        let id = device.id();
+        There { device: id, time, signature: device.sign(&Self::message(circle, id, time)) }
+    }
+
+    /// Whether the device says it.
+    pub fn holds(&self, circle: CircleId) -> bool {
+        verify(&self.device.0, &Self::message(circle, self.device, self.time), &self.signature)
+    }
+
+    fn message(circle: CircleId, device: DeviceId, time: u64) -> [u8; 32] {
+        hash::hash(hash::context::PRESENCE, &[&circle.0, &device.0, &time.to_le_bytes()])
     }
 }
 

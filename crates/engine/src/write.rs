@@ -355,7 +355,7 @@ impl Engine {
         };
         let key = keyring.key(epoch, lane).ok_or(WriteError::NoSeat)?;
         let body = seal::seal_body(&BodyContext::of(self.circle, &entry), key, nonce, plain)?;
-        let limit = self.genesis.rules.body_limit as usize;
+        let limit = self.rules().body_limit as usize;
         if body.len() > limit {
             return Err(WriteError::TooLong { len: body.len(), limit });
         }

@@ -7,7 +7,7 @@ mod common;
 use common::{RELAY, START, WEEK, World};
 use ledgerno_engine::view::Content;
 use ledgerno_engine::wire::{Answer, No};
-use ledgerno_engine::{Engine, Keyring, Limits, Output, Random, Seat, join};
+use ledgerno_engine::{Engine, Keyring, Limits, Output, Random, Seat, WriteError, join};
 use ledgerno_ledger::bytes::{CircleId, DeviceId, Hash, HeaderHash};
 use ledgerno_ledger::entry::Anchor;
 use ledgerno_ledger::genesis::{Genesis, Kind, Rules};
@@ -177,6 +177,24 @@ fn what_a_majority_wants_is_done_without_the_founder() {
     assert_eq!(world.engine(anna).rules(), &rules);
     assert!(world.engine(anna).motions().is_empty());
     assert_one_root(&world, &[anna, ben, carl]);
+}
+
+#[test]
+fn a_settled_change_of_rules_binds_who_writes_and_not_what_was_written_before() {
+    let Three { mut world, anna, ben, .. } = three();
+    let long = "long".repeat(500);
+    world.unlink(ben, RELAY);
+    world.post(ben, &long);
+    let rules = Rules { body_limit: 1_024, ..Rules::default() };
+    world.act(anna, |engine, now| engine.change_rules(rules, now)).unwrap();
+    world.pass(10_000);
+    let refused = world.act(anna, |engine, now| engine.post(&long, now));
+    assert!(matches!(refused, Err(WriteError::TooLong { limit: 1_024, .. })), "{refused:?}");
+    world.link(ben, RELAY);
+    world.pass(10_000);
+    assert!(world.texts(anna).contains(&long), "Ben wrote it before he heard of the rules");
+    let refused = world.act(ben, |engine, now| engine.post(&long, now));
+    assert!(matches!(refused, Err(WriteError::TooLong { limit: 1_024, .. })), "{refused:?}");
 }
 
 #[test]

@@ -4,15 +4,11 @@
 use crate::driver::Node;
 use crate::rt;
 use crate::store::Store;
-use ledgerno_engine::wire::Topic;
-use ledgerno_ledger::bytes::{CircleId, DeviceId, Signature};
+use ledgerno_engine::wire::{There, Topic};
+use ledgerno_ledger::bytes::{CircleId, DeviceId};
 use ledgerno_ledger::codec;
-use ledgerno_ledger::hash::{context, hash};
-use ledgerno_ledger::keys::DeviceKey;
 use ledgerno_ledger::sorted::SortedMap;
-use ledgerno_ledger::verify::verify;
 use ledgerno_minnet as minnet;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How often a device says that it is there.
@@ -25,29 +21,6 @@ const PAUSE_MS: u64 = 2_000;
 const MAX_BYTES: usize = 128;
 /// The most devices remembered.
 const MAX_DEVICES: usize = 2_000;
-
-/// "I am there."
-#[derive(Serialize, Deserialize)]
-struct There {
-    device: DeviceId,
-    /// The sayer's clock: a later saying is newer, an older one is a replay.
-    time: u64,
-    signature: Signature,
-}
-
-impl There {
-    fn say(circle: CircleId, device: &DeviceKey, time: u64) -> Self {
-        There { device: device.id(), time, signature: device.sign(&message(circle, device.id(), time)) }
-    }
-
-    fn holds(&self, circle: CircleId) -> bool {
-        verify(&self.device.0, &message(circle, self.device, self.time), &self.signature)
-    }
-}
-
-fn message(circle: CircleId, device: DeviceId, time: u64) -> [u8; 32] {
-    hash(context::PRESENCE, &[&circle.0, &device.0, &time.to_le_bytes()])
-}
 
 /// Who was heard of in a circle.
 #[derive(Debug, Default)]
@@ -141,6 +114,7 @@ impl<S: Store> Node<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ledgerno_ledger::keys::DeviceKey;
 
     #[test]
     fn a_saying_that_was_changed_is_none() {

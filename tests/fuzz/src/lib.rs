@@ -56,16 +56,27 @@ pub fn targets() -> Vec<Target> {
     formats.filter_map(|(topic, format)| Target::of(topic, format)).chain([batch::target()]).collect()
 }
 
+/// Makes the target of that name, before anything is timed: some fixtures take seconds.
+///
+/// # Panics
+/// When there is no such target.
+pub fn prepare(name: &str) {
+    with(name, |_| ());
+}
+
 /// Runs the target of that name, for `fuzz/`.
 ///
 /// # Panics
 /// When something is wrong, or there is no such target.
-#[allow(clippy::expect_used, reason = "there is nothing to fuzz under a wrong name")]
 pub fn run(name: &str, bytes: &[u8]) {
+    with(name, |target| target.run(bytes));
+}
+
+#[allow(clippy::expect_used, reason = "there is nothing to fuzz under a wrong name")]
+fn with(name: &str, run: impl FnOnce(&Target)) {
     thread_local!(static TARGET: OnceCell<Target> = const { OnceCell::new() });
     TARGET.with(|target| {
-        let target = target
-            .get_or_init(|| targets().into_iter().find(|target| target.name == name).expect("a target of this name"));
-        target.run(bytes);
+        run(target
+            .get_or_init(|| targets().into_iter().find(|target| target.name == name).expect("a target of this name")));
     });
 }

@@ -1,16 +1,16 @@
 //! Proof files of a small circle, whose first header settles all there is.
 
 use super::samples::header;
-use super::state::{Small, small_state};
+use super::state::{Small, small_state, small_state_with};
 use super::{Format, Standing};
-use crate::bytes::{EntryId, HeaderHash, MemberId};
+use crate::bytes::{EntryId, Hash, HeaderHash, MemberId};
 use crate::hash::{context, hash};
 use crate::hostile::Person;
 use crate::keys::VoteSecret;
 use crate::merkle::{ENTRIES, HISTORY};
 use crate::proof::{
     Author, Claim, EntryClaim, EntryProof, FILE_VERSION, ForkClaim, ForkProof, LightChain, MAGIC, Opened, ProofFile,
-    StateTree,
+    StampClaim, StateTree,
 };
 use crate::seal::BodyKey;
 use crate::settle::{Certificate, Checkpoint, Header, Proof, Witnesses};
@@ -22,7 +22,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 pub fn proof_file(standing: Standing) -> Format {
-    let told = Told::new();
+    let (told, document) = (Told::of(small_state()), Hash([88; 32]));
+    let stamped = Told::of(small_state_with(document));
+    let founder_only = [stamped.small.circle.founder.member()];
+    let both = [stamped.small.guest.member(), founder_only[0]];
     let header = told.file(Claim::Header).encode();
     let founder = told.small.circle.founder.member();
     let mut damaged = header.clone();
@@ -38,6 +41,9 @@ pub fn proof_file(standing: Standing) -> Format {
         .accepts("that the guest thanked the founder, opened", told.entry(true))
         .accepts("the same, sealed", told.entry(false))
         .accepts("that a device forked, in no header", told.fork())
+        .accepts("that the guest stamped the document 58 and the founder vouched", stamped.stamp(document, &both))
+        .refuses("the same without who stamped it", stamped.stamp(document, &founder_only))
+        .refuses("that nobody stamped the document 59", stamped.stamp(Hash([89; 32]), &[]))
         .refuses("the first, a byte changed", damaged.clone())
         .refuses("the first, a byte changed and the checksum made anew", summed(damaged))
         .refuses("of another version", summed(newer))
@@ -66,8 +72,7 @@ struct Told {
 }
 
 impl Told {
-    fn new() -> Self {
-        let small = small_state();
+    fn of(small: Small) -> Self {
         let circle = &small.circle;
         let tree = StateTree::of(&small.state, circle.keys.state.circle_salt());
         let order: Vec<EntryId> = small.entries.iter().map(|packed| packed.signed.entry.id(circle.id)).collect();
@@ -104,6 +109,12 @@ impl Told {
 
     fn member(&self, id: MemberId) -> Vec<u8> {
         self.file(Claim::Member(Box::new(self.tree.prove(StateKey::Member(id))))).encode()
+    }
+
+    fn stamp(&self, document: Hash, named: &[MemberId]) -> Vec<u8> {
+        let members = named.iter().map(|member| self.tree.prove(StateKey::Member(*member))).collect();
+        self.file(Claim::Stamp(Box::new(StampClaim { stamp: self.tree.prove(StateKey::Stamp(document)), members })))
+            .encode()
     }
 
     /// The last entry: the guest thanks the founder.

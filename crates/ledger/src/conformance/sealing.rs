@@ -6,7 +6,7 @@ use crate::bytes::DeviceId;
 use crate::codec::encode;
 
 use crate::hash::{context, expand};
-use crate::keys::InviteSecret;
+use crate::keys::{Identity, InviteSecret};
 use crate::seal::{self, BodyContext, LaneKey, LaneKeys, NONCE, SealError};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -50,6 +50,13 @@ pub fn sealing() -> Vec<Format> {
             .value("of that reason", encode(&(CIRCLE, DeviceId([10; 32]), 300_u64))),
         Format::new("parcel", Frozen(1), open_parcel)
             .accepts("\"parcel\" by the invite's secret 14 and nonce 1b", parcel),
+        Format::new("keybox", Frozen(1), open_keybox)
+            .accepts("\"circles\" by the identity's secret 1c and nonce 1d", keybox(28))
+            .refuses("of another member", keybox(30)),
+        Format::values("keybox claim", Frozen(1)).value(
+            "that member's signature: keeper 0a may give it to device 03",
+            Identity::from_secret([28; 32]).claim_keybox(DeviceId([10; 32]), DeviceId([3; 32])).0,
+        ),
         Format::plain::<LaneKeys>("lane keys", Frozen(1), 128)
             .accepts("a member's: epoch 01, state 16, talk 17", encode(&lane_keys()))
             .accepts("a witness's that is no member", encode(&LaneKeys { talk: None, ..lane_keys() })),
@@ -83,6 +90,16 @@ fn open_reason(sealed: &[u8]) -> Result<Vec<u8>, String> {
     let (key, device) = (LaneKey::from_secret([23; 32]), DeviceId([10; 32]));
     let plain = seal::open_reason(CIRCLE, device, 300, &key, sealed).map_err(why)?;
     seal::seal_reason(CIRCLE, device, 300, &key, nonce_of(sealed)?, &plain).map_err(why)
+}
+
+fn keybox(secret: u8) -> Vec<u8> {
+    Identity::from_secret([secret; 32]).seal_keybox([29; NONCE], b"circles").unwrap_or_default()
+}
+
+fn open_keybox(sealed: &[u8]) -> Result<Vec<u8>, String> {
+    let identity = Identity::from_secret([28; 32]);
+    let plain = identity.open_keybox(sealed).map_err(why)?;
+    identity.seal_keybox(nonce_of(sealed)?, &plain).map_err(why)
 }
 
 fn open_parcel(sealed: &[u8]) -> Result<Vec<u8>, String> {

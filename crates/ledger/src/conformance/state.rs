@@ -115,6 +115,15 @@ pub struct Small {
 
 /// The founder's circle after a guest joined and thanked the founder.
 pub fn small_state() -> Small {
+    small(None)
+}
+
+/// The same after the guest stamped a document and the founder vouched for it.
+pub fn small_state_with(document: Hash) -> Small {
+    small(Some(document))
+}
+
+fn small(stamped: Option<Hash>) -> Small {
     let mut circle = Circle::new(1);
     let (mut guest, mut entries) = (Person::new(3), vec![circle.founders_join()]);
     let (secret, invite, gives) = circle.invite(2);
@@ -122,6 +131,12 @@ pub fn small_state() -> Small {
     entries.push(circle.join(&mut guest, &secret, invite));
     let thanks = Operation::Transfer { to: circle.founder.member(), amount: 7, reason: Vec::new() };
     entries.push(circle.operate(&mut guest, &[], &thanks));
+    if let Some(document) = stamped {
+        entries.push(circle.operate(&mut guest, &[], &Operation::Stamp { document, note: Vec::new() }));
+        let mut founder = core::mem::replace(&mut circle.founder, Person::new(0));
+        entries.push(circle.operate(&mut founder, &[], &Operation::Endorse(document)));
+        circle.founder = founder;
+    }
     let mut state = State::new(&circle.genesis);
     state.begin(1, 2_000, circle.genesis.device);
     entries.iter().for_each(|packed| fold(&circle, &mut state, packed));
