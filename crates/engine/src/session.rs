@@ -373,11 +373,14 @@ impl Engine {
             Some(answer) => {
                 let fits = self.heard(peer, step, answer, now);
                 let Some(session) = self.sessions.get_mut(&peer) else { return };
-                if fits {
-                    session.failures = 0;
-                    self.step(peer, now);
-                } else {
+                if !fits {
                     session.fail(now);
+                } else {
+                    session.failures = 0;
+                    // What came may have begun a session anew, which has asked already.
+                    if session.out.is_none() && !session.waits {
+                        self.step(peer, now);
+                    }
                 }
             }
             None => session.fail(now),
