@@ -38,6 +38,12 @@ impl Engine {
     /// Answers a question by what is in memory, and what was read for it.
     pub(crate) fn answer_now(&mut self, peer: Peer, no: u64, ask: Ask, now: u64) {
         let known = self.is_known(&peer);
+        if let Some(until) = self.left_at(&peer)
+            && is_bounded(&ask)
+            && !matches!(ask, Ask::Frontier { .. } | Ask::Devices { .. } | Ask::Give { .. } | Ask::GetParcel { .. })
+        {
+            return self.answer_left(&peer, no, ask, until);
+        }
         match ask {
             Ask::Knock(admission) => self.knocked(peer, no, &admission, now),
             Ask::GetParcel { address } => self.give_parcel(no, &address, now),
@@ -104,7 +110,7 @@ impl Engine {
     }
 
     pub(crate) fn answer_frontier(&mut self, no: u64, peer: Peer, digest: Hash, height: u64, now: u64) {
-        let own = self.durable_height;
+        let own = self.durable_height.min(self.left_at(&peer).unwrap_or(u64::MAX));
         let same = self.frontier.digest() == digest;
         let answer = if same {
             if self.is_archive() { Answer::SameKept { height: own } } else { Answer::Same { height: own } }

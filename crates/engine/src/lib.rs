@@ -27,6 +27,7 @@ mod inspect;
 pub mod join;
 pub mod keybox;
 mod keyring;
+mod left;
 mod mailbox;
 mod prove;
 mod prune;

@@ -337,6 +337,7 @@ impl Engine {
             Step::GiveHeaders if self.is_closing() => None,
             Step::GiveHeaders => {
                 let (proofs, more) = self.proofs_from(self.sessions.get(&peer)?.height.saturating_add(1));
+                let (proofs, more) = self.headers_for(&peer, proofs, more);
                 let session = self.sessions.get_mut(&peer)?;
                 session.height = session.height.saturating_add(proofs.len() as u64);
                 if more {
@@ -349,6 +350,7 @@ impl Engine {
 
     /// A batch of entries to give; what does not fit is put back into the plan.
     fn give(&mut self, peer: Peer, ids: Vec<EntryId>, rest: impl Fn(Vec<EntryId>) -> Step) -> Option<Ask> {
+        let ids = self.entries_for(&peer, ids);
         let (entries, left) = self.pack(ids, BATCH_BYTES);
         if !left.is_empty() {
             self.sessions.get_mut(&peer)?.plan.push_front(rest(left));
