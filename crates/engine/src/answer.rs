@@ -72,6 +72,10 @@ impl Engine {
                 let ids = ids.into_iter().filter(|id| self.is_durable(id) && self.may_give(id)).collect();
                 self.answer_entries(no, ids);
             }
+            Ask::Snapshot { pinned, hash, at } => {
+                let answer = self.give_chunk(peer, pinned, hash, at);
+                self.answer(no, answer);
+            }
             Ask::Settled { from, skip, to } => {
                 let answer = self.settled_answer(from, skip, to);
                 self.answer(no, answer);

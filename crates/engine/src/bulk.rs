@@ -39,7 +39,7 @@ pub(crate) struct Bulk {
     next: u64,
     /// Who is asked no more.
     barred: SortedMap<Peer, ()>,
-    /// A lot was lost by who is gone: the others look again.
+    /// A lot, or a snapshot, was lost by who is gone: the others look again.
     lost: bool,
 }
 
@@ -150,10 +150,10 @@ impl Bulk {
     }
 
     /// A peer is gone, or back: whatever was held against it is forgotten.
-    pub fn part(&mut self, peer: &Peer) {
+    pub fn part(&mut self, peer: &Peer, is_waited_for: bool) {
         self.release(peer);
         self.barred.remove(peer);
-        self.lost = !self.lots.is_empty();
+        self.lost |= is_waited_for || !self.lots.is_empty();
     }
 
     /// When the others are to look again.
@@ -314,6 +314,7 @@ impl Engine {
 
     fn settle_gathered(&mut self, now: u64) {
         let mut batch = Batch::default();
+        self.dag.mark_later();
         while self.in_flight() + batch.bytes < self.limits.in_flight && !self.unchecked.is_full() {
             self.bulk.skip_settled(self.chain.height());
             let Some(lot) = self.bulk.lots.front_mut().filter(|lot| lot.is_ready()) else { break };
@@ -328,9 +329,12 @@ impl Engine {
                 Err(Fault::Unfit) => self.leave_to_ordinary(),
             }
             if batch.bytes >= ANSWER_BYTES {
+                self.dag.mark_now();
                 self.write_settled(std::mem::take(&mut batch), now);
+                self.dag.mark_later();
             }
         }
+        self.dag.mark_now();
         self.write_settled(batch, now);
     }
 

@@ -29,6 +29,7 @@ const CIRCLE: CircleId = CircleId([1; 32]);
 fn formats() -> Vec<Format> {
     let device = DeviceId([10; 32]);
     let gossip = |topic: Gossip| topic.id(CIRCLE);
+    let pinned = Anchor { height: 300, hash: HeaderHash([44; 32]) };
     let question = Format::of("question", Draft, ask, |ask: &Ask| framed(ask))
         .accepts("frontier", framed(&Ask::Frontier { digest: Hash([90; 32]), height: 300 }))
         .accepts("devices", framed(&Ask::Devices { bits: 5, buckets: vec![1, 300], nonce: [91; 16] }))
@@ -46,6 +47,7 @@ fn formats() -> Vec<Format> {
         .accepts("bundles", framed(&Ask::Bundles))
         .accepts("put a keybox", framed(&Ask::PutKeybox { sealed: vec![1, 2] }))
         .accepts("settled history", framed(&Ask::Settled { from: 300, skip: 2, to: 400 }))
+        .accepts("snapshot", framed(&Ask::Snapshot { pinned: Some(pinned), hash: Hash([93; 32]), at: 300 }))
         .refuses("headers, as another kind", [&3_u16.to_be_bytes()[..], &encode(&Ask::Headers { from: 300 })].concat());
     let differ = Answer::Differ { height: 300, bits: 1, buckets: vec![1, u64::MAX] };
     let bundle = frozen("bundle", |bytes| codec::decode::<Bundle>(bytes, MAX_GOSSIP));
@@ -65,6 +67,8 @@ fn formats() -> Vec<Format> {
         .accepts("parcel", encode(&Answer::Parcel(vec![1, 2])))
         .accepts("bundles", encode(&Answer::Bundles(bundle.iter().cloned().map(Box::new).collect())))
         .accepts("settled history", encode(&Answer::Settled(vec![settled])))
+        .accepts("snapshot", encode(&Answer::Snapshot { hash: Hash([93; 32]), len: 300, chunk: vec![1, 2] }))
+        .accepts("not kept", encode(&Answer::No(No::NotKept)))
         .accepts("no", encode(&Answer::No(No::NoParcel)));
     let vote = SignedVote {
         kind: VoteKind::Finalize,

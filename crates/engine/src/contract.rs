@@ -78,6 +78,8 @@ pub struct Limits {
     pub entries: usize,
     /// So many missing entries, and settled headers with them, make a node ask for settled history by hash.
     pub by_hash: u64,
+    /// From so many settled headers on, who holds nothing yet joins by a snapshot.
+    pub join_from: u64,
     /// So many settled entries make a new snapshot; eight times as many while much comes in. A start replays these.
     pub snapshot_every: usize,
     /// The newest entries, which stay in memory when they are settled.
@@ -94,6 +96,7 @@ impl Default for Limits {
             in_flight: 16 * 1024 * 1024,
             entries: 1_000_000,
             by_hash: 64,
+            join_from: 20_000,
             snapshot_every: 512,
             window: 512,
             archive: false,

@@ -7,6 +7,7 @@ use crate::epoch::{self, Epochs};
 use crate::frontier::Frontier;
 use crate::guard::Guard;
 use crate::history::{History, Place};
+use crate::joining::{self, Joining};
 use crate::keybox::{self, Keyboxes};
 use crate::mailbox::{self, Mailbox};
 use crate::prune::Fetching;
@@ -124,6 +125,7 @@ pub struct Engine {
     pub(crate) sessions: SortedMap<Peer, Session>,
     /// Settled history that is being taken in by hash, and what of it is not checked yet.
     pub(crate) bulk: Bulk,
+    pub(crate) joining: Joining,
     pub(crate) unchecked: Unchecked,
     /// Questions under way, by number.
     pub(crate) asked: SortedMap<u64, Peer>,
@@ -219,6 +221,7 @@ impl Engine {
             conflict: None,
             sessions: SortedMap::new(),
             bulk: Bulk::default(),
+            joining: Joining::default(),
             unchecked: Unchecked::default(),
             asked: SortedMap::new(),
             parcels_asked: SortedMap::new(),
@@ -238,13 +241,18 @@ impl Engine {
         let (snapshot, records): (Vec<_>, Vec<_>) = records.partition(|(name, _)| name.starts_with(snapshot::RECORD));
         // The log is folded with the keys that came by it, and without the headers that a renewal made void.
         let before_log = |name: &str| name.starts_with(epoch::RECORD) || name.starts_with(renewal::RECORD);
+        let (joined, records): (Vec<_>, Vec<_>) = records.into_iter().partition(|(name, _)| name == joining::RECORD);
         let (early, records): (Vec<_>, Vec<_>) = records.into_iter().partition(|(name, _)| before_log(name));
         for (name, bytes) in early {
             if !engine.restore_epoch(&name, bytes.as_ref()) && !engine.restore_renewal(&name, bytes.as_ref()) {
                 return Err(OpenError::Record { name });
             }
         }
-        let from = engine.start_from(&snapshot, first, &log)?;
+        let mut from = engine.start_from(&snapshot, first, &log)?;
+        if let ([(name, bytes)], 0) = (&joined[..], from) {
+            let damaged = || OpenError::Record { name: name.clone() };
+            from = engine.start_joined(bytes.as_ref()).ok_or_else(damaged)?;
+        }
         let skip = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX);
         engine.dag.mark_later();
         for (at, bytes) in log.iter().enumerate().skip(skip) {

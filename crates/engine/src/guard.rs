@@ -32,6 +32,7 @@ pub(crate) struct Guard {
 impl Engine {
     /// Holds the settled history to a header that an invite pinned; before anything is settled.
     pub fn pin(&mut self, pinned: Option<Anchor>) {
+        self.joining.pinned = pinned;
         let Some(Anchor { height, hash }) = pinned else { return };
         match self.chain.hash_at(height) {
             Some(ours) if ours == hash => {}

@@ -200,9 +200,10 @@ impl History {
         self.rows.iter().filter(lies).map(|row| row.id).collect()
     }
 
-    /// Where the header of a height lies.
+    /// Where the header of a height lies; `None` if it is not here.
     pub fn header(&self, height: u64) -> Option<Place> {
-        self.headers.get(usize::try_from(height.checked_sub(1)?).ok()?).map(|(place, _)| *place)
+        let place = self.headers.get(usize::try_from(height.checked_sub(1)?).ok()?).map(|(place, _)| *place);
+        place.filter(|place| place.len > 0)
     }
 
     /// An entry's place in the order of taking.

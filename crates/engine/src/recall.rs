@@ -93,6 +93,9 @@ impl Engine {
             Ask::Ranges(ranges) => self.not_here(&self.ids_in(ranges), ANSWER_BYTES),
             Ask::Entries(ids) => self.not_here(ids, ANSWER_BYTES),
             Ask::Headers { from } => self.proofs_not_here(*from),
+            Ask::Snapshot { pinned: Some(pinned), at: 0, .. } if self.proof_at(pinned.height).is_none() => {
+                self.history.header(pinned.height).map(|place| place.item.into()).into_iter().collect()
+            }
             Ask::Settled { from, skip, to } => self.settled_not_here(*from, *skip, *to),
             _ => Vec::new(),
         };

@@ -12,9 +12,9 @@ use crate::bulk::Assigned;
 use crate::engine::{Engine, Event, Output, Peer, Then};
 use crate::frontier::{MAX_PLACES, bucket_of};
 use crate::settler::Heard;
-use crate::wire::{Answer, Ask, BATCH_BYTES, MAX_ASK, No, Place, Range};
+use crate::wire::{Answer, Ask, BATCH_BYTES, No, Place, Range};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
-use ledgerno_ledger::entry::{Admission, Packed};
+use ledgerno_ledger::entry::Admission;
 use ledgerno_ledger::sorted::SortedMap;
 use std::collections::VecDeque;
 
@@ -83,6 +83,7 @@ pub(crate) enum Step {
     GiveHeaders,
     Bundles,
     Settled,
+    Snapshot,
 }
 
 impl Session {
@@ -98,7 +99,7 @@ impl Session {
 
     /// Whether it goes on when more is settled.
     pub fn waits_for_settled(&self) -> bool {
-        self.waits && matches!(self.plan.front(), Some(Step::Settled))
+        self.waits && matches!(self.plan.front(), Some(Step::Settled | Step::Snapshot))
     }
 
     /// There is another right to come by than the one that was shown.
@@ -133,7 +134,7 @@ impl Engine {
     /// A link to a node of the circle stands. A keeper waits to be asked.
     pub fn connected(&mut self, peer: Peer, now: u64) {
         self.sessions.insert(peer, Session::default());
-        self.bulk.part(&peer);
+        self.part(&peer);
         if self.device().is_some() {
             self.sync(peer, now);
         }
@@ -150,7 +151,7 @@ impl Engine {
     /// The last link to a node is gone.
     pub fn disconnected(&mut self, peer: Peer) {
         self.sessions.remove(&peer);
-        self.bulk.part(&peer);
+        self.part(&peer);
         self.guests.remove(&peer);
         self.outputs.push_back(Output::Event(Event::Changed));
     }
@@ -159,6 +160,12 @@ impl Engine {
     pub(crate) fn is_level(&self) -> bool {
         let level = |session: &Session| session.rests() && !session.unfinished;
         self.sessions.values().any(level) && self.sessions.values().all(|one| one.height <= self.chain.height())
+    }
+
+    /// Nothing comes of what was asked of a peer.
+    fn part(&mut self, peer: &Peer) {
+        let is_waited_for = self.joining.part(peer);
+        self.bulk.part(peer, is_waited_for);
     }
 
     /// Whether a question is out.
@@ -225,8 +232,8 @@ impl Engine {
                 return;
             }
             let height = self.sessions.get(&peer).map_or(0, |session| session.height);
-            if let Step::Settled = step {
-                match self.assign(peer, height) {
+            if matches!(step, Step::Settled | Step::Snapshot) {
+                match self.assigned(peer, &step, height) {
                     Assigned::Ask(ask) => return self.ask(peer, step, ask),
                     Assigned::Done => continue,
                     Assigned::Wait => {}
@@ -253,6 +260,15 @@ impl Engine {
                 session.fail(now);
                 return;
             }
+        }
+    }
+
+    /// What a peer is asked for of settled history.
+    fn assigned(&mut self, peer: Peer, step: &Step, height: u64) -> Assigned {
+        match step {
+            Step::Snapshot if self.joining.waits(&peer) => Assigned::Wait,
+            Step::Snapshot => self.ask_snapshot(peer, height).map_or(Assigned::Done, Assigned::Ask),
+            _ => self.assign(peer, height),
         }
     }
 
@@ -332,7 +348,7 @@ impl Engine {
                 let is_first = !std::mem::replace(&mut self.sessions.get_mut(&peer)?.greeted, true);
                 self.wants_bundles(is_first).then_some(Ask::Bundles)
             }
-            Step::Settled => None,
+            Step::Settled | Step::Snapshot => None,
             // The certificate is on its way to everybody; what was missed is offered then.
             Step::GiveHeaders if self.is_closing() => None,
             Step::GiveHeaders => {
@@ -368,6 +384,12 @@ impl Engine {
         let Some((_, step)) = session.out.take_if(|(out, _)| *out == no) else { return };
         if matches!(step, Step::Settled) && !matches!(answer, Some(Answer::Settled(_))) {
             self.not_by_hash(peer, answer.as_ref(), now);
+        }
+        if matches!(step, Step::Snapshot) && !matches!(answer, Some(Answer::Snapshot { .. })) {
+            // It is taken in whole.
+            self.joins_not_by(peer);
+            self.go_on_by_hash(now);
+            return self.step(peer, now);
         }
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         match answer {
@@ -509,6 +531,20 @@ impl Engine {
                 }
                 fits
             }
+            (Step::Snapshot, Answer::Snapshot { hash, len, chunk }) => {
+                let more = self.take_chunk(peer, (hash, len), &chunk, now);
+                match more {
+                    None => self.joins_not_by(peer),
+                    Some(false) => self.progress(peer, true),
+                    Some(true) => {}
+                }
+                if let Some(session) = self.sessions.get_mut(&peer).filter(|_| more == Some(true)) {
+                    session.plan.push_front(Step::Snapshot);
+                } else {
+                    self.go_on_by_hash(now);
+                }
+                true
+            }
             (Step::Bundles, Answer::Bundles(bundles)) => {
                 self.take_bundles(peer, &bundles, now);
                 true
@@ -601,6 +637,12 @@ impl Engine {
             self.acknowledged(upto, now);
         }
         let height = self.sessions.get(&peer).map_or(0, |session| session.height);
+        if self.may_join(&peer, height) {
+            if let Some(session) = self.sessions.get_mut(&peer) {
+                session.plan = VecDeque::from([Step::Snapshot, Step::Compare]);
+            }
+            return;
+        }
         if self.asks_by_hash(&peer, height, missing) {
             if let Some(session) = self.sessions.get_mut(&peer) {
                 session.plan = VecDeque::from([Step::Settled, Step::Compare]);
@@ -627,62 +669,5 @@ impl Engine {
             .filter(|range| range.from <= range.to)
             .take(MAX_RANGES)
             .collect()
-    }
-
-    /// Durable entries in ranges that may be given on, in the order in which they were taken.
-    pub(crate) fn ids_in(&self, ranges: &[Range]) -> Vec<EntryId> {
-        let mut places: Vec<usize> = Vec::new();
-        for range in ranges {
-            let rows = self.history.of(&range.device);
-            places.extend(rows.filter(|(_, row)| (range.from..=range.to).contains(&row.seq.into())).map(|(at, _)| at));
-        }
-        places.retain(|at| *at < self.durable && !self.unchecked.is_forged(*at));
-        places.sort_unstable();
-        places.dedup();
-        // What comes after may build on it.
-        let checked = places.iter().take_while(|at| !self.unchecked.has(**at)).count();
-        places.truncate(checked);
-        places.into_iter().filter_map(|at| self.history.rows().get(at)).map(|row| row.id).collect()
-    }
-
-    /// As many entries as fit into one message, and the ids of the rest.
-    pub(crate) fn pack(&self, ids: Vec<EntryId>, limit: usize) -> (Vec<Packed>, Vec<EntryId>) {
-        let (mut entries, mut bytes) = (Vec::new(), 0);
-        let mut ids = ids.into_iter().peekable();
-        // What was let go is not given; an archive has it.
-        let is_passed = |id: &EntryId| self.history.row(id).is_none_or(|row| row.gone);
-        while let Some(id) = ids.next_if(|id| self.packed(id).is_some() || is_passed(id)) {
-            let Some(packed) = self.packed(&id) else { continue };
-            bytes += packed.body.as_ref().map_or(0, Vec::len) + packed.signed.encode().len() + 8;
-            entries.push(packed.clone());
-            if bytes >= limit {
-                break;
-            }
-        }
-        (entries, ids.collect())
-    }
-
-    /// Durable entries of a forked device from where its branches part, newest branches first to be cut.
-    pub(crate) fn branch_ids(&self, device: &DeviceId) -> Vec<EntryId> {
-        let Some(last) = self.frontier.seq(device) else { return Vec::new() };
-        let mut seqs: Vec<u64> = self.history.of(device).map(|(_, row)| row.seq.into()).collect();
-        seqs.sort_unstable();
-        let first = seqs.windows(2).find(|pair| pair[0] == pair[1]).map_or(last, |pair| pair[0]);
-        self.ids_in(&[Range { device: *device, from: first, to: last }]).into_iter().take(MAX_IDS).collect()
-    }
-
-    /// Durable settled headers from a height on, as many as fit, and whether there are more.
-    pub(crate) fn proofs_from(&self, from: u64) -> (Vec<ledgerno_ledger::settle::Proof>, bool) {
-        let (mut proofs, mut bytes) = (Vec::new(), 0);
-        for height in from.max(1)..=self.durable_height {
-            // One that is not in memory comes with the next question.
-            let Some(proof) = self.proof_at(height) else { return (proofs, true) };
-            bytes += 1_024 + proof.cut.len() * 80;
-            if bytes > MAX_ASK / 2 && !proofs.is_empty() {
-                return (proofs, true);
-            }
-            proofs.push(proof.clone());
-        }
-        (proofs, false)
     }
 }

@@ -211,7 +211,7 @@ impl Engine {
         }
     }
 
-    fn take_back(&mut self, resumed: Resumed) {
+    pub(crate) fn take_back(&mut self, resumed: Resumed) {
         let Resumed { dag, chain, history, frontier, proofs, turns, items, here } = resumed;
         (self.dag, self.chain, self.history, self.frontier) = (dag, chain, history, frontier);
         (self.proofs, self.turns, self.items) = (proofs, turns, items);

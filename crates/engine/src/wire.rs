@@ -5,7 +5,7 @@
 
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, MemberId, Signature, VoteKey};
 use ledgerno_ledger::codec::{self, CodecError};
-use ledgerno_ledger::entry::{Admission, Head, Invite, Packed};
+use ledgerno_ledger::entry::{Admission, Anchor, Head, Invite, Packed};
 use ledgerno_ledger::epoch::Handout;
 use ledgerno_ledger::hash;
 use ledgerno_ledger::keys::DeviceKey;
@@ -196,6 +196,15 @@ pub enum Ask {
         /// The last height wanted.
         to: u64,
     },
+    /// A snapshot at a settled header, for who joins.
+    Snapshot {
+        /// What the asker's invite pins: the way to the header is told from there too.
+        pinned: Option<Anchor>,
+        /// BLAKE3 of the one whose further bytes are wanted.
+        hash: Hash,
+        /// From which byte on.
+        at: u64,
+    },
 }
 
 /// A stretch of a device's chain.
@@ -279,6 +288,15 @@ pub enum Answer {
         /// The answerer's settled height.
         height: u64,
     },
+    /// A stretch of a snapshot's bytes.
+    Snapshot {
+        /// BLAKE3 of all of them.
+        hash: Hash,
+        /// How many there are.
+        len: u64,
+        /// As many as fit.
+        chunk: Vec<u8>,
+    },
 }
 
 /// A settled height with what it settled.
@@ -320,6 +338,9 @@ pub enum No {
     /// Nothing more can be kept.
     #[error("the node is full")]
     Full,
+    /// It is not kept here, or not given to this asker.
+    #[error("the node does not have it to give")]
+    NotKept,
 }
 
 impl Ask {
@@ -328,6 +349,7 @@ impl Ask {
         match self {
             Ask::Headers { .. } | Ask::Bundles => 2,
             Ask::Entries(_) => 3,
+            Ask::Snapshot { .. } => 6,
             Ask::Frontier { .. } | Ask::Devices { .. } | Ask::Branches { .. } => 4,
             Ask::Ranges(_) | Ask::Give { .. } | Ask::Settled { .. } => 5,
             Ask::Knock(_) | Ask::PutParcel { .. } | Ask::GetParcel { .. } | Ask::PutKeybox { .. } => 8,

@@ -300,6 +300,11 @@ impl State {
         &self.rules
     }
 
+    /// Every device that wrote something settled, with the seq and the id of its last counted entry; sorted.
+    pub fn counted_all(&self) -> impl Iterator<Item = (&DeviceId, u64, EntryId)> + '_ {
+        self.counted.iter().map(|(device, last)| (device, last.seq, last.id))
+    }
+
     /// A device's last counted entry, with its seq.
     pub fn counted(&self, device: &DeviceId) -> Option<(u64, EntryId)> {
         self.counted.get(device).map(|last| (last.seq, last.id))

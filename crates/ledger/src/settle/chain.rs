@@ -21,6 +21,7 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
+mod joined;
 mod refusal;
 mod renewal;
 mod stored;

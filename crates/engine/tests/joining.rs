@@ -1,0 +1,241 @@
+//! Who joins by a snapshot ends where a full replay ends, believes nothing of it, and without one takes the history in
+//! whole.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "common/alone.rs"]
+mod alone;
+
+use alone::{Alone, Friends, Witness, fork};
+use ledgerno_engine::Limits;
+use ledgerno_engine::wire::{Answer, Ask, No};
+use ledgerno_ledger::bytes::{DeviceId, Hash};
+use ledgerno_ledger::check::check;
+use ledgerno_ledger::entry::Anchor;
+use ledgerno_ledger::hostile::{Person, mutate};
+use ledgerno_ledger::settle::Proof;
+
+const GIVER: DeviceId = DeviceId([5; 32]);
+
+struct Story {
+    friends: Friends,
+    reader: Person,
+    witness: Witness,
+    proofs: Vec<Proof>,
+    giver: Alone,
+}
+
+impl Story {
+    /// A friend's node that holds so many headers; the newcomer has an invite and has written nothing.
+    fn new(heights: usize) -> Self {
+        let friends = Friends::new();
+        let mut giver = Alone::member(&friends.circle, &friends.friend);
+        friends.feed(&mut giver);
+        let mut witness = friends.witness();
+        let proofs = vec![witness.settle()];
+        giver.vote(&proofs[0]);
+        let mut story = Story { friends, reader: Person::new(30), witness, proofs, giver };
+        story.tell(heights - 1);
+        story
+    }
+
+    fn tell(&mut self, heights: usize) {
+        for height in 0..heights {
+            for at in 0..3 {
+                let text = format!("{height}-{at}");
+                let packed = if at == 1 { self.friends.post(&text) } else { self.friends.founders_post(&text) };
+                self.giver.gossip(&packed);
+                self.witness.dag.insert(check(self.friends.circle.id, packed).unwrap()).unwrap();
+            }
+            self.proofs.push(self.witness.settle());
+            self.giver.vote(&self.proofs[self.proofs.len() - 1]);
+        }
+    }
+
+    fn reader(&self, join_from: u64) -> Alone {
+        let limits = Limits { join_from, by_hash: 1, ..Limits::default() };
+        let mut reader = Alone::reader(&self.friends.circle, &self.reader, limits);
+        reader.engine.present(Some((&self.friends.secret, self.friends.invite))).unwrap();
+        reader
+    }
+
+    /// The reader asks till it rests; what it is answered may be spoiled.
+    fn read(&mut self, reader: &mut Alone, mut spoil: impl FnMut(&mut Option<Answer>)) -> Vec<Ask> {
+        let mut asked = Vec::new();
+        reader.act(|engine, now| engine.connected(GIVER, now));
+        for _ in 0..20 {
+            while !reader.asks.is_empty() {
+                assert!(asked.len() < 200, "an endless session");
+                let (_, no, ask) = reader.asks.remove(0);
+                asked.push(ask.clone());
+                let mut answer = self.giver.ask(self.reader.device.id(), ask);
+                spoil(&mut answer);
+                reader.act(|engine, now| engine.answered(no, answer, now));
+            }
+            let Some(due) = reader.engine.due() else { break };
+            reader.now = reader.now.max(due);
+            reader.act(|engine, now| engine.tick(now));
+        }
+        asked
+    }
+}
+
+fn by_snapshot(asked: &[Ask]) -> bool {
+    asked.iter().any(|ask| matches!(ask, Ask::Snapshot { .. }))
+        && !asked.iter().any(|ask| matches!(ask, Ask::Settled { .. }))
+}
+
+fn digest(alone: &mut Alone, by: DeviceId) -> Answer {
+    alone.ask(by, Ask::Frontier { digest: Hash([0; 32]), height: 0 }).unwrap()
+}
+
+fn assert_same(story: &Story, joined: &mut Alone, whole: &mut Alone) {
+    let by = story.friends.circle.founder.device.id();
+    let (one, other) = (joined.engine.settlement(), whole.engine.settlement());
+    assert_eq!((one.height, one.header, one.state_root), (other.height, other.header, other.state_root));
+    assert!(one.state_root.is_some());
+    assert_eq!(one.unsettled, other.unsettled);
+    assert_eq!(digest(joined, by), digest(whole, by));
+    assert_eq!(joined.engine.ranking(alone::NOW), whole.engine.ranking(alone::NOW));
+}
+
+#[test]
+fn who_joins_by_a_snapshot_ends_at_the_root_of_a_full_replay() {
+    let mut story = Story::new(40);
+    // Something that is not settled yet.
+    let open = story.friends.post("open");
+    story.giver.gossip(&open);
+    story.witness.dag.insert(check(story.friends.circle.id, open).unwrap()).unwrap();
+    let (mut joined, mut whole) = (story.reader(10), story.reader(u64::MAX));
+    for pinned in [None, Some(17)] {
+        joined = story.reader(10);
+        joined.engine.pin(
+            pinned.map(|height| Anchor { height, hash: story.proofs[height as usize - 1].checkpoint.header.hash() }),
+        );
+        let asked = story.read(&mut joined, |_| {});
+        assert!(by_snapshot(&asked), "{asked:?}");
+        assert!(joined.held() < 10, "{} entries", joined.held());
+        whole = story.reader(u64::MAX);
+        story.read(&mut whole, |_| {});
+        assert_same(&story, &mut joined, &mut whole);
+    }
+    // After a restart, and after more writes: its own among them.
+    for restart in [false, true] {
+        if restart {
+            joined.engine = joined.reopen().unwrap();
+            joined.engine.present(Some((&story.friends.secret, story.friends.invite))).unwrap();
+        }
+        story.tell(3);
+        story.read(&mut joined, |_| {});
+        story.read(&mut whole, |_| {});
+        assert_same(&story, &mut joined, &mut whole);
+    }
+    joined.engine = joined.reopen().unwrap();
+    joined.engine.present(Some((&story.friends.secret, story.friends.invite))).unwrap();
+    joined.act(|engine, now| engine.enter(Some("Eve"), now)).unwrap();
+    let id = joined.act(|engine, now| engine.post("hello", now)).unwrap().id;
+    let (_, bytes) = joined.published.last().unwrap().clone();
+    let packed: ledgerno_ledger::entry::Packed = ledgerno_ledger::codec::decode(&bytes, 100_000).unwrap();
+    assert_eq!(packed.signed.entry.id(story.friends.circle.id), id);
+    for (topic, bytes) in joined.published.clone() {
+        story.giver.act(|engine, now| engine.gossip(topic, GIVER, &bytes, now));
+        whole.act(|engine, now| engine.gossip(topic, GIVER, &bytes, now));
+        if let Ok(packed) = ledgerno_ledger::codec::decode::<ledgerno_ledger::entry::Packed>(&bytes, 100_000) {
+            story.witness.dag.insert(check(story.friends.circle.id, packed).unwrap()).unwrap();
+        }
+    }
+    story.proofs.push(story.witness.settle());
+    let newest = story.proofs[story.proofs.len() - 1].clone();
+    for alone in [&mut story.giver, &mut joined, &mut whole] {
+        alone.vote(&newest);
+    }
+    assert_eq!(joined.engine.settlement().height, newest.height());
+    assert_same(&story, &mut joined, &mut whole);
+    // What is not here is not given, and nobody waits for it.
+    let by = story.friends.circle.founder.device.id();
+    assert_eq!(joined.ask(by, Ask::Headers { from: 1 }), Some(Answer::Headers { proofs: Vec::new(), more: false }));
+    assert_eq!(joined.ask(by, Ask::Settled { from: 1, skip: 0, to: 9 }), Some(Answer::Settled(Vec::new())));
+}
+
+#[test]
+fn a_snapshot_that_does_not_hold_is_refused_and_the_history_taken_in_whole() {
+    let mut story = Story::new(20);
+    let mut whole = story.reader(u64::MAX);
+    story.read(&mut whole, |_| {});
+    let mut refused = 0;
+    for seed in 0..60 {
+        let mut joined = story.reader(10);
+        let mut changed = false;
+        let asked = story.read(&mut joined, |answer| {
+            if let Some(Answer::Snapshot { hash, len, chunk }) = answer {
+                let spoiled = mutate(chunk, seed);
+                changed = spoiled != *chunk;
+                // A liar's hash fits its bytes.
+                (*len, *chunk) = (spoiled.len() as u64, spoiled);
+                *hash = Hash(blake3::hash(chunk).into());
+            }
+        });
+        refused += usize::from(!by_snapshot(&asked));
+        assert!(!changed || !by_snapshot(&asked), "seed {seed}: a changed snapshot was joined by");
+        assert_same(&story, &mut joined, &mut whole);
+    }
+    assert!(refused > 50, "{refused} refused");
+}
+
+#[test]
+fn another_pinned_header_a_silent_giver_and_a_fork_end_in_the_whole_history() {
+    let mut story = Story::new(20);
+    let mut whole = story.reader(u64::MAX);
+    story.read(&mut whole, |_| {});
+    let mut joined = story.reader(10);
+    joined.engine.pin(Some(Anchor { height: 7, hash: story.proofs[8].checkpoint.header.hash() }));
+    let asked = story.read(&mut joined, |_| {});
+    assert!(!by_snapshot(&asked));
+    assert_same(&story, &mut joined, &mut whole);
+
+    let mut joined = story.reader(10);
+    let asked = story.read(&mut joined, |answer| {
+        answer.take_if(|answer| matches!(answer, Answer::Snapshot { .. }));
+    });
+    assert!(!by_snapshot(&asked));
+    assert_same(&story, &mut joined, &mut whole);
+
+    // A branch that was settled and does not count: the state does not tell of it.
+    let (branch, head) = fork(&story.friends.circle, &story.friends.friend, "branch");
+    let post = story.friends.post("post");
+    story.friends.entries.push(branch.clone());
+    let mut founder = std::mem::replace(&mut story.friends.circle.founder, Person::new(0));
+    let post_head = story.friends.friend.head.unwrap();
+    let names = story.friends.circle.post(&mut founder, &[head, post_head], "both");
+    story.friends.circle.founder = founder;
+    for packed in [branch, post, names] {
+        story.giver.gossip(&packed);
+        story.witness.dag.insert(check(story.friends.circle.id, packed).unwrap()).unwrap();
+    }
+    story.proofs.push(story.witness.settle());
+    story.giver.vote(&story.proofs[story.proofs.len() - 1]);
+    assert_eq!(story.giver.engine.settlement().height, 21);
+    let mut joined = story.reader(10);
+    let asked = story.read(&mut joined, |_| {});
+    assert!(!by_snapshot(&asked));
+    let mut whole = story.reader(u64::MAX);
+    story.read(&mut whole, |_| {});
+    assert_same(&story, &mut joined, &mut whole);
+}
+
+#[test]
+fn a_snapshot_is_given_to_who_can_read_it_and_by_who_can() {
+    let mut story = Story::new(12);
+    let ask = || Ask::Snapshot { pinned: None, hash: Hash([0; 32]), at: 0 };
+    let friend = story.friends.circle.founder.device.id();
+    assert!(matches!(story.giver.ask(friend, ask()), Some(Answer::Snapshot { .. })));
+    assert_eq!(story.giver.ask(DeviceId([77; 32]), ask()), Some(Answer::No(No::NotAdmitted)));
+    story.giver.engine.set_keepers(vec![DeviceId([8; 32])]);
+    assert_eq!(story.giver.ask(DeviceId([8; 32]), ask()), Some(Answer::No(No::NotKept)));
+    let mut keeper = Alone::keeper(&story.friends.circle);
+    story.friends.feed(&mut keeper);
+    story.proofs.iter().for_each(|proof| keeper.vote(proof));
+    assert_eq!(keeper.ask(friend, ask()), Some(Answer::No(No::NotKept)));
+    let other = Ask::Snapshot { pinned: None, hash: Hash([1; 32]), at: 5 };
+    assert_eq!(story.giver.ask(friend, other), Some(Answer::No(No::NotKept)));
+}
