@@ -186,6 +186,7 @@ impl Engine {
         {
             self.once_durable(say, now);
         }
+        self.snapshot_if_due(now);
         self.sync_all(now);
     }
 

@@ -112,7 +112,10 @@ impl NodeError {
             NodeError::Store(error) => store_code(error),
             NodeError::Open(_) | NodeError::Record(_) => "store-damaged",
             NodeError::Import(_) | NodeError::Occupied => "import-malformed",
-            NodeError::No(No::Malformed) | NodeError::Nonsense | NodeError::NoCircle | NodeError::Joined => "internal",
+            NodeError::No(No::Malformed | No::NotKept)
+            | NodeError::Nonsense
+            | NodeError::NoCircle
+            | NodeError::Joined => "internal",
             NodeError::Words(_) => "words-wrong",
             NodeError::Random | NodeError::Closed => "internal",
         }
