@@ -44,7 +44,7 @@ pub struct Mailbox(SortedMap<Hash, Kept>);
 impl Mailbox {
     /// Takes back a stored record; false if it is none of ours.
     pub fn restore(&mut self, name: &str, bytes: &[u8]) -> bool {
-        let address = name.strip_prefix(RECORD).and_then(|hex| data_encoding::HEXLOWER.decode(hex.as_bytes()).ok());
+        let address = name.strip_prefix(RECORD).and_then(|hex| base16ct::lower::decode_vec(hex).ok());
         let address = address.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         match (address, codec::decode::<Kept>(bytes, MAX_PARCEL + 512)) {
             (Some(address), Ok(kept)) => self.0.insert(Hash(address), kept).is_none(),

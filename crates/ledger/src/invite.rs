@@ -12,8 +12,8 @@ use crate::keys::{DeviceKey, InviteSecret, check_key};
 use crate::verify::verify;
 use alloc::string::String;
 use alloc::vec::Vec;
+use base64ct::{Base64UrlUnpadded, Encoding};
 use core::fmt;
-use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -98,7 +98,7 @@ impl InviteLink {
         let mut bytes = encode(self);
         let checksum = hash(context::INVITE_TOKEN, &[&bytes]);
         bytes.extend_from_slice(&checksum[..CHECKSUM]);
-        BASE64URL_NOPAD.encode(&bytes)
+        Base64UrlUnpadded::encode_string(&bytes)
     }
 
     /// Reads a token.
@@ -110,7 +110,7 @@ impl InviteLink {
         if token.len() > MAX_TOKEN || !token.bytes().all(ours) {
             return Err(LinkError::Malformed);
         }
-        let bytes = BASE64URL_NOPAD.decode(token.as_bytes()).map_err(|_| LinkError::Cut)?;
+        let bytes = Base64UrlUnpadded::decode_vec(token).map_err(|_| LinkError::Cut)?;
         let (link, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(LinkError::Cut)?;
         if hash(context::INVITE_TOKEN, &[link])[..CHECKSUM] != *checksum {
             return Err(LinkError::Cut);
@@ -169,7 +169,7 @@ mod tests {
 
     fn token_of(bytes: &[u8]) -> String {
         let checksum = hash(context::INVITE_TOKEN, &[bytes]);
-        BASE64URL_NOPAD.encode(&[bytes, &checksum[..CHECKSUM]].concat())
+        Base64UrlUnpadded::encode_string(&[bytes, &checksum[..CHECKSUM]].concat())
     }
 
     proptest! {

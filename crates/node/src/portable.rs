@@ -111,11 +111,11 @@ fn read(text: &str) -> Result<Exported, NodeError> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    data_encoding::HEXLOWER.encode(bytes)
+    base16ct::lower::encode_string(bytes)
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    data_encoding::HEXLOWER.decode(text.as_bytes()).ok()
+    base16ct::lower::decode_vec(text).ok()
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub fn device_of(text: &str) -> Result<DeviceId, NodeError> {
 
 /// The 32 bytes of hexadecimal digits.
 pub fn bytes_of(text: &str) -> Result<[u8; 32], NodeError> {
-    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+    let bytes = base16ct::mixed::decode_vec(text).ok();
     bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(NodeError::NoCircle)
 }
 

@@ -16,8 +16,7 @@ use walrus::ir::{Instr, InstrLocId, Unreachable, VisitorMut, dfs_pre_order_mut};
 use walrus::{FunctionBuilder, FunctionId, Module, ValType};
 
 /// Whose `Display` and `Debug` are read, beside our own.
-const READ: [&str; 9] =
-    ["alloc", "blake3", "core", "data_encoding", "idb", "js_sys", "std", "wasm_bindgen", "percent_encoding"];
+const READ: [&str; 8] = ["alloc", "blake3", "core", "idb", "js_sys", "std", "wasm_bindgen", "percent_encoding"];
 /// The functions of the standard library that begin a panic, or prepare its text. None of them comes back.
 const PANICS: [&str; 17] = [
     "alloc::alloc::handle_alloc_error",
