@@ -63,7 +63,8 @@ impl Load {
         let mut circle = Circle::new(1);
         let (reader, entries) = history(&mut circle, entries, authors);
         let log = settle(&circle, &entries, by_header)?;
-        let relay = Engine::open(circle.genesis.clone(), Seat::Keeper, Limits::default(), log, NO_RECORDS, [1; 32]);
+        let limits = Limits { snapshot_every: usize::MAX, ..Limits::default() };
+        let relay = Engine::open(circle.genesis.clone(), Seat::Keeper, limits, log, NO_RECORDS, [1; 32]);
         Ok(Self { circle, reader, relay: relay.map_err(Fault::Open)?, entries, answers: HashMap::new() })
     }
 
