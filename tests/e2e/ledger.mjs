@@ -211,6 +211,7 @@ test('24 words bring a person back in another browser, with all that was written
   await unfold(ann.page, 'ask-phrase');
   assert.equal(await ann.page.getByTestId('phrase').count(), 0, 'nothing is shown before one asks');
   await ann.page.getByTestId('show-phrase').click();
+  await ann.page.getByTestId('phrase').waitFor();
   const words = await ann.page.getByTestId('phrase').locator('li').allTextContents();
   assert.equal(words.length, 24);
   assert.ok(words.every((word) => /^[a-z]{3,8}$/.test(word)), words.join(' '));

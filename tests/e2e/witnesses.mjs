@@ -56,6 +56,7 @@ async function wordsOf(page) {
   await show(page, 'ask-phrase');
   await unfold(page, 'ask-phrase');
   await page.getByTestId('show-phrase').click();
+  await page.getByTestId('phrase').waitFor();
   return page.getByTestId('phrase').locator('li').allTextContents();
 }
 
