@@ -17,8 +17,6 @@ use ledgerno_ledger::entry::Head;
 use ledgerno_ledger::mutant::{Mutant, is_on};
 use ledgerno_ledger::settle::{Block, MAX_PROOF, Opener, Proof, Refusal};
 
-/// Of so many snapshots one is made while settled history comes in by hash.
-const SNAPSHOTS_SPARED: usize = 16;
 /// How long the first unsettled entry waits for company, in milliseconds.
 const GATHER_MS: u64 = 150;
 
@@ -259,10 +257,7 @@ impl Engine {
         if self.votes_with_others() && !self.agreement.caught_up {
             self.sync_all(now);
         }
-        // While more comes in by hash there would be one after each answer.
-        if !self.bulk.is_asking() || self.unsaved / SNAPSHOTS_SPARED >= self.limits.snapshot_every {
-            self.snapshot_if_due(now);
-        }
+        self.snapshot_if_due(now);
         self.outputs.push_back(Output::Event(Event::Changed));
     }
 

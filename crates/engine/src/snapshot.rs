@@ -238,8 +238,8 @@ impl Engine {
 
     /// Stores a snapshot if enough was settled since the last one.
     pub(crate) fn snapshot_if_due(&mut self, now: u64) {
-        // While history comes in at once, each would soon be stale.
-        let patience = if self.bulk.is_asking() { 8 } else { 1 };
+        // While history comes in by hash, each would soon be stale.
+        let patience = if self.bulk.is_empty() { 1 } else { 8 };
         if self.unsaved < self.limits.snapshot_every.saturating_mul(patience) {
             return;
         }

@@ -56,7 +56,10 @@ pub struct Dag {
     chains: SortedMap<DeviceId, Chain>,
     /// In order of admission here; a chain's `number` is its place.
     numbered: Vec<DeviceId>,
-    members: SortedMap<MemberId, ()>,
+    /// Whose each of them is, by the member's number; none while what admits it is not here.
+    owners: Vec<Option<usize>>,
+    /// With their numbers, in the order of their coming here.
+    members: SortedMap<MemberId, usize>,
     /// Nodes above what is settled, by index.
     open: BTreeSet<usize>,
     /// The newest settled cut.
@@ -122,7 +125,10 @@ impl Bits {
 
     fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         let words = self.0.iter().enumerate();
-        words.flat_map(|(at, word)| (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| at * 64 + bit))
+        words.flat_map(|(at, word)| {
+            let rests = core::iter::successors(Some(*word), |rest| Some(rest & rest.wrapping_sub(1)));
+            rests.take_while(|rest| *rest != 0).map(move |rest| at * 64 + rest.trailing_zeros() as usize)
+        })
     }
 
     fn is_only(&self, bit: usize) -> bool {
@@ -157,6 +163,7 @@ impl Dag {
             index: HashMap::new(),
             chains: SortedMap::new(),
             numbered: Vec::new(),
+            owners: Vec::new(),
             members: SortedMap::new(),
             open: BTreeSet::new(),
             settled_cut: Vec::new(),
@@ -457,6 +464,9 @@ impl Dag {
         let (head, prev) = (entry.head(id), entry.prev);
         let at = self.push(id, packed, false);
         let number = self.place(head, prev);
+        if head.seq == 0 {
+            self.own(number);
+        }
         self.reach(at, number);
     }
 
@@ -470,7 +480,8 @@ impl Dag {
         });
         let parents = parents.collect();
         if let Some(admission) = &entry.admission {
-            self.members.insert(admission.member, ());
+            let number = self.members.len();
+            self.members.get_or_insert_with(admission.member, || number);
         }
         if !self.is_below(&entry.device, entry.seq) {
             self.open.insert(at);

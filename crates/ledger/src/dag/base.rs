@@ -113,6 +113,9 @@ impl Dag {
             let place = chain.places.get_or_insert_with(head.seq, Vec::new);
             place.push(id);
             place.sort_unstable();
+            if head.seq == 0 {
+                dag.own(number);
+            }
             dag.reach(at, number);
         }
         dag.mark_now();

@@ -63,12 +63,22 @@ impl Dag {
     /// The number of members, but its author, of whom an entry builds on this one.
     pub fn seen_by(&self, id: &EntryId) -> u32 {
         let Some(&at) = self.index.get(id) else { return 0 };
-        let author = self.member_of(&self.entry(at).device);
-        let devices = self.nodes[at].reached.iter().filter_map(|number| self.numbered.get(number));
-        let mut members: Vec<MemberId> = devices.filter_map(|device| self.member_of(device)).collect();
-        members.sort_unstable();
-        members.dedup();
-        members.iter().filter(|member| Some(**member) != author).count() as u32
+        let mut members = Bits::default();
+        self.nodes[at].reached.iter().filter_map(|number| self.owner(number)).for_each(|owner| members.set(owner));
+        let author = self.chains.get(&self.entry(at).device).and_then(|chain| self.owner(chain.number));
+        members.iter().filter(|member| Some(*member) != author).count() as u32
+    }
+
+    /// Notes whose a device is, once what admits it is here.
+    pub(super) fn own(&mut self, number: usize) {
+        let member = self.numbered.get(number).and_then(|device| self.member_of(device));
+        let owner = member.and_then(|member| self.members.get(&member).copied());
+        self.owners.resize(self.owners.len().max(number + 1), None);
+        self.owners[number] = owner;
+    }
+
+    fn owner(&self, number: usize) -> Option<usize> {
+        self.owners.get(number).copied().flatten()
     }
 
     /// The member that a device is admitted for.
