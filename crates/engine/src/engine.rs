@@ -25,10 +25,10 @@ use crate::wire::{MAX_GOSSIP, Topic, Votes};
 use core::cell::RefCell;
 use hashbrown::HashMap;
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, InviteKey};
-use ledgerno_ledger::check::{self, Checked, Named, Refused};
+use ledgerno_ledger::check::Checked;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::dag::{Dag, Outcome};
-use ledgerno_ledger::entry::{Admission, Invite, Packed};
+use ledgerno_ledger::entry::{Admission, Packed};
 use ledgerno_ledger::genesis::Genesis;
 use ledgerno_ledger::keys::{DeviceKey, VoteSecret};
 use ledgerno_ledger::settle::{Chain, Proof, Refusal, Renewal};
@@ -447,81 +447,6 @@ impl Engine {
         }
     }
 
-    /// Takes entries from outside, in order: each is checked, taken into the DAG and written; `then` is done once all is
-    /// durable.
-    pub(crate) fn take(&mut self, entries: Vec<Packed>, then: Vec<Then>, now: u64) -> Intake {
-        let mut intake = Intake::default();
-        let room = self.in_flight() < self.limits.in_flight;
-        let mut new = Vec::new();
-        for packed in entries {
-            let named = Named::new(self.circle, packed);
-            if self.history.contains(&named.id()) {
-                intake.held += 1;
-            } else if room && self.history.len() + new.len() < self.limits.entries {
-                new.push(named);
-            } else {
-                intake.refused += 1;
-            }
-        }
-        let mut taken = Vec::new();
-        let waited = self.dag.waiting();
-        self.dag.mark_later();
-        for checked in check::check_batch(self.circle, new) {
-            match checked.and_then(|checked| self.insert(checked)) {
-                Ok(Outcome::Taken(ids)) => taken.extend(ids),
-                Ok(Outcome::Held) => intake.held += 1,
-                Ok(Outcome::Waiting { .. }) => intake.waiting += 1,
-                Err(_) => intake.refused += 1,
-            }
-        }
-        self.dag.mark_now();
-        let taken = self.took(&taken);
-        intake.held += taken.len() as u32;
-        for id in &taken {
-            self.watch_for_twin(*id);
-        }
-        self.write_entries(taken.clone(), Vec::new(), then, now);
-        intake.taken = taken;
-        // A branch that is held back comes to wait, and the header that names it lets it in.
-        if !intake.taken.is_empty() || self.dag.waiting() > waited {
-            self.retry_awaited(now);
-            self.notarize_proposed(now);
-            self.settle_certified(now);
-        }
-        intake
-    }
-
-    fn insert(&mut self, checked: Checked) -> Result<Outcome, Refused> {
-        let entry = checked.entry();
-        // Nothing is erased yet, so whoever leaves a body out hides it from us.
-        if checked.packed().body.is_none() {
-            return Err(Refused::BodyMissing);
-        }
-        if entry.body_len > self.body_limit() && !self.awaits_certified() {
-            return Err(Refused::BodyTooLong(entry.body_len.into()));
-        }
-        if let Some(invited) = entry.admission.as_ref().and_then(|admission| admission.invited.as_ref()) {
-            // Uses are counted by the settlement; here is only a bound, so that a leaked link can not flood the circle.
-            // Who came first is seen differently by each node, so what the witnesses settled goes over it.
-            let bound = invited.invite.uses.saturating_add(self.rules().unsettled_joins);
-            if self.used(&invited.invite) >= bound && !self.awaits_certified() {
-                return Err(Refused::InviteUsedUp);
-            }
-        }
-        self.dag.insert(checked)
-    }
-
-    /// The longest body that is taken. The rules in force bind who writes; a smaller limit is not held against what was
-    /// written under the genesis's, or nodes that settled different heights would not take the same.
-    pub(crate) fn body_limit(&self) -> u32 {
-        self.genesis.rules.body_limit.max(self.rules().body_limit)
-    }
-
-    /// How many devices an invite admitted.
-    pub(crate) fn used(&self, invite: &Invite) -> u32 {
-        self.invited.get(&invite.key).copied().unwrap_or(0)
-    }
-
     /// Writes entries that are in the DAG already, with records of the same moment; answers the write's number.
     pub(crate) fn write_entries(
         &mut self,
@@ -586,40 +511,6 @@ impl Engine {
         self.outputs.push_back(Output::Empty { no, items });
     }
 
-    /// Remembers what the DAG took; returns what is new of it, each once, as the log must have it.
-    pub(crate) fn took(&mut self, ids: &[EntryId]) -> Vec<EntryId> {
-        let mut new = Vec::with_capacity(ids.len());
-        for id in ids {
-            let Some(packed) = self.dag.get(id) else { continue };
-            if self.history.contains(id) {
-                continue;
-            }
-            new.push(*id);
-            self.guests.remove(&packed.signed.entry.device);
-            let entry = &packed.signed.entry;
-            if let Some(invited) = entry.admission.as_ref().and_then(|admission| admission.invited.as_ref()) {
-                *self.invited.entry(invited.invite.key).or_default() += 1;
-            }
-            if Some(entry.device) == self.device() && entry.seq as usize == self.own.len() {
-                self.own.push(*id);
-            }
-            let rank_of = |parent: &EntryId| self.history.row(parent).map_or(0, |row| row.rank);
-            let rank = entry.approves.iter().map(|head| rank_of(&head.id)).fold(rank_of(&entry.prev), u32::max);
-            let rank = rank.saturating_add(1);
-            self.timeline.add(*id, rank, entry.time);
-            self.history.add(*id, entry.device, entry.seq, rank);
-            self.look_for_keys(*id);
-        }
-        self.compare_anchors(&new);
-        new
-    }
-
-    pub(crate) fn watch_for_twin(&mut self, id: EntryId) {
-        if self.dag.get(&id).is_some_and(|packed| Some(packed.signed.entry.device) == self.device()) {
-            self.outputs.push_back(Output::Event(Event::Twin { id }));
-        }
-    }
-
     fn now_durable(&mut self, ids: &[EntryId]) {
         for id in ids {
             let Some(packed) = self.dag.get(id) else { continue };
@@ -653,19 +544,6 @@ impl Engine {
     pub(crate) fn log_items(&self, entries: &[EntryId]) -> Vec<Vec<u8>> {
         entries.iter().filter_map(|id| self.dag.get(id)).map(entry_item).collect()
     }
-}
-
-/// What became of entries that came in.
-#[derive(Debug, Default)]
-pub(crate) struct Intake {
-    /// Taken into the DAG now, in order; some had waited.
-    pub taken: Vec<EntryId>,
-    /// Held now, new or not.
-    pub held: u32,
-    /// Waiting for ancestors.
-    pub waiting: u32,
-    /// Refused: wrong, or no room.
-    pub refused: u32,
 }
 
 const SENT: &str = "sent";

@@ -25,6 +25,7 @@ mod giving;
 mod guard;
 mod history;
 mod inspect;
+mod intake;
 pub mod join;
 mod joining;
 pub mod keybox;
