@@ -126,8 +126,9 @@ impl Engine {
         if coming.bytes.is_empty() {
             (coming.hash, coming.len) = (hash, usize::try_from(len).ok().filter(|len| *len <= MAX_SNAPSHOT)?);
         }
-        let is_next = coming.hash == hash && coming.len as u64 == len && !chunk.is_empty();
-        if !is_next || chunk.len() > coming.len - coming.bytes.len() {
+        // A chunk is full, or the last: who gave it byte by byte would keep all others waiting.
+        let fits = chunk.len() == ANSWER_BYTES.min(coming.len - coming.bytes.len()) && !chunk.is_empty();
+        if coming.hash != hash || coming.len as u64 != len || !fits {
             return None;
         }
         coming.bytes.extend_from_slice(chunk);
