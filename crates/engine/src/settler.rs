@@ -4,6 +4,7 @@
 //! headers of one height both are kept, nothing is shown as *settled* any more, and neither is chosen.
 
 pub(crate) mod agreement;
+mod fitting;
 mod hearing;
 pub(crate) mod saying;
 
@@ -89,14 +90,13 @@ impl Engine {
         if !self.settles() {
             return self.propose(now);
         }
-        let (Some(device), Some(vote)) = (self.device(), self.vote_secret()) else { return };
-        let next = self.chain.next(&self.dag, self.opener(), device, now);
-        let Ok(Some(block)) = next else { return };
+        let Some(block) = self.next_block(now) else { return };
+        let Some(vote) = self.vote_secret() else { return };
         let proof = self.chain.certify(&block, vote);
         let say = self.say_proof(&proof);
         self.adopt_and_write(block, proof, say.into_iter().chain([Then::Offer]).collect(), now);
         if self.settles() {
-            self.settler.note(!self.dag.cut().is_empty(), now);
+            self.settler.note(self.can_settle_more(), now);
         }
     }
 

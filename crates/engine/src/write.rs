@@ -9,7 +9,7 @@ use ledgerno_ledger::bytes::{EntryId, Hash, HeaderHash, InviteKey, MemberId};
 use ledgerno_ledger::check::Checked;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::dag::Outcome;
-use ledgerno_ledger::entry::{self, Admission, Anchor, Entry, Invite, Lane, Packed, Role, Signed};
+use ledgerno_ledger::entry::{self, Admission, Anchor, Entry, Head, Invite, Lane, Packed, Role, Signed};
 use ledgerno_ledger::hash::{context, hash};
 use ledgerno_ledger::invite::{self, InviteLink, RelayAddress};
 use ledgerno_ledger::keys::InviteSecret;
@@ -324,9 +324,34 @@ impl Engine {
         self.compose((lane, self.writing_epoch(lane)), plain, None, records, now)
     }
 
-    /// Seals, signs and takes an own entry, and writes it; it is offered to the others once it is durable.
+    /// Writes an entry that does nothing but build on these heads of others, at most [`entry::MAX_APPROVES`].
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub(crate) fn merge_heads(&mut self, heads: &[Head], now: u64) -> Result<Written, WriteError> {
+        if self.own.is_empty() {
+            return Err(WriteError::NotInYet);
+        }
+        let lane = (Lane::State, self.writing_epoch(Lane::State));
+        self.compose_over(Some(heads), lane, &Operation::Merge.encode(), None, Vec::new(), now)
+    }
+
+    /// Writes an own entry over the heads that are most useful to the others.
     fn compose(
         &mut self,
+        lane: (Lane, EntryId),
+        plain: &[u8],
+        admission: Option<entry::Admission>,
+        records: Vec<(String, Option<Vec<u8>>)>,
+        now: u64,
+    ) -> Result<Written, WriteError> {
+        self.compose_over(None, lane, plain, admission, records, now)
+    }
+
+    /// Seals, signs and takes an own entry, and writes it; it is offered to the others once it is durable.
+    fn compose_over(
+        &mut self,
+        heads: Option<&[Head]>,
         (lane, epoch): (Lane, EntryId),
         plain: &[u8],
         admission: Option<entry::Admission>,
@@ -336,6 +361,9 @@ impl Engine {
         let nonce = self.random.bytes();
         let (device, keyring) = self.seat.hand().ok_or(WriteError::NoSeat)?;
         let mut parents = self.dag.parents(&device.id());
+        if let Some(heads) = heads {
+            parents.approves = heads.to_vec();
+        }
         parents.approves.retain(|head| self.may_give(&head.id));
         let first = parents.seq == 0;
         let genesis = Anchor { height: 0, hash: HeaderHash(self.circle.0) };

@@ -92,6 +92,8 @@ pub enum Operation {
     },
     /// The author's member vouches for a document that another stamped.
     Endorse(Hash),
+    /// Nothing: the entry is there for what it builds on, and a cut has one head in place of many.
+    Merge,
 }
 
 /// What needs authority.

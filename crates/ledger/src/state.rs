@@ -251,6 +251,7 @@ impl State {
             Operation::Resign => return self.resign(author),
             Operation::Evidence(evidence) => return self.evidence(author, &evidence),
             Operation::Lacking => return self.lack(author),
+            Operation::Merge => return self.actor(&author).map(drop),
             _ => {}
         }
         let member = self.writer(&author)?;

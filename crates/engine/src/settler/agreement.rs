@@ -9,8 +9,8 @@
 //! After a restart nothing is signed until another node was asked for this witness's newest bundle. One that is newer than
 //! the disk means that the disk was rolled back: the vote key is retired, and never signs again.
 
-use super::GATHER_MS;
 use super::saying::Closing;
+use super::{GATHER_MS, fitting};
 use crate::engine::{Engine, Event, Output, Peer};
 use crate::wire::Brief;
 use ledgerno_ledger::bytes::{HeaderHash, Signature, VoteKey};
@@ -19,7 +19,7 @@ use ledgerno_ledger::entry::Head;
 use ledgerno_ledger::keys::VoteSecret;
 use ledgerno_ledger::mutant::{Mutant, is_on};
 use ledgerno_ledger::settle::{
-    Ballot, Block, Bundle, Evidence, Header, MAX_BUNDLE, Next, Proposal, Refusal, Round, SignedVote, Taken, Vote, Voter,
+    Ballot, Block, Bundle, Evidence, Header, Next, Proposal, Refusal, Round, SignedVote, Taken, Vote, Voter,
 };
 use ledgerno_ledger::sorted::SortedMap;
 
@@ -37,6 +37,8 @@ const HEARD_MS: u64 = 20_000;
 const MAX_CANDIDATES: usize = 4;
 /// The most votes against each other that are remembered.
 const MAX_EVIDENCE: usize = 8;
+/// The most bytes of the own bundle on the disk, where it may have more than can be said.
+const MAX_STORED: usize = 1 << 20;
 /// The record of the own bundle.
 pub(crate) const BUNDLE: &str = "bundle";
 /// The record of a vote key that signs no more.
@@ -150,7 +152,7 @@ impl Agreement {
 impl Engine {
     /// Takes back the own bundle; false if it is none.
     pub(crate) fn restore_bundle(&mut self, bytes: &[u8]) -> bool {
-        self.agreement.stored = codec::decode(bytes, MAX_BUNDLE).ok();
+        self.agreement.stored = codec::decode(bytes, MAX_STORED).ok();
         self.agreement.stored.is_some()
     }
 
@@ -253,8 +255,7 @@ impl Engine {
                 hash
             }
             Some(Next::New) => {
-                let Some(device) = self.device() else { return };
-                let Ok(Some(block)) = self.chain.next(&self.dag, self.opener(), device, now) else { return };
+                let Some(block) = self.next_block(now) else { return };
                 let hash = block.header.hash();
                 let Some(open) = &mut self.agreement.open else { return };
                 open.keep(&block.header, &block.cut, None, false);
@@ -288,8 +289,10 @@ impl Engine {
 
     /// Takes a proposal whose bundle was taken: notarizes it, now or once its entries are here.
     pub(crate) fn take_proposal(&mut self, proposal: &Proposal, now: u64) -> bool {
+        let is_again = proposal.is_again();
+        let proposed = (is_again || fitting::fits_again(proposal)).then_some(proposal.bundle.view);
         let Some(open) = &mut self.agreement.open else { return true };
-        open.keep(&proposal.header, &proposal.cut, Some(proposal.bundle.view), proposal.is_again());
+        open.keep(&proposal.header, &proposal.cut, proposed, is_again);
         self.notarize_proposed(now)
     }
 

@@ -42,6 +42,7 @@ pub fn acts(format: Format) -> Format {
         ("consent", Operation::Consent(EntryId([89; 32]))),
         ("stamp", stamp(vec![1, 2])),
         ("endorse", Operation::Endorse(Hash([88; 32]))),
+        ("merge", Operation::Merge),
     ];
     let refused = [
         ("keys for 129 devices", Operation::Keys { epoch: EntryId([89; 32]), keys: handout(129) }),

@@ -5,6 +5,10 @@
 //! what is above its device's settled seq; it is ordered by (depth, id), where depth is 1 + the greatest depth of the
 //! new entries that it builds on. At or below a device's settled seq the past is not followed: that is settled, or
 //! passed by for good.
+//!
+//! Where more heads are open than a cut may have, it leaves some for later ones: what builds on heads of the previous cut
+//! goes first, for it takes their place, then the deepest. Where the previous cut's own are too many already, only such
+//! entries go in, and enough of them make room for all others.
 
 use super::{Dag, Standing, refs};
 use crate::bytes::{DeviceId, EntryId};
@@ -125,11 +129,27 @@ impl Dag {
     /// Of a forked device one branch is cut, the previous cut's if it is not built on; the others come once an entry of
     /// another device builds on them.
     pub fn cut(&self) -> Vec<Head> {
-        let below: Vec<usize> = self.by_depth(&self.open).into_iter().take(MAX_NEW).map(|(_, _, at)| at).collect();
+        self.cut_of(MAX_CUT)
+    }
+
+    /// As [`Dag::cut`], of at most so many heads: also empty when all that is new has no room beside the previous cut's.
+    pub fn cut_of(&self, most: usize) -> Vec<Head> {
+        let new = self.by_depth(&self.open);
+        let tops = self.chosen(&new);
+        let cut = if tops.len() <= most { tops } else { Fitting::new(self, &tops).fit(&new, most) };
+        if cut.iter().all(|head| self.settled_cut.binary_search(head).is_ok()) { Vec::new() } else { cut }
+    }
+
+    /// The heads of a cut over all that is new, were there room for all of them.
+    pub fn tops(&self) -> Vec<Head> {
+        self.chosen(&self.by_depth(&self.open))
+    }
+
+    fn chosen(&self, new: &[(u64, EntryId, usize)]) -> Vec<Head> {
+        let below: Vec<usize> = new.iter().take(MAX_NEW).map(|(_, _, at)| *at).collect();
         let mut growing = Growing::new(self, &below);
         growing.settle_on_one_a_device();
-        let cut: Vec<Head> = growing.chosen.into_values().collect();
-        if cut.iter().all(|head| self.settled_cut.binary_search(head).is_ok()) { Vec::new() } else { cut }
+        growing.chosen.into_values().collect()
     }
 
     /// Marks what a checkpoint holds, in its order, and lets in what had waited for that. Returns what was let in.
@@ -188,23 +208,15 @@ impl<'a> Growing<'a> {
     }
 
     fn settle_on_one_a_device(&mut self) {
-        loop {
-            while let Some(top) = self.tops.pop() {
-                match self.chosen.insert(top.device, top) {
-                    Some(other) if self.is_better(&other, &top) => {
-                        self.chosen.insert(other.device, other);
-                        self.leave(top);
-                    }
-                    Some(other) => self.leave(other),
-                    None => {}
+        while let Some(top) = self.tops.pop() {
+            match self.chosen.insert(top.device, top) {
+                Some(other) if self.is_better(&other, &top) => {
+                    self.chosen.insert(other.device, other);
+                    self.leave(top);
                 }
+                Some(other) => self.leave(other),
+                None => {}
             }
-            if self.chosen.len() <= MAX_CUT {
-                return;
-            }
-            let Some(last) = self.chosen.values().rev().copied().find(|head| !self.is_settled(head)) else { return };
-            self.chosen.remove(&last.device);
-            self.leave(last);
         }
     }
 
@@ -228,5 +240,68 @@ impl<'a> Growing<'a> {
                 }
             }
         }
+    }
+}
+
+/// A cut of fewer heads than there are: it grows from the previous one, by a head with all that is new below it.
+struct Fitting<'a> {
+    dag: &'a Dag,
+    tops: &'a [Head],
+    /// The new entries below what was taken, by index.
+    below: Vec<bool>,
+    /// Heads of the previous cut on which none of them builds.
+    left: SortedMap<Head, ()>,
+    taken: Vec<Head>,
+}
+
+impl<'a> Fitting<'a> {
+    fn new(dag: &'a Dag, tops: &'a [Head]) -> Self {
+        let left = dag.settled_cut.iter().map(|head| (*head, ())).collect();
+        Fitting { dag, tops, below: alloc::vec![false; dag.nodes.len()], left, taken: Vec::new() }
+    }
+
+    /// The cut; empty when even the previous one's heads are too many.
+    fn fit(mut self, new: &[(u64, EntryId, usize)], most: usize) -> Vec<Head> {
+        for room in [0, most] {
+            for (_, _, at) in new.iter().rev() {
+                let head = self.dag.head(*at);
+                if !self.below[*at] && self.tops.binary_search(&head).is_ok() {
+                    self.take(head, *at, room);
+                }
+            }
+        }
+        let mut cut = self.taken;
+        cut.extend(self.left.keys());
+        cut.sort_unstable();
+        if cut.len() <= most { cut } else { Vec::new() }
+    }
+
+    /// Takes a head, if that leaves the cut as long as it is, or within what there is room for.
+    fn take(&mut self, head: Head, at: usize, room: usize) {
+        let (mut added, mut built_on) = (Vec::new(), Vec::new());
+        let mut next = alloc::vec![at];
+        while let Some(at) = next.pop() {
+            if !self.below[at] && self.dag.open.contains(&at) {
+                self.below[at] = true;
+                added.push(at);
+                built_on.extend(refs(self.dag.entry(at)).filter(|named| self.left.contains_key(named)));
+                next.extend(&self.dag.nodes[at].parents);
+            }
+        }
+        built_on.sort_unstable();
+        built_on.dedup();
+        let long = self.left.len() + self.taken.len();
+        let fits = long + 1 <= room.max(long) + built_on.len();
+        // On another branch than its device's head that would stay.
+        let is_beside =
+            self.left.keys().any(|left| left.device == head.device && built_on.binary_search(left).is_err());
+        if !fits || is_beside {
+            added.into_iter().for_each(|at| self.below[at] = false);
+            return;
+        }
+        for head in &built_on {
+            self.left.remove(head);
+        }
+        self.taken.push(head);
     }
 }

@@ -417,4 +417,29 @@ proptest! {
             prop_assert!(is_branch);
         }
     }
+
+    #[test]
+    fn a_cut_of_few_heads_is_one_and_settles_something(
+        (forks, steps) in any::<bool>().prop_flat_map(|forks| (Just(forks), steps(40, forks))),
+        rooms in prop::collection::vec(1_usize..5, 40),
+    ) {
+        let history = History::play(&steps);
+        let mut dag = history.world.dag();
+        for (at, entry) in history.entries.iter().enumerate() {
+            take(&mut dag, entry);
+            let most = rooms[at % rooms.len()];
+            let (before, cut) = (dag.base().cut.len(), dag.cut_of(most));
+            prop_assert!(cut.len() <= most);
+            if cut.is_empty() {
+                let is_full = before >= most || forks;
+                prop_assert!(is_full || dag.cut().is_empty(), "{before} heads of {most}");
+                // Room is made by an entry that builds on what there is.
+                prop_assert!(dag.cut().is_empty() || dag.cut_of(dag.tops().len()) == dag.cut());
+                continue;
+            }
+            let order = dag.order(&cut);
+            prop_assert!(order.is_ok(), "{order:?}");
+            dag.settle(&cut, &order.unwrap());
+        }
+    }
 }

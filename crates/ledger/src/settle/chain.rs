@@ -216,11 +216,25 @@ impl Chain {
         proposer: DeviceId,
         now: u64,
     ) -> Result<Option<Block>, SettleError> {
+        self.next_over(dag, opener, proposer, dag.cut(), now)
+    }
+
+    /// As [`Chain::next`], over this cut; `None` when it is empty.
+    ///
+    /// # Errors
+    /// [`SettleError`].
+    pub fn next_over(
+        &self,
+        dag: &Dag,
+        opener: Option<&dyn Opener>,
+        proposer: DeviceId,
+        cut: Vec<Head>,
+        now: u64,
+    ) -> Result<Option<Block>, SettleError> {
         if !self.witnesses().has_device(&proposer) {
             return Err(SettleError::NoWitness(proposer));
         }
         let height = self.height().checked_add(1).ok_or(SettleError::LastHeight)?;
-        let cut = dag.cut();
         if cut.is_empty() {
             return Ok(None);
         }
