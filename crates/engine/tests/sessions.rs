@@ -247,7 +247,7 @@ fn no_gossip_is_over_its_bound() {
     assert_eq!(anna.engine.settlement().unsettled, 0);
     assert!(anna.published.iter().all(|(_, bytes)| bytes.len() <= MAX_GOSSIP));
     let sizes = anna.log.iter().map(Vec::len).max().unwrap();
-    assert!(sizes > 80 * 1024 && sizes <= store::MAX_ITEM);
+    assert!(sizes > 60 * 1024 && sizes <= MAX_GOSSIP, "{sizes}");
 }
 
 #[test]
