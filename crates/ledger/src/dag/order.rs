@@ -291,7 +291,7 @@ impl<'a> Fitting<'a> {
         built_on.sort_unstable();
         built_on.dedup();
         let long = self.left.len() + self.taken.len();
-        let fits = long + 1 <= room.max(long) + built_on.len();
+        let fits = long < room.max(long) + built_on.len();
         // On another branch than its device's head that would stay.
         let is_beside =
             self.left.keys().any(|left| left.device == head.device && built_on.binary_search(left).is_err());
