@@ -290,12 +290,13 @@ impl Engine {
         }
     }
 
-    /// A peer's headers are not by the witnesses here, or it takes none of ours. Where one settles alone, another may have been
-    /// named in its place below: the peer is asked what stands there, once a height.
+    /// A peer's headers are not by the witnesses here, do not follow ours, or it takes none of ours: another history begins
+    /// below, or another witness was named in a lost one's place. The peer is asked what stands there, once a height, till
+    /// it is known.
     pub(crate) fn look_below(&mut self, peer: Peer, now: u64) {
-        let (own, is_sole) = (self.chain.height(), self.chain.witnesses().all().len() == 1);
+        let (own, is_known) = (self.chain.height(), self.conflict.is_some());
         let Some(session) = self.sessions.get_mut(&peer) else { return };
-        if is_sole && session.looked_below.is_none_or(|at| at != own) {
+        if !is_known && session.looked_below.is_none_or(|at| at != own) {
             (session.below, session.looked_below) = (true, Some(own));
             self.sync(peer, now);
         }

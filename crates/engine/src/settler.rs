@@ -1,7 +1,8 @@
 //! When to settle. Whoever proposes waits a moment after the first unsettled entry, so that a burst of writes makes one
 //! header. A sole witness settles it alone, in view 0; among several the header is put to the vote ([`agreement`]). What
 //! others settled is checked against the own DAG and fold; what does not hold is refused, and said. Of two certified
-//! headers of one height both are kept, nothing is shown as *settled* any more, and neither is chosen.
+//! headers of one height both are kept and said to everybody, nothing is shown as *settled* any more, and neither is
+//! chosen. Whose headers do not follow ours is asked for those below, where the two histories part.
 
 pub(crate) mod agreement;
 mod fitting;
@@ -11,7 +12,7 @@ pub(crate) mod saying;
 use crate::engine::{Engine, Event, Output, Peer, Then};
 use crate::history::Place;
 use crate::store::proof_item;
-use crate::wire::Topic;
+use crate::wire::{Topic, Votes};
 use ledgerno_ledger::bytes::EntryId;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::Head;
@@ -184,18 +185,26 @@ impl Engine {
                 Heard::Refused
             }
             Err(why) => {
-                if matches!(why, Refusal::BadCertificate(_)) {
+                if matches!(why, Refusal::BadCertificate(_) | Refusal::WrongPrev) {
                     self.look_below(from, now);
                 }
                 if matches!(why, Refusal::Conflict { .. }) && self.conflict.is_none() {
-                    let record = (CONFLICT.to_owned(), Some(proof.encode()));
-                    self.write(Vec::new(), vec![record], Vec::new(), Vec::new(), now);
-                    self.conflict = Some(proof.clone());
+                    self.divided(&proof, now);
                 }
                 self.refuse(proof.height(), why, from);
                 Heard::Refused
             }
         }
+    }
+
+    /// Another header is certified beside ours. Everybody hears both, once: on either side nobody may know of the other.
+    fn divided(&mut self, theirs: &Proof, now: u64) {
+        let ours = self.proof_at(theirs.height()).map(|ours| Votes::Proof(Box::new(ours.clone())));
+        let both = ours.into_iter().chain([Votes::Proof(Box::new(theirs.clone()))]);
+        let says = both.filter_map(|proof| saying::say(&proof, Topic::Votes)).collect();
+        let record = (CONFLICT.to_owned(), Some(theirs.encode()));
+        self.write(Vec::new(), vec![record], Vec::new(), says, now);
+        self.conflict = Some(theirs.clone());
     }
 
     /// Whether a header that the witnesses settled waits for entries.

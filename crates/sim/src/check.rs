@@ -29,6 +29,11 @@ impl World {
         self.check_same(waived);
         self.check_sent();
         self.check_points();
+        self.check_quiet(waived);
+    }
+
+    /// All has come to rest: for a day nothing is sent.
+    pub fn check_quiet(&mut self, waived: Waived) {
         let before = self.traffic.messages();
         self.run_for(QUIET);
         let messages = self.traffic.messages() - before;

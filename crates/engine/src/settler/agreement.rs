@@ -31,6 +31,8 @@ const MAX_VIEW_MS: u64 = 60_000;
 const BEAT_MS: u64 = 1_000;
 /// The longest such pause.
 const MAX_BEAT_MS: u64 = 8_000;
+/// How often the bundle is said again at one height, once it is known that the circle has two histories.
+const MAX_DIVIDED_BEATS: u32 = 16;
 /// For how long a witness counts as heard: longer than the longest pause.
 const HEARD_MS: u64 = 20_000;
 /// The most headers of one height that are kept: those proposed, and the one notarized.
@@ -234,7 +236,7 @@ impl Engine {
         if let Some(open) = &mut self.agreement.open {
             if !unsettled {
                 (open.beat_at, open.tell_at, open.since) = (None, None, None);
-            } else if open.beat_at.is_none() {
+            } else if open.beat_at.is_none() && (self.conflict.is_none() || open.beats < MAX_DIVIDED_BEATS) {
                 open.beat_at = Some(now.saturating_add(BEAT_MS));
             }
         }
@@ -461,6 +463,8 @@ impl Engine {
             let pause = BEAT_MS.saturating_mul(1 << open.beats.min(6)).min(MAX_BEAT_MS);
             let is_second = open.beats > 0;
             (open.beats, open.beat_at) = (open.beats.saturating_add(1), Some(now.saturating_add(pause)));
+            // Votes for a history that others do not take bring nobody on.
+            open.beat_at.take_if(|_| self.conflict.is_some() && open.beats >= MAX_DIVIDED_BEATS);
             open.tell_at = None;
             self.agreement.wide |= is_second || open.near.len() + 1 < self.chain.witnesses().quorum();
             self.say_bundle(now);

@@ -116,6 +116,13 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 honest_life(world);
             },
             must_fork: true,
+            check: |world| {
+                for id in honest_members(world) {
+                    if world.hosts[id].engine.as_ref().is_some_and(|engine| engine.conflict().is_none()) {
+                        world.watch.fault(format!("hidden: node {id} knows of one history alone"));
+                    }
+                }
+            },
             ..copy(&calm)
         },
         Scenario {
