@@ -45,7 +45,7 @@ pub(crate) struct Bulk {
 
 /// Consecutive heights that one peer is asked for.
 #[derive(Debug)]
-struct Lot {
+pub(crate) struct Lot {
     /// The first that is not settled.
     from: u64,
     to: u64,
@@ -97,6 +97,24 @@ impl Gathered {
 }
 
 impl Lot {
+    /// These heights.
+    pub fn of(from: u64, to: u64) -> Self {
+        Lot { from, to, asked: None, gathered: VecDeque::new() }
+    }
+
+    pub fn from(&self) -> u64 {
+        self.from
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.gathered.iter().map(|one| one.bytes).sum()
+    }
+
+    /// The heights that came, each with who brought it.
+    pub fn into_gathered(self) -> impl DoubleEndedIterator<Item = (Box<Proof>, Vec<Packed>, Peer)> {
+        self.gathered.into_iter().map(|one| (one.proof, one.entries, one.by))
+    }
+
     /// The height that is wanted next, and how many of its entries are here.
     fn wants(&self) -> (u64, usize) {
         let height = self.from.saturating_add(self.gathered.len() as u64);
@@ -106,12 +124,13 @@ impl Lot {
         }
     }
 
-    fn is_whole(&self) -> bool {
+    /// Whether all came.
+    pub fn is_whole(&self) -> bool {
         self.wants().0 > self.to
     }
 
     /// Takes what came for it; false if it is not what was asked for.
-    fn take(&mut self, came: Vec<Settled>, by: Peer, max: usize) -> bool {
+    pub fn take(&mut self, came: Vec<Settled>, by: Peer, max: usize) -> bool {
         let came_any = came.iter().any(|one| !one.entries.is_empty());
         for Settled { proof, entries } in came {
             let (height, held) = self.wants();
@@ -193,7 +212,7 @@ impl Bulk {
     }
 
     fn bytes(&self) -> usize {
-        self.lots.iter().flat_map(|lot| &lot.gathered).map(|one| one.bytes).sum()
+        self.lots.iter().map(Lot::bytes).sum()
     }
 
     /// Leaves out what is settled meanwhile.
@@ -231,7 +250,7 @@ impl Bulk {
             let size = if peers > 1 { left.div_ceil(2 * peers) } else { left }.clamp(1, MAX_HEIGHTS);
             let (from, to) = (self.next, top.min(self.next.saturating_add(size - 1)));
             self.next = to.saturating_add(1);
-            let mut lot = Lot { from, to, asked: None, gathered: VecDeque::new() };
+            let mut lot = Lot::of(from, to);
             let assigned = lot.ask(peer, top);
             self.lots.push_back(lot);
             return assigned;
@@ -247,7 +266,7 @@ impl Bulk {
 }
 
 impl Lot {
-    fn ask(&mut self, peer: Peer, top: u64) -> Assigned {
+    pub fn ask(&mut self, peer: Peer, top: u64) -> Assigned {
         self.gathered.pop_back_if(|last| !last.is_whole() && last.by != peer);
         self.asked = Some(peer);
         let (from, skip) = self.wants();

@@ -3,6 +3,7 @@
 
 use crate::acts;
 use crate::bulk::Bulk;
+use crate::earlier::Earlier;
 use crate::epoch::{self, Epochs};
 use crate::frontier::Frontier;
 use crate::guard::Guard;
@@ -126,6 +127,7 @@ pub struct Engine {
     /// Settled history that is being taken in by hash, and what of it is not checked yet.
     pub(crate) bulk: Bulk,
     pub(crate) joining: Joining,
+    pub(crate) earlier: Earlier,
     pub(crate) unchecked: Unchecked,
     /// Questions under way, by number.
     pub(crate) asked: SortedMap<u64, Peer>,
@@ -222,6 +224,7 @@ impl Engine {
             sessions: SortedMap::new(),
             bulk: Bulk::default(),
             joining: Joining::default(),
+            earlier: Earlier::default(),
             unchecked: Unchecked::default(),
             asked: SortedMap::new(),
             parcels_asked: SortedMap::new(),

@@ -206,6 +206,11 @@ impl History {
         place.filter(|place| place.len > 0)
     }
 
+    /// The first height whose header is here.
+    pub fn first_header(&self) -> Option<u64> {
+        self.headers.iter().position(|(place, _)| place.len > 0).map(|at| at as u64 + 1)
+    }
+
     /// An entry's place in the order of taking.
     pub fn place(&self, id: &EntryId) -> Option<usize> {
         self.index.get(id).map(|at| *at as usize)
@@ -331,6 +336,11 @@ impl Row {
     /// The height that settled it.
     pub fn settled_height(&self) -> Option<u64> {
         (self.height > 0).then_some(self.height.into())
+    }
+
+    /// It was settled, at a place that is not known: by what came before a snapshot that was joined by.
+    pub fn is_unplaced(&self) -> bool {
+        self.height > 0 && self.at == u16::MAX
     }
 
     fn to_bytes(self: &Row) -> Vec<u8> {

@@ -5,12 +5,12 @@
 //! Nothing of it is believed. The header is followed by light chains, from the genesis and from the header that the own
 //! invite pins. The state is held to its root, the hashes to the history root, the cut to its hash; where each device
 //! stands is read from the state; the first entries bear signatures, and what the state says of their members. What a
-//! header commits to nowhere is which branches it settled that do not count: so where a device's settled place is not its
-//! counted one, no snapshot is given, and a giver that hides one makes the next headers wait here, and no more.
+//! header commits to nowhere is which branches it settled or passed by that do not count: so where a device has any, no
+//! snapshot is given, and a giver that hides one makes the next headers wait here, and no more.
 //!
 //! A snapshot that does not hold, or that nobody gives, costs nothing but its bytes: the history is taken in whole. The
-//! bytes are kept as a record, for whoever has joined so replays its log from there. Older entries are not here and not
-//! asked for.
+//! bytes are kept as a record, for whoever has joined so replays its log from there. Older entries are not here; they are
+//! asked for when somebody wants to see them (`earlier`).
 
 use crate::engine::{Engine, Peer};
 use crate::frontier::Frontier;
@@ -267,9 +267,10 @@ impl Engine {
             None => None,
         };
         let mut firsts = Vec::new();
-        for (device, seq, _) in state.counted_all() {
+        for (device, seq, newest) in state.counted_all() {
             let [first] = self.dag.at(device, 0) else { return None };
-            if self.dag.settled_seq(device) != Some(seq) {
+            let is_branch = |head: &Head| head.seq <= seq && head.id != newest;
+            if self.dag.settled_seq(device) != Some(seq) || self.dag.heads_of(device).iter().any(is_branch) {
                 return None;
             }
             firsts.push(self.dag.get(first)?.clone());

@@ -18,6 +18,7 @@ mod bulk;
 pub mod conformance;
 mod contract;
 pub mod council;
+mod earlier;
 mod engine;
 mod epoch;
 mod frontier;

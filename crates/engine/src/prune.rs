@@ -31,7 +31,7 @@ pub(crate) struct Fetching {
 impl Engine {
     /// Whether this node holds all that was ever settled, and will.
     pub(crate) fn is_archive(&self) -> bool {
-        self.limits.archive && self.history.gone() == 0
+        self.limits.archive && self.history.gone() == 0 && self.joined_at().is_none()
     }
 
     /// An archive says that it holds the first `upto` entries of the order.

@@ -184,8 +184,8 @@ impl Engine {
         }
     }
 
-    /// Reads the next older entries back, for a timeline that is shorter than wanted; says [`Event::Changed`] when they are
-    /// there.
+    /// Reads the next older entries back, for a timeline that is shorter than wanted, or asks for those before this node
+    /// joined; says [`Event::Changed`] when they are there.
     pub fn look_back(&mut self) {
         if !self.may_remember() {
             return;
@@ -196,6 +196,9 @@ impl Engine {
         // All of one rank, or their order would not be known.
         let last = older.get(PAGE).map_or(0, |(rank, _)| *rank);
         let ids: Vec<EntryId> = older.iter().take_while(|(rank, _)| *rank >= last).map(|(_, id)| *id).collect();
+        if ids.is_empty() {
+            self.look_earlier();
+        }
         self.bring_all(&ids);
     }
 

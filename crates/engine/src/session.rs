@@ -164,6 +164,7 @@ impl Engine {
 
     /// Nothing comes of what was asked of a peer.
     fn part(&mut self, peer: &Peer) {
+        self.earlier.part(peer);
         let is_waited_for = self.joining.part(peer);
         self.bulk.part(peer, is_waited_for);
     }
@@ -377,7 +378,8 @@ impl Engine {
 
     /// An answer came, or none will (`None`).
     pub fn answered(&mut self, no: u64, answer: Option<Answer>, now: u64) {
-        if self.parcel_answered(no, answer.as_ref(), now) || self.fetched(no, answer.as_ref()) {
+        let answer_to = answer.as_ref();
+        if self.parcel_answered(no, answer_to, now) || self.fetched(no, answer_to) || self.earlier_came(no, answer_to) {
             return;
         }
         let Some(peer) = self.asked.remove(&no) else { return };

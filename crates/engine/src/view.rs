@@ -191,19 +191,22 @@ fn deed(operation: &Operation) -> Option<Deed> {
 }
 
 impl Engine {
-    /// The newest entries that are shown, oldest of them first; those in memory and not before one that is not: see
-    /// [`Engine::look_back`].
+    /// The newest entries that are shown, oldest of them first; those in memory and not before one that is not, and then
+    /// what came of those before this node joined: see [`Engine::look_back`].
     pub fn timeline(&self, limit: usize) -> Vec<Shown> {
         let names = self.names();
         let elsewhere = self.history.rows().iter().filter(|row| !row.here).map(|row| row.rank).max();
         let mut shown: Vec<Shown> = self
             .timeline
             .newest_first(elsewhere.unwrap_or(0))
-            .filter(|id| self.is_durable(id))
+            .filter(|id| self.is_durable(id) && self.history.row(id).is_none_or(|row| !row.is_unplaced()))
             .filter_map(|id| self.show(id, &names))
             .filter(|shown| !matches!(shown.content, Content::Invite(_) | Content::Silent))
             .take(limit)
             .collect();
+        if elsewhere.is_none() {
+            shown.extend(self.earlier(&names).take(limit - shown.len()));
+        }
         shown.reverse();
         shown
     }
@@ -248,7 +251,7 @@ impl Engine {
         })
     }
 
-    fn content(&self, entry: &Entry, body: Option<&[u8]>, names: &SortedMap<MemberId, String>) -> Content {
+    pub(crate) fn content(&self, entry: &Entry, body: Option<&[u8]>, names: &SortedMap<MemberId, String>) -> Content {
         let Some(plain) = body.and_then(|body| self.plain(entry, body)) else { return Content::Sealed };
         if entry.lane == Lane::Talk {
             return Talk::decode(&plain).map_or(Content::Sealed, |Talk::Post { text }| Content::Post(text));

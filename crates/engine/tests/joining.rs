@@ -8,12 +8,14 @@ mod alone;
 
 use alone::{Alone, Friends, Witness, fork};
 use ledgerno_engine::Limits;
+use ledgerno_engine::view::Content;
 use ledgerno_engine::wire::{Answer, Ask, No};
 use ledgerno_ledger::bytes::{DeviceId, Hash};
 use ledgerno_ledger::check::check;
 use ledgerno_ledger::entry::Anchor;
 use ledgerno_ledger::hostile::{Person, mutate};
 use ledgerno_ledger::settle::Proof;
+use std::collections::BTreeMap;
 
 const GIVER: DeviceId = DeviceId([5; 32]);
 
@@ -238,4 +240,175 @@ fn a_snapshot_is_given_to_who_can_read_it_and_by_who_can() {
     assert_eq!(keeper.ask(friend, ask()), Some(Answer::No(No::NotKept)));
     let other = Ask::Snapshot { pinned: None, hash: Hash([1; 32]), at: 5 };
     assert_eq!(story.giver.ask(friend, other), Some(Answer::No(No::NotKept)));
+}
+
+/// What a page shows when it is scrolled to the end, oldest first: text and height.
+fn posts(alone: &Alone) -> Vec<(String, Option<u64>)> {
+    let shown = alone.engine.timeline(10_000).into_iter();
+    let post = |shown: ledgerno_engine::view::Shown| match shown.content {
+        Content::Post(text) => Some((text, shown.height)),
+        _ => None,
+    };
+    shown.filter_map(post).collect()
+}
+
+impl Story {
+    /// Scrolls back as far as it goes; what a peer answers may be spoiled. How often each was asked.
+    fn scroll(
+        &mut self,
+        joined: &mut Alone,
+        mut spoil: impl FnMut(DeviceId, &mut Option<Answer>),
+    ) -> BTreeMap<DeviceId, usize> {
+        let mut asked = BTreeMap::new();
+        for _ in 0..200 {
+            joined.act(|engine, _| engine.look_back());
+            if joined.asks.is_empty() {
+                return asked;
+            }
+            let (peer, no, ask) = joined.asks.remove(0);
+            assert!(matches!(ask, Ask::Settled { .. }), "{ask:?}");
+            *asked.entry(peer).or_default() += 1;
+            let mut answer = self.giver.ask(self.reader.device.id(), ask);
+            spoil(peer, &mut answer);
+            joined.act(|engine, now| engine.answered(no, answer, now));
+        }
+        panic!("it never ends");
+    }
+
+    /// A member's second branch, which another's entry names once the first is settled.
+    fn branch(&mut self) {
+        let (branch, head) = fork(&self.friends.circle, &self.friends.friend, "branch");
+        self.tell(1);
+        let mut founder = std::mem::replace(&mut self.friends.circle.founder, Person::new(0));
+        let names = self.friends.circle.post(&mut founder, &[head], "names it");
+        self.friends.circle.founder = founder;
+        for packed in [branch, names] {
+            self.giver.gossip(&packed);
+            self.witness.dag.insert(check(self.friends.circle.id, packed).unwrap()).unwrap();
+        }
+        self.tell(1);
+    }
+}
+
+#[test]
+fn who_joined_by_a_snapshot_can_scroll_back_to_the_beginning() {
+    let mut story = Story::new(70);
+    let (mut joined, mut whole) = (story.reader(10), story.reader(u64::MAX));
+    story.read(&mut whole, |_| {});
+    let asked = story.read(&mut joined, |_| {});
+    assert!(by_snapshot(&asked));
+    assert_eq!(posts(&joined), []);
+    // Some of it was there when it joined, some came later.
+    story.tell(3);
+    story.read(&mut whole, |_| {});
+    story.read(&mut joined, |_| {});
+    let (held, items, root) = (joined.held(), joined.log.len(), joined.engine.settlement());
+    for restart in [false, true] {
+        if restart {
+            joined.engine = joined.reopen().unwrap();
+            joined.asks.clear();
+            joined.act(|engine, now| engine.connected(GIVER, now));
+            joined.asks.clear();
+        }
+        story.scroll(&mut joined, |_, _| {});
+        let (mut all, mut there) = (posts(&whole), posts(&joined));
+        let earlier = there.iter().map_while(|(_, height)| height.filter(|height| *height <= 70));
+        assert!(earlier.clone().count() > 100 && earlier.is_sorted());
+        all.sort();
+        there.sort();
+        assert_eq!(all, there);
+        let joins = |alone: &Alone| {
+            let shown = alone.engine.timeline(10_000).into_iter();
+            shown.filter(|shown| matches!(shown.content, Content::Join(_))).count()
+        };
+        assert_eq!((joins(&joined), joins(&whole)), (2, 2));
+        // It is shown, and counts as nothing else.
+        assert_eq!((joined.held(), joined.log.len(), joined.engine.settlement()), (held, items, root.clone()));
+    }
+    let by = story.friends.circle.founder.device.id();
+    assert_eq!(digest(&mut joined, by), digest(&mut whole, by));
+    assert_eq!(joined.ask(by, Ask::Settled { from: 1, skip: 0, to: 9 }), Some(Answer::Settled(Vec::new())));
+}
+
+/// Which branches do not count stands in no header: with one, nobody joins by a snapshot.
+#[test]
+fn with_a_branch_that_was_passed_by_the_history_is_taken_in_whole() {
+    let mut story = Story::new(20);
+    story.branch();
+    story.tell(5);
+    let (mut joined, mut whole) = (story.reader(10), story.reader(u64::MAX));
+    story.read(&mut whole, |_| {});
+    assert!(!by_snapshot(&story.read(&mut joined, |_| {})));
+    assert_same(&story, &mut joined, &mut whole);
+    assert!(posts(&joined).iter().any(|(text, _)| text == "branch"));
+}
+
+#[test]
+fn who_lies_about_what_was_earlier_is_found_out_and_another_is_asked() {
+    const OTHER: DeviceId = DeviceId([200; 32]);
+    let mut story = Story::new(50);
+    let mut whole = story.reader(u64::MAX);
+    story.read(&mut whole, |_| {});
+    let mut lies = 0;
+    for seed in 0..60 {
+        let mut joined = story.reader(10);
+        story.read(&mut joined, |_| {});
+        joined.act(|engine, now| engine.connected(OTHER, now));
+        joined.asks.clear();
+        let mut changed = false;
+        let asked = story.scroll(&mut joined, |peer, answer| {
+            let Some(Answer::Settled(came)) = answer.as_mut().filter(|_| peer == GIVER) else { return };
+            let at = seed as usize % came.len();
+            match seed % 6 {
+                0 => came.clear(),
+                1 => came[at].entries[0].signed.signature.0[seed as usize % 64] ^= 1,
+                2 => came[at].proof.as_mut().unwrap().checkpoint.header.time += 1,
+                3 => came[at].entries[0].body = None,
+                4 => came[at].entries.reverse(),
+                _ => {
+                    let bytes = mutate(&Answer::Settled(came.clone()).to_bytes(), seed);
+                    *answer = Answer::from_bytes(&bytes).ok();
+                }
+            }
+            changed = true;
+        });
+        lies += usize::from(asked[&GIVER] < asked[&OTHER] && changed);
+        let (mut all, mut there) = (posts(&whole), posts(&joined));
+        all.sort();
+        there.sort();
+        assert_eq!(all, there, "seed {seed}");
+    }
+    assert!(lies > 50, "{lies}");
+    // Where nobody has it, nobody is asked for ever.
+    let mut joined = story.reader(10);
+    story.read(&mut joined, |_| {});
+    let asked = story.scroll(&mut joined, |_, answer| *answer = Some(Answer::Settled(Vec::new())));
+    assert_eq!(asked, BTreeMap::from([(GIVER, 1)]));
+    let mut joined = story.reader(10);
+    story.read(&mut joined, |_| {});
+    let asked = story.scroll(&mut joined, |_, answer| *answer = Some(Answer::No(No::Busy)));
+    assert_eq!(asked, BTreeMap::from([(GIVER, 3)]));
+    assert_eq!(posts(&joined), []);
+}
+
+/// Who joined by a snapshot is no archive, whatever it is told to be; its own snapshot starts as any other.
+#[test]
+fn a_joined_node_is_no_archive_and_starts_from_its_own_snapshot() {
+    let mut story = Story::new(40);
+    let limits = Limits { join_from: 10, by_hash: 1, snapshot_every: 5, window: 7, ..Limits::default() };
+    let mut joined = Alone::reader(&story.friends.circle, &story.reader, limits);
+    joined.engine.present(Some((&story.friends.secret, story.friends.invite))).unwrap();
+    assert!(by_snapshot(&story.read(&mut joined, |_| {})));
+    story.tell(10);
+    story.read(&mut joined, |_| {});
+    assert!(joined.records.keys().any(|name| name.starts_with("snapshot")));
+    joined.engine = joined.reopen_with(Limits { archive: true, ..limits }).unwrap();
+    let by = story.friends.circle.founder.device.id();
+    let Answer::Differ { height, .. } = digest(&mut joined, by) else { panic!("the same as nothing") };
+    let whole = digest(&mut story.giver, by);
+    assert_eq!(digest(&mut joined, by), whole);
+    // Asked by who holds the same.
+    story.giver.act(|engine, now| engine.connected(DeviceId([7; 32]), now));
+    let Some((_, _, frontier)) = story.giver.asks.pop() else { panic!("nothing is asked") };
+    assert_eq!(joined.ask(by, frontier), Some(Answer::Same { height }), "not all of it is kept");
 }

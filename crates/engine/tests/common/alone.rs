@@ -154,7 +154,11 @@ impl Alone {
 
     /// Whether the log and the records open again, and to the same.
     pub fn reopen(&self) -> Result<Engine, OpenError> {
-        Engine::open(self.circle.clone(), (self.make)(), Limits::default(), &self.log, &self.records, [2; 32])
+        self.reopen_with(Limits::default())
+    }
+
+    pub fn reopen_with(&self, limits: Limits) -> Result<Engine, OpenError> {
+        Engine::open(self.circle.clone(), (self.make)(), limits, &self.log, &self.records, [2; 32])
     }
 
     /// Answers every question of the engine to a peer with what the other engine says, till both rest; how many
