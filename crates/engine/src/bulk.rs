@@ -13,13 +13,13 @@
 
 use crate::engine::{Engine, Peer};
 use crate::history::{Place, Row};
-use crate::store::{entry_item, proof_item};
+use crate::store::{EntryItem, entry_item, proof_item};
 use crate::wire::{ANSWER_BYTES, Answer, Ask, No, Settled};
 use ledgerno_ledger::bytes::EntryId;
 use ledgerno_ledger::check::Vouched;
 use ledgerno_ledger::dag::MAX_NEW;
-use ledgerno_ledger::entry::Packed;
-use ledgerno_ledger::settle::{Proof, Refusal};
+use ledgerno_ledger::entry::Head;
+use ledgerno_ledger::settle::{Block, Proof, Refusal};
 use ledgerno_ledger::sorted::SortedMap;
 use std::collections::VecDeque;
 
@@ -41,6 +41,8 @@ pub(crate) struct Bulk {
     barred: SortedMap<Peer, ()>,
     /// A lot, or a snapshot, was lost by who is gone: the others look again.
     lost: bool,
+    /// Up to this height each is checked by itself, for something of them does not hold together.
+    singly_to: u64,
 }
 
 /// Consecutive heights that one peer is asked for.
@@ -59,9 +61,16 @@ pub(crate) struct Lot {
 #[derive(Debug)]
 struct Gathered {
     proof: Box<Proof>,
-    entries: Vec<Packed>,
+    entries: Vec<EntryItem>,
     bytes: usize,
     by: Peer,
+}
+
+/// A height that was checked, with the order in which its entries are taken.
+struct Height {
+    entries: Vouched,
+    order: Vec<usize>,
+    block: Block,
 }
 
 /// What a peer does next.
@@ -142,7 +151,7 @@ impl Lot {
                 _ => return false,
             }
             let Some(last) = self.gathered.back_mut() else { return false };
-            last.bytes += entries.iter().map(size_of_packed).sum::<usize>();
+            last.bytes += entries.iter().map(|entry| ENTRY_BYTES + entry.len()).sum::<usize>();
             last.entries.extend(entries);
             let says = last.proof.checkpoint.header.entries as usize;
             if says > MAX_NEW || last.entries.is_empty() || last.entries.len() > says || last.bytes > max {
@@ -151,10 +160,6 @@ impl Lot {
         }
         came_any
     }
-}
-
-fn size_of_packed(packed: &Packed) -> usize {
-    ENTRY_BYTES + packed.body.as_ref().map_or(0, Vec::len)
 }
 
 impl Bulk {
@@ -335,11 +340,10 @@ impl Engine {
         let mut batch = Batch::default();
         self.dag.mark_later();
         while self.in_flight() + batch.bytes < self.limits.in_flight && !self.unchecked.is_full() {
-            self.bulk.skip_settled(self.chain.height());
-            let Some(lot) = self.bulk.lots.front_mut().filter(|lot| lot.is_ready()) else { break };
-            let Some(Gathered { proof, entries, by, .. }) = lot.gathered.pop_front() else { break };
-            match self.settle_by_hash(*proof, entries, by, &mut batch, now) {
-                Ok(()) => self.bulk.lots.iter_mut().take(1).for_each(|lot| lot.from += 1),
+            let Some(run) = self.next_run() else { break };
+            let Some(by) = run.first().map(|one| one.by) else { break };
+            match self.settle_run(run, &mut batch, now) {
+                Ok(()) => {}
                 Err(Fault::Wrong) => {
                     // What came after it was to follow it.
                     self.bulk.drop_first();
@@ -357,6 +361,46 @@ impl Engine {
         self.write_settled(batch, now);
     }
 
+    /// The next heights that are here whole: as many as may be a run, or one.
+    fn next_run(&mut self) -> Option<Vec<Gathered>> {
+        let height = self.chain.height();
+        self.bulk.skip_settled(height);
+        let singly = self.bulk.singly_to > height;
+        let lot = self.bulk.lots.front_mut().filter(|lot| lot.is_ready())?;
+        let mut bytes = 0;
+        let whole = lot.gathered.iter().take_while(|one| {
+            let has_room = bytes < ANSWER_BYTES;
+            bytes += one.bytes;
+            has_room && one.is_whole()
+        });
+        let run = if singly { 1 } else { self.chain.longest_run(whole.map(|one| &*one.proof)).max(1) };
+        Some(lot.gathered.drain(..run).collect())
+    }
+
+    /// Settles the next heights, all of them; where something of several does not hold, the first alone, or nothing. The
+    /// others are put back.
+    fn settle_run(&mut self, mut run: Vec<Gathered>, batch: &mut Batch, now: u64) -> Result<(), Fault> {
+        let mut blocks = if run.len() > 1 { self.check_heights(&run, now) } else { None };
+        if blocks.is_none() {
+            // Till after these heights, or all of them would be tried again after each.
+            self.bulk.singly_to = self.chain.height().saturating_add(run.len() as u64);
+            let rest = run.split_off(1);
+            if let Some(lot) = self.bulk.lots.front_mut() {
+                rest.into_iter().rev().for_each(|one| lot.gathered.push_front(one));
+            }
+        }
+        if blocks.is_none()
+            && let Some(first) = run.first()
+        {
+            blocks = Some(self.check_height(first, now)?);
+        }
+        self.bulk.lots.iter_mut().take(1).for_each(|lot| lot.from += run.len() as u64);
+        for (one, checked) in run.into_iter().zip(blocks.into_iter().flatten()) {
+            self.take_height(one, checked, batch, now);
+        }
+        Ok(())
+    }
+
     /// Everybody connected now is asked in the ordinary way.
     fn leave_to_ordinary(&mut self) {
         self.bulk.lots.clear();
@@ -367,45 +411,75 @@ impl Engine {
         }
     }
 
-    /// Takes one height in: all of it, or nothing.
-    fn settle_by_hash(
-        &mut self,
-        proof: Proof,
-        entries: Vec<Packed>,
-        by: Peer,
-        batch: &mut Batch,
-        now: u64,
-    ) -> Result<(), Fault> {
-        if self.history.len() + entries.len() > self.limits.entries {
+    /// Checks several heights as a run; `None` if something of it does not hold.
+    fn check_heights(&self, run: &[Gathered], now: u64) -> Option<Vec<Height>> {
+        let entries: Vec<Vouched> = run.iter().map(|one| self.read_height(one)).collect::<Option<_>>()?;
+        let count: usize = entries.iter().map(Vouched::len).sum();
+        if self.history.len() + count > self.limits.entries {
+            return None;
+        }
+        let proofs = || run.iter().map(|one| &*one.proof);
+        let pairs: Vec<(&Proof, &Vouched)> = proofs().zip(&entries).collect();
+        let blocks = self.chain.check_run(&pairs, self.opener(), now)?;
+        let cuts: Vec<(&Vouched, &[Head])> = entries.iter().zip(proofs().map(|proof| &proof.cut[..])).collect();
+        let orders = self.dag.plan(&cuts)?;
+        let heights = entries.into_iter().zip(orders).zip(blocks);
+        Some(heights.map(|((entries, order), block)| Height { entries, order, block }).collect())
+    }
+
+    /// Checks one height.
+    fn check_height(&mut self, one: &Gathered, now: u64) -> Result<Vec<Height>, Fault> {
+        let proof = &*one.proof;
+        if self.history.len() + one.entries.len() > self.limits.entries {
             return Err(Fault::Unfit);
         }
-        let voted = match self.chain.check_votes(&proof) {
+        let voted = match self.chain.check_votes(proof) {
             Ok(voted) => voted,
-            Err(why) => return Err(self.refused_by_hash(&proof, why, by)),
+            Err(why) => return Err(self.refused_by_hash(proof, why, one.by)),
         };
-        let Ok(entries) = Vouched::new(self.circle, &proof.checkpoint.header, entries) else {
-            return Err(Fault::Wrong);
-        };
-        // As for what comes in the ordinary way: nothing is erased yet.
-        let limit = self.body_limit();
-        if entries.iter().any(|(_, packed)| packed.body.is_none() || packed.signed.entry.body_len > limit) {
-            return Err(Fault::Wrong);
-        }
+        let entries = self.read_height(one).ok_or(Fault::Wrong)?;
         let block = match self.chain.check_vouched(&voted, &entries, self.opener(), now) {
             Ok(block) => block,
-            Err(why) => return Err(self.refused_by_hash(&proof, why, by)),
+            Err(why) => return Err(self.refused_by_hash(proof, why, one.by)),
         };
-        let Some(brought) = self.dag.take_vouched(entries, &proof.cut) else { return Err(Fault::Unfit) };
-        let taken = self.took(&brought.ids);
+        let mut orders = self.dag.plan(&[(&entries, &proof.cut[..])]).ok_or(Fault::Unfit)?;
+        let order = orders.pop().unwrap_or_default();
+        Ok(vec![Height { entries, order, block }])
+    }
+
+    /// A height's entries, if they are those of the header and such as are taken: nothing is erased yet, as for what comes
+    /// in the ordinary way.
+    fn read_height(&self, one: &Gathered) -> Option<Vouched> {
+        let items = one.entries.iter().map(EntryItem::entry);
+        let entries = Vouched::read(self.circle, &one.proof.checkpoint.header, items).ok()?;
+        let limit = self.body_limit();
+        let fits = entries.iter().all(|(_, packed)| packed.body.is_some() && packed.signed.entry.body_len <= limit);
+        fits.then_some(entries)
+    }
+
+    /// Takes one height in that was checked.
+    fn take_height(&mut self, one: Gathered, height: Height, batch: &mut Batch, now: u64) {
+        let Height { entries, order, block } = height;
+        let (proof, mut items) = (*one.proof, one.entries);
+        let brought = self.dag.take_vouched(entries, order);
+        let ids: Vec<EntryId> = brought.iter().map(|came| came.id).collect();
+        let taken = self.took(&ids);
+        let mut brought = brought.into_iter();
         for id in &taken {
             self.watch_for_twin(*id);
-            if brought.unchecked.binary_search(id).is_ok()
+            // In the same order; what was here before is not among those taken.
+            let Some(came) = brought.by_ref().find(|came| came.id == *id) else { break };
+            if !came.checked
                 && let Some(place) = self.history.place(id)
             {
                 self.unchecked.add(place, now);
             }
+            match came.at.and_then(|at| items.get_mut(at)) {
+                Some(item) => self.log_item(batch, id, std::mem::take(item).into_bytes()),
+                None => self.log(batch, &[*id]),
+            }
         }
-        self.log(batch, &taken);
+        batch.entries.extend(&taken);
         let item = proof_item(&proof);
         let place = Place::new(self.items + batch.log.len() as u64, item.len());
         self.history.add_header(place, proof.checkpoint.header.time);
@@ -413,7 +487,7 @@ impl Engine {
         let woken = self.adopt(block, proof);
         let woken = self.took(&woken);
         self.log(batch, &woken);
-        Ok(())
+        batch.entries.extend(&woken);
     }
 
     /// What to think of a header that does not hold, or of who brought it.
@@ -432,10 +506,13 @@ impl Engine {
     fn log(&mut self, batch: &mut Batch, taken: &[EntryId]) {
         for id in taken {
             let Some(item) = self.dag.get(id).map(entry_item) else { continue };
-            self.history.stored(id, Place::new(self.items + batch.log.len() as u64, item.len()));
-            batch.push(item);
+            self.log_item(batch, id, item);
         }
-        batch.entries.extend(taken);
+    }
+
+    fn log_item(&mut self, batch: &mut Batch, id: &EntryId, item: Vec<u8>) {
+        self.history.stored(id, Place::new(self.items + batch.log.len() as u64, item.len()));
+        batch.push(item);
     }
 
     fn write_settled(&mut self, batch: Batch, now: u64) {
@@ -456,7 +533,7 @@ impl Engine {
         let mut came: Vec<Settled> = Vec::new();
         for (height, ids) in self.settled_plan(from, skip, to) {
             let Some(proof) = self.proof_at(height) else { break };
-            let entries: Option<Vec<Packed>> = ids.iter().map(|id| self.packed(id).cloned()).collect();
+            let entries: Option<Vec<EntryItem>> = ids.iter().map(|id| self.packed(id).map(EntryItem::new)).collect();
             let Some(entries) = entries else { break };
             let is_rest = height == from && skip > 0;
             came.push(Settled { proof: (!is_rest).then(|| Box::new(proof.clone())), entries });

@@ -1,6 +1,7 @@
 //! Conformance fixtures of what nodes say to each other: one topic more beside those of the ledger, in the same folder.
 
 use crate::join::Parcel;
+use crate::store::EntryItem;
 use crate::wire::{
     Answer, Ask, Brief, ClaimKeybox, Enlist, MAX_ANSWER, MAX_GOSSIP, No, Order, Place, REGISTER, Range, Register,
     Settled, There, Topic as Gossip, Votes,
@@ -53,7 +54,7 @@ fn formats() -> Vec<Format> {
     let bundle = frozen("bundle", |bytes| codec::decode::<Bundle>(bytes, MAX_GOSSIP));
     let proposal = frozen("proposal", |bytes| codec::decode::<Proposal>(bytes, MAX_GOSSIP));
     let proof = frozen("proof", |bytes| codec::decode::<Proof>(bytes, MAX_GOSSIP));
-    let settled = Settled { proof: None, entries: vec![Circle::new(1).founders_join()] };
+    let settled = Settled { proof: None, entries: vec![EntryItem::new(&Circle::new(1).founders_join())] };
     let answer = Format::plain::<Answer>("answer", Draft, MAX_ANSWER)
         .accepts("same", encode(&Answer::Same { height: 300 }))
         .accepts("same, of an archive", encode(&Answer::SameKept { height: 300 }))

@@ -3,10 +3,12 @@
 
 use crate::settler::agreement;
 use crate::{acts, epoch};
+use ledgerno_ledger::codec::direct::{Borrowed, write_len};
 use ledgerno_ledger::codec::{self, CodecError};
 use ledgerno_ledger::entry::{MAX_PACKED, Packed};
 use ledgerno_ledger::settle::{MAX_PROOF, Proof};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use crate::snapshot::{MAX_SNAPSHOT, NoSnapshot, RECORD as SNAPSHOT, window};
 
@@ -37,6 +39,9 @@ enum ItemRef<'a> {
     Proof(&'a Proof),
 }
 
+/// What an item that is an entry begins with.
+const ENTRY: u8 = 0;
+
 /// An entry's bytes in the log.
 pub(crate) fn entry_item(packed: &Packed) -> Vec<u8> {
     codec::encode(&ItemRef::Entry(packed))
@@ -45,6 +50,61 @@ pub(crate) fn entry_item(packed: &Packed) -> Vec<u8> {
 /// A settled header's bytes in the log.
 pub(crate) fn proof_item(proof: &Proof) -> Vec<u8> {
     codec::encode(&ItemRef::Proof(proof))
+}
+
+/// An entry as it lies in the log, of which nothing is read yet. Inside a message it is what an entry is: its bytes with
+/// their length before them, which is the log's item but for the first byte.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntryItem(Vec<u8>);
+
+impl EntryItem {
+    /// Of an entry.
+    pub fn new(packed: &Packed) -> Self {
+        EntryItem(entry_item(packed))
+    }
+
+    /// The entry's canonical bytes, which nobody has read.
+    pub fn entry(&self) -> &[u8] {
+        // After the item's kind there is a length of one to three bytes.
+        let counted = self.0.get(1..).unwrap_or_default();
+        let len = counted.iter().take(3).take_while(|byte| **byte & 0x80 != 0).count() + 1;
+        counted.get(len..).unwrap_or_default()
+    }
+
+    /// How long the item is.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it is empty, as none is.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The item.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+impl Serialize for EntryItem {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_bytes(self.entry())
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryItem {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let entry = input.deserialize_bytes(Borrowed)?;
+        if entry.len() > MAX_PACKED {
+            return Err(D::Error::custom("the entry is too long"));
+        }
+        let mut item = Vec::with_capacity(4 + entry.len());
+        item.push(ENTRY);
+        write_len(entry.len(), &mut item);
+        item.extend_from_slice(entry);
+        Ok(EntryItem(item))
+    }
 }
 
 impl Item {

@@ -3,6 +3,7 @@
 //! A question travels as request kind ‖ circle ‖ postcard of [`Ask`], its answer as postcard of [`Answer`]. Gossip
 //! carries one [`Packed`] entry on topic 1 and [`Votes`] on topics 2 and 4.
 
+use crate::store::EntryItem;
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, MemberId, Signature, VoteKey};
 use ledgerno_ledger::codec::{self, CodecError};
 use ledgerno_ledger::entry::{Admission, Anchor, Head, Invite, Packed};
@@ -305,7 +306,7 @@ pub struct Settled {
     /// The header with its votes and its cut; none where the rest of a height is told.
     pub proof: Option<Box<Proof>>,
     /// In settled order.
-    pub entries: Vec<Packed>,
+    pub entries: Vec<EntryItem>,
 }
 
 /// Why a question is not answered.

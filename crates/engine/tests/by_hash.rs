@@ -10,6 +10,7 @@ mod common;
 use alone::{Alone, Friends, Witness};
 use common::{RELAY, START, WEEK, World};
 use ledgerno_engine::status::Status;
+use ledgerno_engine::store::EntryItem;
 use ledgerno_engine::wire::{Answer, Ask, No, Range, Settled, Topic};
 use ledgerno_engine::{Event, Limits, ProveError};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
@@ -230,6 +231,10 @@ fn a_height_longer_than_an_answer_comes_in_parts() {
     assert_eq!(reader.engine.forgeries(), []);
 }
 
+fn packed(item: &EntryItem) -> Packed {
+    Packed::decode(item.entry()).unwrap()
+}
+
 /// What a peer makes of an honest answer.
 type Spoil = fn(&mut Vec<Settled>);
 
@@ -244,10 +249,15 @@ fn what_is_spoiled_on_the_way_is_refused_and_fetched_in_the_ordinary_way() {
         }),
         ("two entries swapped", |came| came[1].entries.swap(0, 1)),
         ("two bodies swapped", |came| {
-            let body = came[1].entries[0].body.take();
-            came[1].entries[0].body = std::mem::replace(&mut came[1].entries[1].body, body);
+            let (mut one, mut other) = (packed(&came[1].entries[0]), packed(&came[1].entries[1]));
+            std::mem::swap(&mut one.body, &mut other.body);
+            came[1].entries[0] = EntryItem::new(&one);
+            came[1].entries[1] = EntryItem::new(&other);
         }),
-        ("a body left out", |came| came[1].entries[0].body = None),
+        ("a body left out", |came| {
+            let without = Packed { body: None, ..packed(&came[1].entries[0]) };
+            came[1].entries[0] = EntryItem::new(&without);
+        }),
         ("a vote spoiled", |came| {
             came[1].proof.as_mut().unwrap().checkpoint.certificate.votes[0].1.0[5] ^= 1;
         }),

@@ -49,8 +49,18 @@ pub mod fixed {
 macro_rules! byte_strings {
     ($($(#[$doc:meta])* $name:ident($len:expr);)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name(pub [u8; $len]);
+
+        impl core::hash::Hash for $name {
+            /// Of eight bytes alone: they are as good as random already, and whoever would make many that share them has
+            /// 2^64 tries before them for each.
+            fn hash<H: core::hash::Hasher>(&self, into: &mut H) {
+                let mut first = [0; 8];
+                first.copy_from_slice(&self.0[..8]);
+                into.write_u64(u64::from_le_bytes(first));
+            }
+        }
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {

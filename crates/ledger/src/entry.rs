@@ -199,10 +199,13 @@ impl Direct for Packed {
     }
 
     fn read(input: &mut Input) -> Result<Self, CodecError> {
-        let signed = Signed::read(input)?;
-        let body = bool::read(input)?.then(|| input.take_counted()).transpose()?;
-        Ok(Packed { signed, body: body.map(<[u8]>::to_vec) })
+        Ok(Packed { signed: Signed::read(input)?, body: read_body(input)? })
     }
+}
+
+fn read_body(input: &mut Input) -> Result<Option<Vec<u8>>, CodecError> {
+    let body = bool::read(input)?.then(|| input.take_counted()).transpose()?;
+    Ok(body.map(<[u8]>::to_vec))
 }
 
 counted! { Signed, MAX_SIGNED; Packed, MAX_PACKED; }
@@ -262,6 +265,27 @@ impl Packed {
     /// [`CodecError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         codec::decode_directly(bytes, MAX_PACKED)
+    }
+
+    /// As [`Packed::decode`], with the entry's id: no bytes but the canonical ones are read, so what it is the hash of lies
+    /// there already.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn decode_named(circle: CircleId, bytes: &[u8]) -> Result<(EntryId, Self), CodecError> {
+        if bytes.len() > MAX_PACKED {
+            return Err(CodecError::TooLong { len: bytes.len(), max: MAX_PACKED });
+        }
+        let mut input = Input::new(bytes);
+        let entry = Entry::read(&mut input)?;
+        let (canonical, _) = bytes.split_at(bytes.len() - input.left());
+        let id = EntryId(hash(context::ENTRY, &[&circle.0, canonical]));
+        let signature = Signature::read(&mut input)?;
+        let body = read_body(&mut input)?;
+        if input.left() > 0 {
+            return Err(CodecError::NotCanonical);
+        }
+        Ok((id, Packed { signed: Signed { entry, signature }, body }))
     }
 }
 

@@ -230,12 +230,17 @@ impl State {
 
     /// Carries on the device's counted chain, if the entry does.
     fn count(&mut self, id: EntryId, entry: &Entry) -> bool {
-        let carries_on = match self.counted.get(&entry.device) {
+        let last = self.counted.get_mut(&entry.device);
+        let carries_on = match &last {
             None => entry.is_first_of(self.circle),
             Some(last) => last.id == entry.prev && last.seq.checked_add(1) == Some(entry.seq),
         };
         if carries_on || mutant::is_on(Mutant::VoidTailCounts) {
-            self.counted.insert(entry.device, Counted { seq: entry.seq, id });
+            let counted = Counted { seq: entry.seq, id };
+            match last {
+                Some(last) => *last = counted,
+                None => drop(self.counted.insert(entry.device, counted)),
+            }
         }
         carries_on
     }

@@ -5,6 +5,7 @@
 //! signature stands beside the id, and whoever brought it may have spoiled it.
 
 use super::{Checked, Refused, check_shape};
+use crate::codec::CodecError;
 use crate::bytes::{CircleId, EntryId};
 use crate::entry::{Head, Packed};
 use crate::merkle::ENTRIES;
@@ -26,6 +27,9 @@ pub enum Unvouched {
     /// One is another, is missing or stands elsewhere.
     #[error("the entries are not those of the header, in its order")]
     Root,
+    /// One is none: its bytes do not read.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
     /// One is none by its form: then the quorum held none.
     #[error(transparent)]
     Form(#[from] Refused),
@@ -36,15 +40,20 @@ pub enum Unvouched {
 pub struct Vouched(Vec<Checked>);
 
 impl Vouched {
-    /// Holds entries to a header. That its votes hold is the chain's to say.
+    /// Reads entries from their canonical bytes, and holds them to a header. That its votes hold is the chain's to say.
     ///
     /// # Errors
     /// [`Unvouched`].
-    pub fn new(circle: CircleId, header: &Header, entries: Vec<Packed>) -> Result<Self, Unvouched> {
+    pub fn read<'a>(
+        circle: CircleId,
+        header: &Header,
+        entries: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) -> Result<Self, Unvouched> {
         if header.entries as usize != entries.len() {
             return Err(Unvouched::Count { says: header.entries, are: entries.len() });
         }
-        let entries: Vec<Checked> = entries.into_iter().map(|packed| Checked::stored(circle, packed)).collect();
+        let read = |bytes| Packed::decode_named(circle, bytes).map(|(id, packed)| Checked { packed, id });
+        let entries: Vec<Checked> = entries.map(read).collect::<Result<_, _>>()?;
         if ENTRIES.root(entries.iter().map(|entry| &entry.id.0)) != header.entries_root {
             return Err(Unvouched::Root);
         }

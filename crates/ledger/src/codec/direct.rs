@@ -35,6 +35,11 @@ impl<'a> Input<'a> {
         Input(bytes)
     }
 
+    /// How many bytes are left.
+    pub fn left(&self) -> usize {
+        self.0.len()
+    }
+
     /// So many bytes.
     ///
     /// # Errors
@@ -254,7 +259,8 @@ macro_rules! counted {
 pub(crate) use counted;
 
 /// Takes counted bytes as they lie in the input.
-pub(crate) struct Borrowed;
+#[derive(Debug)]
+pub struct Borrowed;
 
 impl<'de> Visitor<'de> for Borrowed {
     type Value = &'de [u8];

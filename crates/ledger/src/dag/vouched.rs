@@ -1,4 +1,4 @@
-//! Taking in what a certificate stands for: all entries of one header at once, or none of them. Whatever stands in the
+//! Taking in what a certificate stands for: all entries of a header, or of several, or none of them. Whatever stands in the
 //! right place is taken, as if it had been here before the header: a branch too many has been named by the cut, and an
 //! invite has been used as often as the quorum let it.
 
@@ -10,63 +10,76 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use hashbrown::{HashMap, HashSet};
 
-/// What was taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// One that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Brought {
-    /// All, in the order of taking: what had waited for it too.
-    pub ids: Vec<EntryId>,
-    /// Of these, sorted, whose signatures nobody has checked here.
-    pub unchecked: Vec<EntryId>,
+    /// The entry.
+    pub id: EntryId,
+    /// Its place among those of the header; none for what had waited for them.
+    pub at: Option<usize>,
+    /// Its signatures were checked here: it had come before, and waited.
+    pub checked: bool,
 }
 
-/// The entries of a header that are to be taken before.
+/// The entries that are to be taken before.
 #[derive(Default)]
 struct Before {
     places: HashMap<EntryId, (DeviceId, u64)>,
     devices: HashSet<DeviceId>,
     members: HashSet<MemberId>,
+    /// Up to where each device is settled by the headers before.
+    settled: HashMap<DeviceId, u64>,
 }
 
 impl Dag {
-    /// Takes the entries of the next header, with its cut; `None`, and nothing is taken, when one does not build on what
-    /// is here and among them, when it is settled already, or when the cut names another.
-    pub fn take_vouched(&mut self, entries: Vouched, cut: &[Head]) -> Option<Brought> {
-        if !self.is_cut_of(&entries, cut) {
-            return None;
+    /// For the next headers, each with its cut, an order in which the entries of each can be taken; `None` when one does
+    /// not build on what is here and among them, when it is settled already, or when a cut names another.
+    pub fn plan(&self, run: &[(&Vouched, &[Head])]) -> Option<Vec<Vec<usize>>> {
+        let mut before = Before::default();
+        let mut last = &self.settled_cut[..];
+        let mut orders = Vec::with_capacity(run.len());
+        for (entries, cut) in run {
+            if !is_cut_of(entries, cut, last) {
+                return None;
+            }
+            orders.push(self.order_to_take(entries, &mut before)?);
+            for head in entries.heads() {
+                let settled = before.settled.entry(head.device).or_default();
+                *settled = head.seq.max(*settled);
+            }
+            last = cut;
         }
-        let order = self.order_to_take(&entries)?;
-        let mut brought = Brought::default();
+        Some(orders)
+    }
+
+    /// Takes the entries of the next header, in the order that was planned.
+    pub fn take_vouched(&mut self, entries: Vouched, order: Vec<usize>) -> Vec<Brought> {
+        let mut brought = Vec::with_capacity(order.len());
         let mut entries: Vec<Option<Checked>> = entries.into_entries().into_iter().map(Some).collect();
-        for checked in order.into_iter().filter_map(|at| entries.get_mut(at)?.take()) {
+        for at in order {
+            let Some(checked) = entries.get_mut(at).and_then(Option::take) else { continue };
             let id = checked.id();
             if self.index.contains_key(&id) {
                 continue;
             }
             // What waited here was checked when it came.
-            let packed = match self.waiting.take_out(&id) {
-                Some(waiter) => waiter.packed,
-                None => {
-                    brought.unchecked.push(id);
-                    checked.into_packed()
-                }
-            };
-            brought.ids.extend(self.take_all(VecDeque::from([(id, packed)])));
+            let waiter = self.waiting.take_out(&id);
+            brought.push(Brought { id, at: Some(at), checked: waiter.is_some() });
+            let packed = waiter.map_or_else(|| checked.into_packed(), |waiter| waiter.packed);
+            if self.waiting.len() == 0 {
+                self.take(id, packed);
+                continue;
+            }
+            let woken = self.take_all(VecDeque::from([(id, packed)]));
+            let woken = woken.into_iter().filter(|woken| *woken != id);
+            brought.extend(woken.map(|id| Brought { id, at: None, checked: true }));
         }
-        brought.unchecked.sort_unstable();
-        Some(brought)
-    }
-
-    /// Whether each head of the cut is one of these, or of the cut before.
-    fn is_cut_of(&self, entries: &Vouched, cut: &[Head]) -> bool {
-        let new = entries.heads().filter(|head| cut.binary_search(head).is_ok()).count();
-        let old = cut.iter().filter(|head| self.settled_cut.binary_search(head).is_ok()).count();
-        cut.is_sorted_by(|one, next| one.device < next.device) && new + old == cut.len()
+        brought
     }
 
     /// The places of the entries in an order in which each can be taken: the settled one, but that a device comes after
     /// what lets it in.
-    fn order_to_take(&self, entries: &Vouched) -> Option<Vec<usize>> {
-        let mut before = Before::default();
+    fn order_to_take(&self, entries: &Vouched, before: &mut Before) -> Option<Vec<usize>> {
         let mut order = Vec::with_capacity(entries.len());
         let mut left: Vec<usize> = (0..entries.len()).collect();
         let all: Vec<(EntryId, &Packed)> = entries.iter().collect();
@@ -76,8 +89,9 @@ impl Dag {
                 let (id, packed) = all[at];
                 let entry = &packed.signed.entry;
                 let follows = !self.is_below(&entry.device, entry.seq)
-                    && refs(entry).all(|named| self.is_here(&named, &before))
-                    && self.is_let_in(entry, &before);
+                    && before.settled.get(&entry.device).is_none_or(|settled| *settled < entry.seq)
+                    && refs(entry).all(|named| self.is_here(&named, before))
+                    && self.is_let_in(entry, before);
                 if follows {
                     order.push(at);
                     before.places.insert(id, (entry.device, entry.seq));
@@ -116,4 +130,11 @@ impl Dag {
             None => before.members.contains(&admission.member) || self.members.contains_key(&admission.member),
         }
     }
+}
+
+/// Whether each head of a cut is one of these, or of the cut before.
+fn is_cut_of(entries: &Vouched, cut: &[Head], last: &[Head]) -> bool {
+    let new = entries.heads().filter(|head| cut.binary_search(head).is_ok()).count();
+    let old = cut.iter().filter(|head| last.binary_search(head).is_ok()).count();
+    cut.is_sorted_by(|one, next| one.device < next.device) && new + old == cut.len()
 }

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 mod joined;
 mod refusal;
 mod renewal;
+mod run;
 mod stored;
 
 pub use refusal::{Refusal, Root, SettleError};
@@ -484,9 +485,12 @@ impl Chain {
         }
         self.renewal = None;
         let height = block.header.height;
-        self.settled.extend(block.order.iter().map(|id| (*id, Settled { height, verdict: None })));
-        let folded = block.verdicts.into_iter().map(|(id, verdict)| (id, Settled { height, verdict: Some(verdict) }));
-        self.settled.extend(folded);
+        if block.verdicts.is_empty() {
+            self.settled.extend(block.order.iter().map(|id| (*id, Settled { height, verdict: None })));
+        } else {
+            let folded = block.verdicts.into_iter().map(|(id, verdict)| (id, Settled { height, verdict: Some(verdict) }));
+            self.settled.extend(folded);
+        }
         self.hashes.push(hash);
         self.history.push(&hash.0);
         self.header = Some(block.header);
@@ -555,25 +559,37 @@ impl Chain {
         let (Some(opener), Some(state)) = (opener, &self.state) else {
             return Ok(Folded { order, entries_root, verdicts: Vec::new(), state: None });
         };
-        if let Some(epoch) = state.epochs().iter().find(|epoch| !opener.holds(&epoch.id)) {
-            return Err(epoch.id);
-        }
         let mut state = state.clone();
-        state.begin(height, time, proposer);
-        let mut verdicts = Vec::with_capacity(order.len());
-        for (at, id) in order.iter().enumerate() {
-            let packed = held(at, id).ok_or(*id)?;
-            let entry = &packed.signed.entry;
-            let plain = match entry.lane {
-                Lane::Talk => None,
-                Lane::State if !state.is_of_known_epoch(entry) => None,
-                Lane::State => opener.open(entry, packed.body.as_deref().ok_or(*id)?),
-            };
-            let body = plain.as_deref().map_or(Opened::NotOpened, Opened::Plain);
-            verdicts.push((*id, state.apply(*id, entry, body)));
-        }
-        state.finish();
+        let verdicts = fold(&mut state, held, opener, &order, (height, time, proposer))?;
         let root = state.root(&opener.salt());
         Ok(Folded { order, entries_root, verdicts, state: Some((state, root)) })
     }
+}
+
+/// Folds a header's entries, in settled order, into the state before it.
+fn fold(
+    state: &mut State,
+    held: Lookup,
+    opener: &dyn Opener,
+    order: &[EntryId],
+    (height, time, proposer): (u64, u64, DeviceId),
+) -> Result<Vec<(EntryId, Verdict)>, EntryId> {
+    if let Some(epoch) = state.epochs().iter().find(|epoch| !opener.holds(&epoch.id)) {
+        return Err(epoch.id);
+    }
+    state.begin(height, time, proposer);
+    let mut verdicts = Vec::with_capacity(order.len());
+    for (at, id) in order.iter().enumerate() {
+        let packed = held(at, id).ok_or(*id)?;
+        let entry = &packed.signed.entry;
+        let plain = match entry.lane {
+            Lane::Talk => None,
+            Lane::State if !state.is_of_known_epoch(entry) => None,
+            Lane::State => opener.open(entry, packed.body.as_deref().ok_or(*id)?),
+        };
+        let body = plain.as_deref().map_or(Opened::NotOpened, Opened::Plain);
+        verdicts.push((*id, state.apply(*id, entry, body)));
+    }
+    state.finish();
+    Ok(verdicts)
 }

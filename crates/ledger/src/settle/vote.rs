@@ -270,6 +270,27 @@ impl Certificate {
         header: HeaderHash,
         witnesses: &Witnesses,
     ) -> Result<(), CertificateError> {
+        self.check_votes_but_signatures(header, witnesses)?;
+        let message = Self::vote(circle, height, self.view, header).message();
+        let bad = self.votes.iter().zip(verify_batch(&self.claims(&message))).find(|(_, holds)| !holds);
+        bad.map_or(Ok(()), |((key, _), _)| Err(CertificateError::BadVote(*key)))
+    }
+
+    /// Whether each of several certificates settles its header at its height, all by the same witnesses; the signatures
+    /// are checked at once.
+    pub fn all_hold(circle: CircleId, all: &[(&Certificate, u64, HeaderHash)], witnesses: &Witnesses) -> bool {
+        let counts = |(of, _, header): &(&Self, u64, HeaderHash)| of.check_votes_but_signatures(*header, witnesses).is_ok();
+        let message = |(of, height, header): &(&Self, u64, HeaderHash)| Self::vote(circle, *height, of.view, *header).message();
+        let messages: Vec<[u8; 32]> = all.iter().map(message).collect();
+        let claims: Vec<Claim> = all.iter().zip(&messages).flat_map(|((of, ..), message)| of.claims(message)).collect();
+        all.iter().all(counts) && verify_batch(&claims).into_iter().all(|holds| holds)
+    }
+
+    fn claims<'a>(&'a self, message: &'a [u8; 32]) -> Vec<Claim<'a>> {
+        self.votes.iter().map(|(key, signature)| Claim { key: &key.0, signature, message }).collect()
+    }
+
+    fn check_votes_but_signatures(&self, header: HeaderHash, witnesses: &Witnesses) -> Result<(), CertificateError> {
         if self.header != header {
             return Err(CertificateError::OtherHeader);
         }
@@ -280,13 +301,6 @@ impl Certificate {
             return Err(CertificateError::NoWitness(*key));
         }
         let (have, need) = (self.votes.len(), witnesses.quorum());
-        if have < need {
-            return Err(CertificateError::NoQuorum { have, need });
-        }
-        let message = Self::vote(circle, height, self.view, header).message();
-        let claims: Vec<Claim> =
-            self.votes.iter().map(|(key, signature)| Claim { key: &key.0, signature, message: &message }).collect();
-        let bad = self.votes.iter().zip(verify_batch(&claims)).find(|(_, holds)| !holds);
-        bad.map_or(Ok(()), |((key, _), _)| Err(CertificateError::BadVote(*key)))
+        if have < need { Err(CertificateError::NoQuorum { have, need }) } else { Ok(()) }
     }
 }
