@@ -147,26 +147,27 @@ impl History {
         self.alter(id, |row| (row.height, row.at, row.verdict) = (height, at, verdict));
     }
 
-    /// Notes who has seen an entry that is being forgotten.
+    /// Notes by how many an entry was seen that is being forgotten, if it is more than was known.
     pub fn seen(&mut self, id: &EntryId, by: u32) {
         let by = u16::try_from(by).unwrap_or(u16::MAX);
-        if self.row(id).is_some_and(|row| row.seen != by) {
-            self.alter(id, |row| row.seen = by);
+        let Some(&at) = self.index.get(id) else { return };
+        let row = &mut self.rows[at as usize];
+        if row.seen < by {
+            row.seen = by;
+            self.change(at as usize);
         }
     }
 
-    /// An entry is in memory.
-    pub fn is_here(&mut self, id: &EntryId) {
+    /// An entry is in memory, or no longer.
+    pub fn set_here(&mut self, id: &EntryId, is_here: bool) {
         if let Some(row) = self.index.get(id).and_then(|at| self.rows.get_mut(*at as usize)) {
-            row.here = true;
+            row.here = is_here;
         }
     }
 
-    /// Entries are in memory, or no longer.
-    pub fn set_here(&mut self, mut is_here: impl FnMut(&EntryId) -> bool) {
-        for row in &mut self.rows {
-            row.here = is_here(&row.id);
-        }
+    /// Whether an entry is in memory.
+    pub fn is_here(&self, id: &EntryId) -> bool {
+        self.row(id).is_some_and(|row| row.here)
     }
 
     /// Notes where the next settled header lies.
@@ -264,7 +265,11 @@ impl History {
     /// The records that are not stored as they are now: of rows, and of headers with these hashes, by number.
     pub fn to_store(&self, hashes: &[HeaderHash]) -> (Numbered, Numbered) {
         let changed = self.rows.chunks(ROWS).enumerate().filter(|(at, _)| self.changed.get(*at) != Some(&false));
-        let rows = changed.map(|(at, rows)| (at, rows.iter().flat_map(Row::to_bytes).collect()));
+        let rows = changed.map(|(at, rows)| {
+            let mut out = Vec::with_capacity(rows.len() * ROW);
+            rows.iter().for_each(|row| row.write(&mut out));
+            (at, out)
+        });
         let headers = self.headers.chunks(ROWS).zip(hashes.chunks(ROWS)).enumerate();
         let headers = headers.skip(self.headers_stored / ROWS).map(|(at, (places, hashes))| {
             let mut out = Vec::with_capacity(places.len() * HEADER);
@@ -343,22 +348,30 @@ impl Row {
         self.height > 0 && self.at == u16::MAX
     }
 
-    fn to_bytes(self: &Row) -> Vec<u8> {
-        let mut out = Vec::with_capacity(ROW);
-        out.extend(self.id.0);
-        out.extend(self.device.to_le_bytes());
-        out.extend(self.seq.to_le_bytes());
-        self.place.write(&mut out);
-        out.extend(self.rank.to_le_bytes());
-        out.extend(self.seen.to_le_bytes());
-        out.extend(self.height.to_le_bytes());
-        out.extend(self.at.to_le_bytes());
-        // Two or three bytes, and nothing for none.
-        let verdict = self.verdict.map(|verdict| codec::encode(&verdict)).unwrap_or_default();
-        out.push(verdict.len() as u8 | if self.gone { GONE } else { 0 });
-        out.extend(verdict);
-        out.resize(ROW, 0);
-        out
+    /// Appends its [`ROW`] bytes.
+    fn write(&self, out: &mut Vec<u8>) {
+        let end = out.len() + ROW;
+        out.extend_from_slice(&self.id.0);
+        for number in [self.device, self.seq, self.place.item, self.place.len, self.rank] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        out.extend_from_slice(&self.seen.to_le_bytes());
+        out.extend_from_slice(&self.height.to_le_bytes());
+        out.extend_from_slice(&self.at.to_le_bytes());
+        let gone = if self.gone { GONE } else { 0 };
+        match self.verdict {
+            None => out.push(gone),
+            // Nearly all, told without the encoder: its time would be most of a snapshot's.
+            Some(Verdict::Applied) => out.extend_from_slice(&[gone | 1, APPLIED]),
+            Some(Verdict::Noop) => out.extend_from_slice(&[gone | 1, NOOP]),
+            Some(verdict) => {
+                // Two or three bytes.
+                let verdict = codec::encode(&verdict);
+                out.push(gone | verdict.len() as u8);
+                out.extend_from_slice(&verdict);
+            }
+        }
+        out.resize(end, 0);
     }
 
     fn from_bytes(bytes: &[u8; ROW]) -> Option<Self> {
@@ -426,7 +439,9 @@ mod tests {
         };
         let (read, read_hashes) = read().unwrap();
         assert_eq!(read_hashes, hashes);
-        history.set_here(|_| false);
+        for at in 0..history.rows.len() {
+            history.rows[at].here = false;
+        }
         assert_eq!(read.rows(), history.rows());
         assert_eq!(read.header(ROWS as u64 + 3), Some(Place::new(ROWS as u64 + 2, 1)));
         assert!(read.of(&DeviceId([1; 32])).map(|(_, row)| row.seq).eq(0..ROWS as u32 + 2));

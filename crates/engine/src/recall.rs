@@ -268,7 +268,7 @@ impl Engine {
             let Some(row) = self.history.row(&id) else { continue };
             self.timeline.add(id, row.rank, packed.signed.entry.time);
             self.remembered.insert(id, packed);
-            self.history.is_here(&id);
+            self.history.set_here(&id, true);
         }
         self.outputs.push_back(Output::Event(Event::Changed));
     }

@@ -175,7 +175,7 @@ pub(crate) fn resume(
     let kept = kept.into_iter().zip(settled);
     let dag = Dag::resume(genesis, limits.waiting, snapshot.base, kept).ok_or(NoSnapshot::Damaged)?;
     // Rows are read as not in memory.
-    here.iter().filter(|id| dag.contains(id)).for_each(|id| history.is_here(id));
+    here.iter().filter(|id| dag.contains(id)).for_each(|id| history.set_here(id, true));
     Ok(Some(Resumed { dag, chain, history, frontier, proofs, turns, items: snapshot.items, here }))
 }
 
@@ -247,18 +247,11 @@ impl Engine {
         let floor = self.history.len().saturating_sub(self.limits.window).min(self.durable);
         let window = self.history.rows().get(floor).map_or(self.items, |row| row.place.item.into());
         let mut kept = Vec::new();
-        let mut seen = Vec::new();
-        for (id, packed) in self.dag.since(0) {
-            if self.history.place(&id).is_none_or(|at| at >= floor) {
-                continue;
+        for known in self.dag.known_before(self.first_kept(floor)) {
+            if known.needed || self.epochs.waits_for(&known.id) {
+                kept.push(known.packed.clone());
             }
-            if self.dag.needs(&id) || self.epochs.waits_for(&id) {
-                kept.push(packed.clone());
-            }
-            seen.push((id, self.seen_by(&id)));
-        }
-        for (id, by) in seen {
-            self.history.seen(&id, by);
+            self.history.seen(&known.id, known.seen_by);
         }
         let snapshot = Snapshot {
             version: VERSION,
@@ -288,17 +281,22 @@ impl Engine {
         self.write(Vec::new(), records, Vec::new(), vec![Then::Forget { floor }], now);
     }
 
+    /// The DAG's place of the first entry that is not below the window; both know entries in the order of taking.
+    fn first_kept(&self, floor: usize) -> usize {
+        let first = self.history.rows().get(floor).and_then(|row| self.dag.taken_at(&row.id));
+        first.unwrap_or(self.dag.len())
+    }
+
     /// Forgets what is settled and was taken before a place: a durable snapshot stands for it.
     pub(crate) fn forget(&mut self, floor: usize) {
-        let (history, epochs) = (&self.history, &self.epochs);
-        let keep = |id: &EntryId| history.place(id).is_none_or(|at| at >= floor) || epochs.waits_for(id);
-        self.dag.forget(keep);
-        let dag = &self.dag;
-        self.chain.forget(|id| dag.contains(id));
-        self.history.set_here(|id| dag.contains(id));
-        self.remembered.clear();
+        let (from, epochs) = (self.first_kept(floor), &self.epochs);
+        let gone = self.dag.forget(|at, id| at >= from || epochs.waits_for(id));
+        let remembered = std::mem::take(&mut self.remembered).into_keys();
+        let history = &mut self.history;
+        gone.iter().copied().chain(remembered).for_each(|id| history.set_here(&id, false));
+        self.chain.forget(&gone);
         self.remembered_proofs.clear();
-        self.timeline.keep(|id| dag.contains(id));
+        self.timeline.keep(|id| history.is_here(id));
         let spare = self.proofs.len().saturating_sub(HEADERS);
         let undurable = usize::try_from(self.chain.height() - self.durable_height).unwrap_or(usize::MAX);
         let spare = spare.min(self.proofs.len().saturating_sub(undurable));

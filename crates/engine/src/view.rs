@@ -13,26 +13,26 @@ use ledgerno_ledger::seal;
 use ledgerno_ledger::settle::Opener;
 use ledgerno_ledger::sorted::SortedMap;
 use ledgerno_ledger::state::{Verdict, VoidReason};
-use std::collections::BTreeSet;
 
 /// Entries in memory, in the order in which they are shown.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
-    shown: BTreeSet<(u32, u64, EntryId)>,
+    /// By distance from the genesis, author's time and id.
+    shown: SortedMap<(u32, u64, EntryId), ()>,
 }
 
 impl Timeline {
     pub(crate) fn add(&mut self, id: EntryId, rank: u32, time: u64) {
-        self.shown.insert((rank, time, id));
+        self.shown.insert((rank, time, id), ());
     }
 
     pub(crate) fn keep(&mut self, keep: impl Fn(&EntryId) -> bool) {
-        self.shown.retain(|(_, _, id)| keep(id));
+        self.shown.retain(|(_, _, id), ()| keep(id));
     }
 
     /// Those above a distance from the genesis.
     fn newest_first(&self, above: u32) -> impl Iterator<Item = EntryId> {
-        self.shown.iter().rev().take_while(move |(rank, _, _)| *rank > above).map(|(_, _, id)| *id)
+        self.shown.keys().rev().take_while(move |(rank, _, _)| *rank > above).map(|(_, _, id)| *id)
     }
 }
 

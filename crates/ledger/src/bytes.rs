@@ -4,6 +4,7 @@
 use crate::codec::CodecError;
 use crate::codec::direct::{Direct, Input};
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::ser::SerializeTuple;
@@ -46,11 +47,39 @@ pub mod fixed {
     }
 }
 
+/// The order of byte strings of one length, which is eight times a number. A word at a time: the memory of a page is
+/// compared byte by byte else.
+fn order(one: &[u8], other: &[u8]) -> Ordering {
+    let (one, other) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    one.iter()
+        .zip(other)
+        .find(|(one, other)| one != other)
+        .map_or(Ordering::Equal, |(one, other)| u64::from_be_bytes(*one).cmp(&u64::from_be_bytes(*other)))
+}
+
 macro_rules! byte_strings {
     ($($(#[$doc:meta])* $name:ident($len:expr);)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Eq)]
         pub struct $name(pub [u8; $len]);
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                order(&self.0, &other.0).is_eq()
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                order(&self.0, &other.0)
+            }
+        }
 
         impl core::hash::Hash for $name {
             /// Of eight bytes alone: they are as good as random already, and whoever would make many that share them has

@@ -12,7 +12,7 @@ mod order;
 mod vouched;
 mod waiting;
 
-pub use base::{Base, Place};
+pub use base::{Base, Known, Place};
 pub use compose::Parents;
 pub use order::{CutError, MAX_CUT, MAX_NEW};
 pub use vouched::Brought;
@@ -129,6 +129,11 @@ impl Bits {
             let rests = core::iter::successors(Some(*word), |rest| Some(rest & rest.wrapping_sub(1)));
             rests.take_while(|rest| *rest != 0).map(move |rest| at * 64 + rest.trailing_zeros() as usize)
         })
+    }
+
+    /// How many there are.
+    fn count(&self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
     }
 
     fn is_only(&self, bit: usize) -> bool {

@@ -5,8 +5,8 @@
 //! signature stands beside the id, and whoever brought it may have spoiled it.
 
 use super::{Checked, Refused, check_shape};
-use crate::codec::CodecError;
 use crate::bytes::{CircleId, EntryId};
+use crate::codec::CodecError;
 use crate::entry::{Head, Packed};
 use crate::merkle::ENTRIES;
 use crate::settle::Header;

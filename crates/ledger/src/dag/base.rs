@@ -3,10 +3,10 @@
 //! settled cut. An entry at or below its device's settled place counts as held, so what comes later finds all that it
 //! needs; who asks for the rest is answered from the store.
 
-use super::{Chain, Dag, Limits};
+use super::{Chain, Dag, Limits, Node};
 use crate::bytes::{DeviceId, EntryId};
 use crate::check::Checked;
-use crate::entry::Head;
+use crate::entry::{Head, Packed};
 use crate::genesis::Genesis;
 use crate::sorted::SortedMap;
 use alloc::vec::Vec;
@@ -34,6 +34,19 @@ pub struct Base {
     pub cut: Vec<Head>,
 }
 
+/// What is known of an entry before it is forgotten.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The entry.
+    pub id: EntryId,
+    /// With signature and body.
+    pub packed: &'a Packed,
+    /// It must stay.
+    pub needed: bool,
+    /// As [`Dag::seen_by`].
+    pub seen_by: u32,
+}
+
 impl Dag {
     /// What this DAG would stand on without what is settled.
     pub fn base(&self) -> Base {
@@ -45,24 +58,39 @@ impl Dag {
         Base { places: places.collect(), cut: self.settled_cut.clone() }
     }
 
-    /// Whether an entry must stay: it is unsettled, or the first of its device.
-    pub fn needs(&self, id: &EntryId) -> bool {
-        self.index.get(id).is_some_and(|at| self.open.contains(at) || self.entry(*at).seq == 0)
+    /// An entry's place among those that are here, in the order taken.
+    pub fn taken_at(&self, id: &EntryId) -> Option<usize> {
+        self.index.get(id).copied()
     }
 
-    /// Forgets what is settled or passed by, but for what is to be kept; answers how many entries are gone.
-    pub fn forget(&mut self, keep: impl Fn(&EntryId) -> bool) -> usize {
+    /// What is known of the entries before a place, in the order taken.
+    pub fn known_before(&self, place: usize) -> impl Iterator<Item = Known<'_>> {
+        let one_device_each = self.has_one_device_each();
+        self.nodes.iter().take(place).enumerate().map(move |(at, node)| {
+            let Node { id, packed, .. } = node;
+            Known { id: *id, packed, needed: self.is_needed(at, node), seen_by: self.count_seen(at, one_device_each) }
+        })
+    }
+
+    /// Whether an entry must stay: it is unsettled, or the first of its device.
+    fn is_needed(&self, at: usize, node: &Node) -> bool {
+        node.packed.signed.entry.seq == 0 || self.open.contains(&at)
+    }
+
+    /// Forgets what is settled or passed by, but for what is to be kept by its place here and its id; answers what is gone.
+    pub fn forget(&mut self, keep: impl Fn(usize, &EntryId) -> bool) -> Vec<EntryId> {
         self.mark_now();
         let nodes = core::mem::take(&mut self.nodes);
-        let before = nodes.len();
-        let mut moved: Vec<Option<usize>> = Vec::with_capacity(before);
+        let mut gone = Vec::new();
+        let mut moved: Vec<Option<usize>> = Vec::with_capacity(nodes.len());
         for (at, node) in nodes.into_iter().enumerate() {
-            let stays = self.open.contains(&at) || node.packed.signed.entry.seq == 0 || keep(&node.id);
+            let stays = self.is_needed(at, &node) || keep(at, &node.id);
             moved.push(stays.then_some(self.nodes.len()));
             if stays {
                 self.nodes.push(node);
             } else {
                 self.index.remove(&node.id);
+                gone.push(node.id);
             }
         }
         let at_now = |at: &usize| moved.get(*at).copied().flatten();
@@ -79,7 +107,7 @@ impl Dag {
                 !ids.is_empty()
             });
         }
-        before - self.nodes.len()
+        gone
     }
 
     /// The DAG that stood on this base, with the entries that were still here, in the order taken; `true` is for those in

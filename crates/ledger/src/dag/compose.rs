@@ -62,9 +62,22 @@ impl Dag {
 
     /// The number of members, but its author, of whom an entry builds on this one.
     pub fn seen_by(&self, id: &EntryId) -> u32 {
-        let Some(&at) = self.index.get(id) else { return 0 };
+        self.index.get(id).map_or(0, |at| self.count_seen(*at, self.has_one_device_each()))
+    }
+
+    /// Whether no member has two devices: then who has seen an entry is counted without asking whose each device is.
+    pub(super) fn has_one_device_each(&self) -> bool {
+        self.members.len() == self.numbered.len() && self.owners.iter().all(Option::is_some)
+    }
+
+    pub(super) fn count_seen(&self, at: usize, one_device_each: bool) -> u32 {
+        let reached = &self.nodes[at].reached;
+        if one_device_each {
+            // The author's own device is among them.
+            return reached.count().saturating_sub(1);
+        }
         let mut members = Bits::default();
-        self.nodes[at].reached.iter().filter_map(|number| self.owner(number)).for_each(|owner| members.set(owner));
+        reached.iter().filter_map(|number| self.owner(number)).for_each(|owner| members.set(owner));
         let author = self.chains.get(&self.entry(at).device).and_then(|chain| self.owner(chain.number));
         members.iter().filter(|member| Some(*member) != author).count() as u32
     }

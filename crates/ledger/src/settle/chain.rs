@@ -488,7 +488,8 @@ impl Chain {
         if block.verdicts.is_empty() {
             self.settled.extend(block.order.iter().map(|id| (*id, Settled { height, verdict: None })));
         } else {
-            let folded = block.verdicts.into_iter().map(|(id, verdict)| (id, Settled { height, verdict: Some(verdict) }));
+            let folded =
+                block.verdicts.into_iter().map(|(id, verdict)| (id, Settled { height, verdict: Some(verdict) }));
             self.settled.extend(folded);
         }
         self.hashes.push(hash);

@@ -448,14 +448,14 @@ proptest! {
             light.adopt(&mut light_dag, checked, proof);
 
             let recent: Vec<EntryId> = entries[..=at].iter().rev().take(keeps).map(Checked::id).collect();
-            light_dag.forget(|id| recent.contains(id));
-            light.forget(|id| recent.contains(id));
+            let gone = light_dag.forget(|_, id| recent.contains(id));
+            light.forget(&gone);
             let kept: Vec<(Checked, bool)> = light_dag
                 .since(0)
                 .map(|(id, packed)| (Checked::stored(world.circle, packed.clone()), whole_dag.is_settled(&id)))
                 .collect();
             let unsettled = |dag: &Dag| {
-                entries[..=at].iter().map(Checked::id).filter(|id| dag.needs(id)).collect::<Vec<_>>()
+                dag.known_before(dag.len()).filter(|known| known.needed).map(|known| known.id).collect::<Vec<_>>()
             };
             prop_assert_eq!(unsettled(&light_dag), unsettled(&whole_dag));
             let base = light_dag.base();

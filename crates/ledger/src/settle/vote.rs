@@ -279,8 +279,10 @@ impl Certificate {
     /// Whether each of several certificates settles its header at its height, all by the same witnesses; the signatures
     /// are checked at once.
     pub fn all_hold(circle: CircleId, all: &[(&Certificate, u64, HeaderHash)], witnesses: &Witnesses) -> bool {
-        let counts = |(of, _, header): &(&Self, u64, HeaderHash)| of.check_votes_but_signatures(*header, witnesses).is_ok();
-        let message = |(of, height, header): &(&Self, u64, HeaderHash)| Self::vote(circle, *height, of.view, *header).message();
+        let counts =
+            |(of, _, header): &(&Self, u64, HeaderHash)| of.check_votes_but_signatures(*header, witnesses).is_ok();
+        let message =
+            |(of, height, header): &(&Self, u64, HeaderHash)| Self::vote(circle, *height, of.view, *header).message();
         let messages: Vec<[u8; 32]> = all.iter().map(message).collect();
         let claims: Vec<Claim> = all.iter().zip(&messages).flat_map(|((of, ..), message)| of.claims(message)).collect();
         all.iter().all(counts) && verify_batch(&claims).into_iter().all(|holds| holds)

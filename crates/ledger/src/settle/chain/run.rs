@@ -30,12 +30,7 @@ impl Chain {
     /// Checks the next headers, each with its entries, as [`Chain::check_votes`] and [`Chain::check_vouched`] do one by one.
     /// Of the blocks only the last has a state: all are to be adopted, or none. `None` if they are no run, or do not hold.
     /// `now` is the own clock in milliseconds since 1970.
-    pub fn check_run(
-        &self,
-        run: &[(&Proof, &Vouched)],
-        opener: Option<&dyn Opener>,
-        now: u64,
-    ) -> Option<Vec<Block>> {
+    pub fn check_run(&self, run: &[(&Proof, &Vouched)], opener: Option<&dyn Opener>, now: u64) -> Option<Vec<Block>> {
         if self.longest_run(run.iter().map(|(proof, _)| *proof)) < run.len() || !self.follow(run, now) {
             return None;
         }

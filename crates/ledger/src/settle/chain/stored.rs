@@ -72,9 +72,11 @@ impl Chain {
         self.settled.extend(settled);
     }
 
-    /// Forgets what became of settled entries, but for those to be kept.
-    pub fn forget(&mut self, keep: impl Fn(&EntryId) -> bool) {
-        self.settled.retain(|id, _| keep(id));
+    /// Forgets what became of these settled entries.
+    pub fn forget(&mut self, gone: &[EntryId]) {
+        for id in gone {
+            self.settled.remove(id);
+        }
         self.settled.shrink_to_fit();
     }
 
