@@ -2,7 +2,7 @@
 //! header that its author verified, and every invite one that its giver did; whoever sees two of one height says so.
 
 use crate::engine::{Engine, Event, Output};
-use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash};
+use ledgerno_ledger::bytes::{DeviceId, HeaderHash};
 use ledgerno_ledger::entry::Anchor;
 use ledgerno_ledger::sorted::SortedMap;
 
@@ -43,19 +43,15 @@ impl Engine {
         }
     }
 
-    /// Compares the headers that entries name with the own ones.
-    pub(crate) fn compare_anchors(&mut self, entries: &[EntryId]) {
-        for id in entries {
-            let Some(packed) = self.dag.get(id) else { continue };
-            let (Anchor { height, hash }, device) = (packed.signed.entry.checkpoint, packed.signed.entry.device);
-            match self.chain.hash_at(height) {
-                Some(ours) if ours == hash => {}
-                Some(_) => self.divided_by(height, device),
-                None if self.guard.ahead.len() < MAX_AHEAD => {
-                    self.guard.ahead.get_or_insert_with(height, || (hash, device));
-                }
-                None => {}
+    /// Compares the header that an entry of this device names with the own one.
+    pub(crate) fn compare_anchor(&mut self, Anchor { height, hash }: Anchor, device: DeviceId) {
+        match self.chain.hash_at(height) {
+            Some(ours) if ours == hash => {}
+            Some(_) => self.divided_by(height, device),
+            None if self.guard.ahead.len() < MAX_AHEAD => {
+                self.guard.ahead.get_or_insert_with(height, || (hash, device));
             }
+            None => {}
         }
     }
 

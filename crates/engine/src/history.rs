@@ -158,16 +158,22 @@ impl History {
         }
     }
 
-    /// An entry is in memory, or no longer.
-    pub fn set_here(&mut self, id: &EntryId, is_here: bool) {
+    /// An entry is in memory.
+    pub fn set_here(&mut self, id: &EntryId) {
         if let Some(row) = self.index.get(id).and_then(|at| self.rows.get_mut(*at as usize)) {
-            row.here = is_here;
+            row.here = true;
         }
     }
 
-    /// Whether an entry is in memory.
-    pub fn is_here(&self, id: &EntryId) -> bool {
-        self.row(id).is_some_and(|row| row.here)
+    /// These entries are in memory, and no others.
+    pub fn set_all_here(&mut self, ids: impl Iterator<Item = EntryId>) {
+        self.rows.iter_mut().for_each(|row| row.here = false);
+        ids.for_each(|id| self.set_here(&id));
+    }
+
+    /// Whether the entry at a place in the order of taking is in memory.
+    pub fn is_here(&self, place: usize) -> bool {
+        self.rows.get(place).is_some_and(|row| row.here)
     }
 
     /// Notes where the next settled header lies.
@@ -222,7 +228,13 @@ impl History {
     }
 
     pub fn row(&self, id: &EntryId) -> Option<&Row> {
-        self.rows.get(self.place(id)?)
+        self.placed(id).map(|(_, row)| row)
+    }
+
+    /// An entry's place in the order of taking, and its row.
+    pub fn placed(&self, id: &EntryId) -> Option<(usize, &Row)> {
+        let place = self.place(id)?;
+        Some((place, self.rows.get(place)?))
     }
 
     pub fn rows(&self) -> &[Row] {
@@ -439,9 +451,7 @@ mod tests {
         };
         let (read, read_hashes) = read().unwrap();
         assert_eq!(read_hashes, hashes);
-        for at in 0..history.rows.len() {
-            history.rows[at].here = false;
-        }
+        history.set_all_here([].into_iter());
         assert_eq!(read.rows(), history.rows());
         assert_eq!(read.header(ROWS as u64 + 3), Some(Place::new(ROWS as u64 + 2, 1)));
         assert!(read.of(&DeviceId([1; 32])).map(|(_, row)| row.seq).eq(0..ROWS as u32 + 2));

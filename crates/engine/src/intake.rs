@@ -5,7 +5,7 @@ use crate::engine::{Engine, Event, Output, Then};
 use ledgerno_ledger::bytes::EntryId;
 use ledgerno_ledger::check::{self, Checked, Named, Refused};
 use ledgerno_ledger::dag::Outcome;
-use ledgerno_ledger::entry::{Invite, Packed};
+use ledgerno_ledger::entry::{Invite, Lane, Packed};
 
 /// What became of entries that came in.
 #[derive(Debug, Default)]
@@ -116,11 +116,14 @@ impl Engine {
             let rank_of = |parent: &EntryId| self.history.row(parent).map_or(0, |row| row.rank);
             let rank = entry.approves.iter().map(|head| rank_of(&head.id)).fold(rank_of(&entry.prev), u32::max);
             let rank = rank.saturating_add(1);
-            self.timeline.add(*id, rank, entry.time);
+            self.timeline.add(*id, self.history.len(), rank, entry.time);
             self.history.add(*id, entry.device, entry.seq, rank);
-            self.look_for_keys(*id);
+            let (anchor, device, is_state) = (entry.checkpoint, entry.device, entry.lane == Lane::State);
+            if is_state {
+                self.look_for_keys(*id);
+            }
+            self.compare_anchor(anchor, device);
         }
-        self.compare_anchors(&new);
         new
     }
 

@@ -265,10 +265,10 @@ impl Engine {
     /// Keeps what was read back or fetched in memory, to be shown or proven.
     pub(crate) fn remember(&mut self, read: impl IntoIterator<Item = (EntryId, Packed)>) {
         for (id, packed) in read {
-            let Some(row) = self.history.row(&id) else { continue };
-            self.timeline.add(id, row.rank, packed.signed.entry.time);
+            let Some((place, row)) = self.history.placed(&id) else { continue };
+            self.timeline.add(id, place, row.rank, packed.signed.entry.time);
             self.remembered.insert(id, packed);
-            self.history.set_here(&id, true);
+            self.history.set_here(&id);
         }
         self.outputs.push_back(Output::Event(Event::Changed));
     }

@@ -273,13 +273,12 @@ impl Engine {
     /// Goes on to a block; returns what was taken because it settled what that waited for.
     pub(crate) fn adopt(&mut self, block: Block, proof: Proof) -> Vec<EntryId> {
         let (height, hash) = (block.header.height, block.header.hash());
-        let order = block.order.clone();
-        let taken = self.chain.adopt(&mut self.dag, block, proof.clone());
-        self.unsaved += order.len();
-        for (at, id) in order.iter().enumerate() {
-            let verdict = self.chain.settled(id).and_then(|settled| settled.verdict);
+        self.unsaved += block.order.len();
+        for (at, id) in block.order.iter().enumerate() {
+            let verdict = block.verdicts.get(at).map(|(_, verdict)| *verdict);
             self.history.settle(id, height, at, verdict);
         }
+        let taken = self.chain.adopt(&mut self.dag, block, proof.clone());
         self.proofs.push(proof);
         self.compare_settled(height, hash);
         taken

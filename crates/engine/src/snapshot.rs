@@ -175,7 +175,7 @@ pub(crate) fn resume(
     let kept = kept.into_iter().zip(settled);
     let dag = Dag::resume(genesis, limits.waiting, snapshot.base, kept).ok_or(NoSnapshot::Damaged)?;
     // Rows are read as not in memory.
-    here.iter().filter(|id| dag.contains(id)).for_each(|id| history.set_here(id, true));
+    here.iter().filter(|id| dag.contains(id)).for_each(|id| history.set_here(id));
     Ok(Some(Resumed { dag, chain, history, frontier, proofs, turns, items: snapshot.items, here }))
 }
 
@@ -226,9 +226,9 @@ impl Engine {
         }
         for id in here {
             self.look_for_keys(id);
-            let (Some(packed), Some(row)) = (self.dag.get(&id), self.history.row(&id)) else { continue };
+            let (Some(packed), Some((place, row))) = (self.dag.get(&id), self.history.placed(&id)) else { continue };
             let entry = &packed.signed.entry;
-            self.timeline.add(id, row.rank, entry.time);
+            self.timeline.add(id, place, row.rank, entry.time);
             if let Some(invited) = entry.admission.as_ref().and_then(|admission| admission.invited.as_ref()) {
                 *self.invited.entry(invited.invite.key).or_default() += 1;
             }
@@ -290,13 +290,13 @@ impl Engine {
     /// Forgets what is settled and was taken before a place: a durable snapshot stands for it.
     pub(crate) fn forget(&mut self, floor: usize) {
         let (from, epochs) = (self.first_kept(floor), &self.epochs);
-        let gone = self.dag.forget(|at, id| at >= from || epochs.waits_for(id));
-        let remembered = std::mem::take(&mut self.remembered).into_keys();
-        let history = &mut self.history;
-        gone.iter().copied().chain(remembered).for_each(|id| history.set_here(&id, false));
-        self.chain.forget(&gone);
+        self.dag.forget(|at, id| at >= from || epochs.waits_for(id));
+        self.chain.forget_but(self.dag.ids());
+        self.history.set_all_here(self.dag.ids());
+        self.remembered.clear();
         self.remembered_proofs.clear();
-        self.timeline.keep(|id| history.is_here(id));
+        let history = &self.history;
+        self.timeline.keep(|place| history.is_here(place));
         let spare = self.proofs.len().saturating_sub(HEADERS);
         let undurable = usize::try_from(self.chain.height() - self.durable_height).unwrap_or(usize::MAX);
         let spare = spare.min(self.proofs.len().saturating_sub(undurable));

@@ -17,17 +17,17 @@ use ledgerno_ledger::state::{Verdict, VoidReason};
 /// Entries in memory, in the order in which they are shown.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
-    /// By distance from the genesis, author's time and id.
-    shown: SortedMap<(u32, u64, EntryId), ()>,
+    /// By distance from the genesis, author's time and id: the place in the order of taking.
+    shown: SortedMap<(u32, u64, EntryId), usize>,
 }
 
 impl Timeline {
-    pub(crate) fn add(&mut self, id: EntryId, rank: u32, time: u64) {
-        self.shown.insert((rank, time, id), ());
+    pub(crate) fn add(&mut self, id: EntryId, place: usize, rank: u32, time: u64) {
+        self.shown.insert((rank, time, id), place);
     }
 
-    pub(crate) fn keep(&mut self, keep: impl Fn(&EntryId) -> bool) {
-        self.shown.retain(|(_, _, id), ()| keep(id));
+    pub(crate) fn keep(&mut self, keep: impl Fn(usize) -> bool) {
+        self.shown.retain(|_, place| keep(*place));
     }
 
     /// Those above a distance from the genesis.

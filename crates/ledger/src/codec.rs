@@ -38,10 +38,13 @@ pub enum CodecError {
 /// # Panics
 /// Never for the types of this project: encoding into memory fails only for a sequence of unknown length or an error
 /// of a hand-written `Serialize`, and there are none.
-#[expect(clippy::expect_used, reason = "encoding these types into memory cannot fail")]
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    postcard::serialize_with_flavor(value, Out(Vec::with_capacity(USUAL)))
-        .expect("a type of known lengths is encoded into memory")
+    encode_into(value, Vec::with_capacity(USUAL))
+}
+
+#[expect(clippy::expect_used, reason = "encoding these types into memory cannot fail")]
+fn encode_into<T: Serialize + ?Sized>(value: &T, room: Vec<u8>) -> Vec<u8> {
+    postcard::serialize_with_flavor(value, Out(room)).expect("a type of known lengths is encoded into memory")
 }
 
 /// Room in bytes for an entry with a usual body, so that it is encoded without moving.
@@ -79,7 +82,11 @@ pub fn decode<T: DeserializeOwned + Serialize>(bytes: &[u8], max: usize) -> Resu
         return Err(CodecError::TooLong { len: bytes.len(), max });
     }
     let value = postcard::from_bytes(bytes).map_err(|_| CodecError::Malformed)?;
-    if is_same(&encode(&value), bytes) { Ok(value) } else { Err(CodecError::NotCanonical) }
+    if is_same(&encode_into(&value, Vec::with_capacity(bytes.len())), bytes) {
+        Ok(value)
+    } else {
+        Err(CodecError::NotCanonical)
+    }
 }
 
 /// Whether bytes are equal, a word at a time: a page compares them byte by byte else.

@@ -88,6 +88,16 @@ struct Chain {
     forked: bool,
 }
 
+impl Chain {
+    /// Notes an entry at a place; answers how many are there.
+    fn stand(&mut self, seq: u64, id: EntryId) -> usize {
+        let place = self.places.get_or_insert_with(seq, || Vec::with_capacity(1));
+        place.push(id);
+        place.sort_unstable();
+        place.len()
+    }
+}
+
 /// A set of small numbers.
 #[derive(Default)]
 struct Bits(Vec<u64>);
@@ -508,11 +518,9 @@ impl Dag {
             let number = numbered.len() - 1;
             Chain { number, places: SortedMap::new(), heads: Vec::new(), settled: None, forked: false }
         });
-        let place = chain.places.get_or_insert_with(head.seq, Vec::new);
-        place.push(head.id);
-        place.sort_unstable();
+        let here = chain.stand(head.seq, head.id);
         // Up to the settled place every entry was here, and may be forgotten: another one is on another branch.
-        chain.forked |= place.len() > 1 || chain.settled.is_some_and(|settled| head.seq <= settled);
+        chain.forked |= here > 1 || chain.settled.is_some_and(|settled| head.seq <= settled);
         chain.heads.retain(|branch| branch.id != prev || head.seq == 0);
         if !is_built_on {
             chain.heads.push(head);

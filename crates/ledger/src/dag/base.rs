@@ -10,6 +10,7 @@ use crate::entry::{Head, Packed};
 use crate::genesis::Genesis;
 use crate::sorted::SortedMap;
 use alloc::vec::Vec;
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 /// Where a device stands.
@@ -77,37 +78,37 @@ impl Dag {
         node.packed.signed.entry.seq == 0 || self.open.contains(&at)
     }
 
-    /// Forgets what is settled or passed by, but for what is to be kept by its place here and its id; answers what is gone.
-    pub fn forget(&mut self, keep: impl Fn(usize, &EntryId) -> bool) -> Vec<EntryId> {
+    /// Forgets what is settled or passed by, but for what is to be kept by its place here and its id.
+    pub fn forget(&mut self, keep: impl Fn(usize, &EntryId) -> bool) {
         self.mark_now();
         let nodes = core::mem::take(&mut self.nodes);
-        let mut gone = Vec::new();
         let mut moved: Vec<Option<usize>> = Vec::with_capacity(nodes.len());
         for (at, node) in nodes.into_iter().enumerate() {
             let stays = self.is_needed(at, &node) || keep(at, &node.id);
             moved.push(stays.then_some(self.nodes.len()));
             if stays {
                 self.nodes.push(node);
-            } else {
-                self.index.remove(&node.id);
-                gone.push(node.id);
             }
         }
         let at_now = |at: &usize| moved.get(*at).copied().flatten();
+        self.nodes.shrink_to_fit();
+        self.open = self.open.iter().filter_map(at_now).collect();
+        // Of what stays, which is little, all is made anew.
+        self.index = HashMap::with_capacity(self.nodes.len());
+        self.chains.values_mut().for_each(|chain| chain.places = SortedMap::new());
         for (at, node) in self.nodes.iter_mut().enumerate() {
             node.parents = node.parents.iter().filter_map(at_now).collect();
             self.index.insert(node.id, at);
+            let entry = &node.packed.signed.entry;
+            if let Some(chain) = self.chains.get_mut(&entry.device) {
+                chain.stand(entry.seq, node.id);
+            }
         }
-        self.nodes.shrink_to_fit();
-        self.index.shrink_to_fit();
-        self.open = self.open.iter().filter_map(at_now).collect();
-        for chain in self.chains.values_mut() {
-            chain.places.retain(|_, ids| {
-                ids.retain(|id| self.index.contains_key(id));
-                !ids.is_empty()
-            });
-        }
-        gone
+    }
+
+    /// The entries that are here, in the order taken.
+    pub fn ids(&self) -> impl Iterator<Item = EntryId> + '_ {
+        self.nodes.iter().map(|node| node.id)
     }
 
     /// The DAG that stood on this base, with the entries that were still here, in the order taken; `true` is for those in
@@ -138,9 +139,7 @@ impl Dag {
             let at = dag.push(id, packed, settled);
             let chain = dag.chains.get_mut(&head.device)?;
             let number = chain.number;
-            let place = chain.places.get_or_insert_with(head.seq, Vec::new);
-            place.push(id);
-            place.sort_unstable();
+            chain.stand(head.seq, id);
             if head.seq == 0 {
                 dag.own(number);
             }

@@ -12,7 +12,7 @@
 
 use super::{Dag, Standing, refs};
 use crate::bytes::{DeviceId, EntryId};
-use crate::entry::Head;
+use crate::entry::{Entry, Head};
 use crate::sorted::SortedMap;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -157,8 +157,9 @@ impl Dag {
         for id in order {
             let Some(&at) = self.index.get(id) else { continue };
             self.nodes[at].settled = true;
-            let head = self.head(at);
-            self.pass_by(&head.device, head.seq);
+            self.open.remove(&at);
+            let Entry { device, seq, .. } = self.nodes[at].packed.signed.entry;
+            self.pass_by(&device, seq);
         }
         self.settled_cut = cut.to_vec();
         let woken = self.waiting.wake_all();
@@ -174,9 +175,12 @@ impl Dag {
         if chain.settled.is_some_and(|settled| seq <= settled) {
             return;
         }
-        for id in chain.places.range(from..=seq).flat_map(|(_, ids)| ids) {
-            if let Some(at) = self.index.get(id) {
-                self.open.remove(at);
+        // In a chain without branches one after the other is settled, and there is nothing else to pass by.
+        if chain.forked || from != seq {
+            for id in chain.places.range(from..=seq).flat_map(|(_, ids)| ids) {
+                if let Some(at) = self.index.get(id) {
+                    self.open.remove(at);
+                }
             }
         }
         chain.settled = Some(seq);

@@ -448,8 +448,8 @@ proptest! {
             light.adopt(&mut light_dag, checked, proof);
 
             let recent: Vec<EntryId> = entries[..=at].iter().rev().take(keeps).map(Checked::id).collect();
-            let gone = light_dag.forget(|_, id| recent.contains(id));
-            light.forget(&gone);
+            light_dag.forget(|_, id| recent.contains(id));
+            light.forget_but(light_dag.ids());
             let kept: Vec<(Checked, bool)> = light_dag
                 .since(0)
                 .map(|(id, packed)| (Checked::stored(world.circle, packed.clone()), whole_dag.is_settled(&id)))

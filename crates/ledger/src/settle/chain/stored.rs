@@ -72,12 +72,10 @@ impl Chain {
         self.settled.extend(settled);
     }
 
-    /// Forgets what became of these settled entries.
-    pub fn forget(&mut self, gone: &[EntryId]) {
-        for id in gone {
-            self.settled.remove(id);
-        }
-        self.settled.shrink_to_fit();
+    /// Forgets what became of all settled entries but these.
+    pub fn forget_but(&mut self, kept: impl Iterator<Item = EntryId>) {
+        let settled = core::mem::take(&mut self.settled);
+        self.settled = kept.filter_map(|id| settled.get(&id).map(|became| (id, *became))).collect();
     }
 
     /// The hashes of all headers by height, the circle's id first.
