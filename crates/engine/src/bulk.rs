@@ -120,7 +120,7 @@ impl Lot {
     }
 
     /// The heights that came, each with who brought it.
-    pub fn into_gathered(self) -> impl DoubleEndedIterator<Item = (Box<Proof>, Vec<Packed>, Peer)> {
+    pub fn into_gathered(self) -> impl DoubleEndedIterator<Item = (Box<Proof>, Vec<EntryItem>, Peer)> {
         self.gathered.into_iter().map(|one| (one.proof, one.entries, one.by))
     }
 

@@ -10,11 +10,12 @@
 use crate::bulk::{Assigned, Lot};
 use crate::engine::{Engine, Event, Output, Peer};
 use crate::status::Status;
+use crate::store::EntryItem;
 use crate::view::{Content, Shown};
 use crate::wire::{Answer, No, Settled};
 use ledgerno_ledger::bytes::{EntryId, MemberId};
 use ledgerno_ledger::check::{self, Checked, Named, Vouched};
-use ledgerno_ledger::entry::{Lane, Packed};
+use ledgerno_ledger::entry::Lane;
 use ledgerno_ledger::settle::Proof;
 use ledgerno_ledger::sorted::SortedMap;
 
@@ -110,7 +111,7 @@ impl Engine {
     fn take_earlier(&mut self, lot: Lot) {
         let (from, mut held) = (lot.from(), Vec::new());
         for (proof, entries, by) in lot.into_gathered().rev() {
-            match self.hold_to_header(&proof, entries) {
+            match self.hold_to_header(&proof, &entries) {
                 Some(entries) => held.push((proof.height(), entries)),
                 None => return self.earlier.strike(by, STRIKES),
             }
@@ -122,13 +123,15 @@ impl Engine {
     }
 
     /// The entries of a header that is of this chain, if they are these.
-    fn hold_to_header(&self, proof: &Proof, entries: Vec<Packed>) -> Option<Vec<Checked>> {
+    fn hold_to_header(&self, proof: &Proof, entries: &[EntryItem]) -> Option<Vec<Checked>> {
         let header = &proof.checkpoint.header;
-        let is_ours = self.chain.hash_at(header.height) == Some(header.hash());
-        if !is_ours || entries.iter().any(|packed| packed.body.is_none()) {
+        if self.chain.hash_at(header.height) != Some(header.hash()) {
             return None;
         }
-        let vouched = Vouched::new(self.circle, header, entries).ok()?;
+        let vouched = Vouched::read(self.circle, header, entries.iter().map(EntryItem::entry)).ok()?;
+        if vouched.iter().any(|(_, packed)| packed.body.is_none()) {
+            return None;
+        }
         let named = vouched.iter().map(|(_, packed)| Named::new(self.circle, packed.clone())).collect();
         check::check_batch(self.circle, named).into_iter().collect::<Result<_, _>>().ok()
     }

@@ -7,10 +7,9 @@
 mod alone;
 mod common;
 
-use alone::{Alone, Friends, Witness};
+use alone::{Alone, Friends, Witness, alter, unpacked};
 use common::{RELAY, START, WEEK, World};
 use ledgerno_engine::status::Status;
-use ledgerno_engine::store::EntryItem;
 use ledgerno_engine::wire::{Answer, Ask, No, Range, Settled, Topic};
 use ledgerno_engine::{Event, Limits, ProveError};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
@@ -231,10 +230,6 @@ fn a_height_longer_than_an_answer_comes_in_parts() {
     assert_eq!(reader.engine.forgeries(), []);
 }
 
-fn packed(item: &EntryItem) -> Packed {
-    Packed::decode(item.entry()).unwrap()
-}
-
 /// What a peer makes of an honest answer.
 type Spoil = fn(&mut Vec<Settled>);
 
@@ -249,15 +244,11 @@ fn what_is_spoiled_on_the_way_is_refused_and_fetched_in_the_ordinary_way() {
         }),
         ("two entries swapped", |came| came[1].entries.swap(0, 1)),
         ("two bodies swapped", |came| {
-            let (mut one, mut other) = (packed(&came[1].entries[0]), packed(&came[1].entries[1]));
-            std::mem::swap(&mut one.body, &mut other.body);
-            came[1].entries[0] = EntryItem::new(&one);
-            came[1].entries[1] = EntryItem::new(&other);
+            let [one, other] = [0, 1].map(|at| unpacked(&came[1].entries[at]).body);
+            alter(&mut came[1].entries[0], |packed| packed.body = other);
+            alter(&mut came[1].entries[1], |packed| packed.body = one);
         }),
-        ("a body left out", |came| {
-            let without = Packed { body: None, ..packed(&came[1].entries[0]) };
-            came[1].entries[0] = EntryItem::new(&without);
-        }),
+        ("a body left out", |came| alter(&mut came[1].entries[0], |packed| packed.body = None)),
         ("a vote spoiled", |came| {
             came[1].proof.as_mut().unwrap().checkpoint.certificate.votes[0].1.0[5] ^= 1;
         }),

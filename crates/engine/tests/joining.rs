@@ -6,7 +6,7 @@
 #[path = "common/alone.rs"]
 mod alone;
 
-use alone::{Alone, Friends, Witness, fork};
+use alone::{Alone, Friends, Witness, alter, fork};
 use ledgerno_engine::Limits;
 use ledgerno_engine::view::Content;
 use ledgerno_engine::wire::{Answer, Ask, No};
@@ -361,9 +361,9 @@ fn who_lies_about_what_was_earlier_is_found_out_and_another_is_asked() {
             let at = seed as usize % came.len();
             match seed % 6 {
                 0 => came.clear(),
-                1 => came[at].entries[0].signed.signature.0[seed as usize % 64] ^= 1,
+                1 => alter(&mut came[at].entries[0], |packed| packed.signed.signature.0[seed as usize % 64] ^= 1),
                 2 => came[at].proof.as_mut().unwrap().checkpoint.header.time += 1,
-                3 => came[at].entries[0].body = None,
+                3 => alter(&mut came[at].entries[0], |packed| packed.body = None),
                 4 => came[at].entries.reverse(),
                 _ => {
                     let bytes = mutate(&Answer::Settled(came.clone()).to_bytes(), seed);

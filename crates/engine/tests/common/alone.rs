@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+use ledgerno_engine::store::EntryItem;
 use ledgerno_engine::wire::{Answer, Ask, Topic, Votes};
 use ledgerno_engine::{Engine, Event, Keyring, Limits, OpenError, Output, Seat};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
@@ -301,4 +302,16 @@ pub fn twin_before(friends: &Friends) -> Person {
     let entry = &last.signed.entry;
     (twin.seq, twin.head) = (entry.seq + 1, Some(entry.head(friends.id(last))));
     twin
+}
+
+/// The entry in an item.
+pub fn unpacked(item: &EntryItem) -> Packed {
+    Packed::decode(item.entry()).unwrap()
+}
+
+/// Changes the entry in an item.
+pub fn alter(item: &mut EntryItem, alter: impl FnOnce(&mut Packed)) {
+    let mut packed = unpacked(item);
+    alter(&mut packed);
+    *item = EntryItem::new(&packed);
 }
