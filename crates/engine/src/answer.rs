@@ -4,7 +4,7 @@
 use crate::engine::{Engine, Output, Peer, Then};
 use crate::session::{MAX_IDS, MAX_RANGES};
 use crate::settler::Heard;
-use crate::wire::{ANSWER_BYTES, Answer, Ask, No, Topic};
+use crate::wire::{ANSWER_BYTES, Answer, Ask, MAX_LEFT, No, Topic};
 use ledgerno_ledger::bytes::{EntryId, Hash};
 use ledgerno_ledger::check;
 use ledgerno_ledger::codec;
@@ -19,6 +19,7 @@ fn is_bounded(ask: &Ask) -> bool {
     match ask {
         Ask::Ranges(ranges) => ranges.len() <= MAX_RANGES && ranges.is_sorted_by(|one, next| one.device < next.device),
         Ask::Entries(ids) => ids.len() <= MAX_IDS,
+        Ask::Left { proofs, .. } => proofs.len() <= MAX_LEFT,
         _ => true,
     }
 }
@@ -88,6 +89,7 @@ impl Engine {
                 let answer = self.kept_bundles();
                 self.once_durable(Then::Say(Output::Answer { no, answer }), now);
             }
+            Ask::Left { height, proofs } => self.hear_left(no, height, &proofs, now),
             Ask::PutKeybox { sealed } => self.put_keybox(peer, no, sealed, now),
             Ask::PutParcel { address, invite, parcel } => self.put_parcel(peer, no, address, invite, parcel, now),
         }

@@ -13,6 +13,7 @@ use ledgerno_ledger::entry::{Admission, Anchor, Head, Invite, Role};
 use ledgerno_ledger::epoch::Handout;
 use ledgerno_ledger::hostile::{Circle, Person};
 use ledgerno_ledger::invite::InviteLink;
+use ledgerno_ledger::proof::StateProof;
 use ledgerno_ledger::settle::{
     Bundle, Certificate, Checkpoint, Header, Proof, Proposal, SignedVote, VoteKind, Witness, Witnesses,
 };
@@ -31,6 +32,7 @@ fn formats() -> Vec<Format> {
     let device = DeviceId([10; 32]);
     let gossip = |topic: Gossip| topic.id(CIRCLE);
     let pinned = Anchor { height: 300, hash: HeaderHash([44; 32]) };
+    let state_proof = frozen("state proof", StateProof::decode).into_iter();
     let question = Format::of("question", Draft, ask, |ask: &Ask| framed(ask))
         .accepts("frontier", framed(&Ask::Frontier { digest: Hash([90; 32]), height: 300 }))
         .accepts("devices", framed(&Ask::Devices { bits: 5, buckets: vec![1, 300], nonce: [91; 16] }))
@@ -49,6 +51,7 @@ fn formats() -> Vec<Format> {
         .accepts("put a keybox", framed(&Ask::PutKeybox { sealed: vec![1, 2] }))
         .accepts("settled history", framed(&Ask::Settled { from: 300, skip: 2, to: 400 }))
         .accepts("snapshot", framed(&Ask::Snapshot { pinned: Some(pinned), hash: Hash([93; 32]), at: 300 }))
+        .accepts("left", framed(&Ask::Left { height: 300, proofs: state_proof.collect() }))
         .refuses("headers, as another kind", [&3_u16.to_be_bytes()[..], &encode(&Ask::Headers { from: 300 })].concat());
     let differ = Answer::Differ { height: 300, bits: 1, buckets: vec![1, u64::MAX] };
     let bundle = frozen("bundle", |bytes| codec::decode::<Bundle>(bytes, MAX_GOSSIP));

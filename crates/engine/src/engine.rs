@@ -10,6 +10,7 @@ use crate::guard::Guard;
 use crate::history::{History, Place};
 use crate::joining::{self, Joining};
 use crate::keybox::{self, Keyboxes};
+use crate::left::{self, Left, Told};
 use crate::mailbox::{self, Mailbox};
 use crate::prune::Fetching;
 use crate::random::Random;
@@ -128,6 +129,9 @@ pub struct Engine {
     pub(crate) bulk: Bulk,
     pub(crate) joining: Joining,
     pub(crate) earlier: Earlier,
+    pub(crate) left: Left,
+    /// Which relays were told who left.
+    pub(crate) told: SortedMap<Peer, Told>,
     pub(crate) unchecked: Unchecked,
     /// Questions under way, by number.
     pub(crate) asked: SortedMap<u64, Peer>,
@@ -225,6 +229,8 @@ impl Engine {
             bulk: Bulk::default(),
             joining: Joining::default(),
             earlier: Earlier::default(),
+            left: Left::default(),
+            told: SortedMap::new(),
             unchecked: Unchecked::default(),
             asked: SortedMap::new(),
             parcels_asked: SortedMap::new(),
@@ -316,6 +322,8 @@ impl Engine {
             self.restore_bundle(bytes)
         } else if name == agreement::RETIRED {
             self.restore_retired(bytes)
+        } else if name == left::RECORD {
+            self.restore_left(bytes)
         } else if name == settler::CONFLICT {
             self.restore_conflict(bytes)
         } else if name == unchecked::RECORD {

@@ -9,7 +9,7 @@ use crate::store::Item;
 use crate::wire::{ANSWER_BYTES, Answer, Ask, BATCH_BYTES, MAX_ASK, No};
 use hashbrown::HashMap;
 use ledgerno_ledger::bytes::EntryId;
-use ledgerno_ledger::entry::Packed;
+use ledgerno_ledger::entry::{Anchor, Packed};
 use ledgerno_ledger::settle::Proof;
 use ledgerno_ledger::sorted::SortedMap;
 
@@ -93,8 +93,10 @@ impl Engine {
             Ask::Ranges(ranges) => self.not_here(&self.ids_in(ranges), ANSWER_BYTES),
             Ask::Entries(ids) => self.not_here(ids, ANSWER_BYTES),
             Ask::Headers { from } => self.proofs_not_here(*from),
-            Ask::Snapshot { pinned: Some(pinned), at: 0, .. } if self.proof_at(pinned.height).is_none() => {
-                self.history.header(pinned.height).map(|place| place.item.into()).into_iter().collect()
+            Ask::Snapshot { pinned: Some(Anchor { height, .. }), at: 0, .. } | Ask::Left { height, .. } => {
+                let is_away = self.proof_at(*height).is_none();
+                let place = self.history.header(*height).filter(|_| is_away);
+                place.map(|place| place.item.into()).into_iter().collect()
             }
             Ask::Settled { from, skip, to } => self.settled_not_here(*from, *skip, *to),
             _ => Vec::new(),

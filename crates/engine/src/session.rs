@@ -84,6 +84,7 @@ pub(crate) enum Step {
     Bundles,
     Settled,
     Snapshot,
+    Leavers,
 }
 
 impl Session {
@@ -351,6 +352,7 @@ impl Engine {
                 self.wants_bundles(is_first).then_some(Ask::Bundles)
             }
             Step::Settled | Step::Snapshot => None,
+            Step::Leavers => self.leavers_for(peer),
             // The certificate is on its way to everybody; what was missed is offered then.
             Step::GiveHeaders if self.is_closing() => None,
             Step::GiveHeaders => {
@@ -392,6 +394,13 @@ impl Engine {
             // It is taken in whole.
             self.joins_not_by(peer);
             self.go_on_by_hash(now);
+            return self.step(peer, now);
+        }
+        if let (Step::Leavers, Some(Answer::No(why))) = (&step, &answer) {
+            // Without that header it is told another time; else it is of a version that does not know of this.
+            if *why != No::Busy {
+                self.told(&peer);
+            }
             return self.step(peer, now);
         }
         let Some(session) = self.sessions.get_mut(&peer) else { return };
@@ -451,7 +460,7 @@ impl Engine {
                 let Some(session) = self.sessions.get_mut(&peer) else { return true };
                 (session.height, session.introduced) = (height, false);
                 let upto = session.upto;
-                session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders, Step::Bundles]);
+                session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders, Step::Bundles, Step::Leavers]);
                 self.acknowledged(upto, now);
                 if keeps {
                     self.archived(peer, upto);
@@ -545,6 +554,13 @@ impl Engine {
                     session.plan.push_front(Step::Snapshot);
                 } else {
                     self.go_on_by_hash(now);
+                }
+                true
+            }
+            (Step::Leavers, Answer::Kept) => {
+                self.told(&peer);
+                if let Some(session) = self.sessions.get_mut(&peer) {
+                    session.plan.push_front(Step::Leavers);
                 }
                 true
             }

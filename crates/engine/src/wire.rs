@@ -10,6 +10,7 @@ use ledgerno_ledger::entry::{Admission, Anchor, Head, Invite, Packed};
 use ledgerno_ledger::epoch::Handout;
 use ledgerno_ledger::hash;
 use ledgerno_ledger::keys::DeviceKey;
+use ledgerno_ledger::proof::StateProof;
 use ledgerno_ledger::settle::{Bundle, Certificate, Checkpoint, Header, Proof, Proposal, SignedVote, Witnesses};
 use ledgerno_ledger::verify::verify;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub const MAX_GOSSIP: usize = 72 * 1024;
 pub const MAX_KEYBOX: usize = 48 * 1024;
 /// The most bytes of a mailbox parcel.
 pub const MAX_PARCEL: usize = 4 * 1024;
+
+/// The most records in one [`Ask::Left`].
+pub const MAX_LEFT: usize = 32;
 
 /// What a gossip topic carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +210,13 @@ pub enum Ask {
         /// From which byte on.
         at: u64,
     },
+    /// "These have left": their records, as the state after a header has them, for who folds none.
+    Left {
+        /// The header's height.
+        height: u64,
+        /// Of members who were removed and devices that were given up, at most [`MAX_LEFT`].
+        proofs: Vec<StateProof>,
+    },
 }
 
 /// A stretch of a device's chain.
@@ -350,7 +361,7 @@ impl Ask {
         match self {
             Ask::Headers { .. } | Ask::Bundles => 2,
             Ask::Entries(_) => 3,
-            Ask::Snapshot { .. } => 6,
+            Ask::Snapshot { .. } | Ask::Left { .. } => 6,
             Ask::Frontier { .. } | Ask::Devices { .. } | Ask::Branches { .. } => 4,
             Ask::Ranges(_) | Ask::Give { .. } | Ask::Settled { .. } => 5,
             Ask::Knock(_) | Ask::PutParcel { .. } | Ask::GetParcel { .. } | Ask::PutKeybox { .. } => 8,
