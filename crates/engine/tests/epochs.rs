@@ -303,3 +303,33 @@ fn a_link_that_was_taken_back_reads_nothing() {
     assert_eq!(world.parcel(&other), Answer::No(No::NoParcel));
     assert!(matches!(world.parcel(&token), Answer::Parcel(_)));
 }
+
+/// A circle may have begun very many epochs: its relay and a newcomer find their way all the same.
+#[test]
+fn after_150_epochs_a_relay_is_enlisted_and_a_newcomer_reads() {
+    let Three { mut world, anna, .. } = three();
+    for _ in 0..150 {
+        world.act(anna, |engine, now| engine.start_epoch(now)).unwrap();
+        world.pass(1_000);
+    }
+    assert_eq!(world.engine(anna).epochs(), 151);
+    let relay = world.keeper(anna, 40);
+    world.link(relay, anna);
+    world.pass(5_000);
+    world.enlist(anna, 40);
+    world.link(relay, anna);
+    world.act(relay, |engine, now| engine.enter(None, now)).unwrap();
+    world.pass(5_000);
+    let post = world.post(anna, "in the newest epoch");
+    world.pass(5_000);
+    assert!(world.engine(relay).status(&post).is_some());
+    let (ours, theirs) = (world.engine(anna).settlement(), world.engine(relay).settlement());
+    assert_eq!((ours.header, ours.unsettled), (theirs.header, theirs.unsettled));
+    assert_eq!(world.engine(relay).state().map(|state| state.epochs().len()), Some(151), "it folds");
+
+    let (token, _) = world.invite(anna, 10, START + WEEK);
+    let eve = world.join("Eve", &token);
+    world.pass(60_000);
+    assert!(world.texts(eve).contains(&"in the newest epoch".to_owned()));
+    assert_one_root(&world, &[anna, eve]);
+}

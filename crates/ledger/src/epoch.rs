@@ -22,8 +22,8 @@ use zeroize::Zeroizing;
 
 /// The most devices to which one operation seals keys.
 pub const MAX_SEALED_TO: usize = 128;
-/// The most epochs whose keys are handed to one device at once.
-pub const MAX_RING: usize = 128;
+/// The most epochs whose keys are handed to one device at once: what an operation takes for one.
+pub const MAX_RING: usize = 400;
 /// The most bytes of keys before they are sealed to a device.
 const MAX_PLAIN: usize = MAX_RING * (3 * 32 + 1) + 2;
 
@@ -144,13 +144,13 @@ mod tests {
 
     const CIRCLE: CircleId = CircleId([1; 32]);
 
-    fn ring(count: u8) -> Vec<LaneKeys> {
+    fn ring(count: usize) -> Vec<LaneKeys> {
         let keys = |at| LaneKeys {
             epoch: EntryId([at; 32]),
             state: LaneKey::from_secret([at; 32]),
             talk: Some(LaneKey::from_secret([at ^ 0xff; 32])),
         };
-        (0..count).map(keys).collect()
+        (0..count).map(|at| keys(at as u8)).collect()
     }
 
     fn seal(ring: &[LaneKeys], devices: &[(DeviceId, BoxKey, Role)]) -> Handout {
@@ -199,7 +199,11 @@ mod tests {
         assert_eq!(handout.to.len(), MAX_SEALED_TO);
         assert!(encode(&handout).len() + 256 <= crate::op::MAX_OPERATION);
         assert!(encode(&seal(&ring(128), &devices[..2])).len() + 256 <= crate::op::MAX_OPERATION);
-        assert!(Handout::seal(CIRCLE, &ring(129), &devices[..1], [9; 32], &mut || [0; NONCE]).is_err());
+        let full = seal(&ring(MAX_RING), &devices[..1]);
+        assert!(encode(&full).len() + 256 <= crate::op::MAX_OPERATION);
+        assert_eq!(full.open(CIRCLE, &DeviceKey::from_secret([0; 32])).map(|keys| keys.len()), Some(MAX_RING));
+        let more = Handout::seal(CIRCLE, &ring(MAX_RING + 1), &devices[..1], [9; 32], &mut || [0; NONCE]);
+        assert!(more.is_err());
     }
 
     #[test]

@@ -25,7 +25,7 @@ const MAX_CIRCLES: usize = 300;
 /// The most bytes of a registration.
 const MAX_REGISTER: usize = MAX_GENESIS + 256;
 /// The most bytes of an order to vote: keys of [`MAX_RING`](ledgerno_ledger::epoch::MAX_RING) epochs.
-const MAX_ENLIST: usize = 24 * 1024;
+const MAX_ENLIST: usize = 48 * 1024;
 /// What a token is hashed under, so that comparing takes the same time for every wrong one.
 const TOKEN: &str = "ledgerno v1 owner token";
 
