@@ -24,6 +24,8 @@ const HEIGHTS: u64 = 32;
 /// The most entries that are shown so, and the most bytes of their texts and of what is gathered.
 const MOST: usize = 5_000;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// So often in a row nothing may come of it that is shown; then no more is asked for.
+const MAX_EMPTY: u32 = 8;
 /// Who answers nothing so often is asked no more while it stays connected; for what is wrong, at once.
 const STRIKES: u8 = 3;
 
@@ -38,6 +40,8 @@ pub(crate) struct Earlier {
     lot: Option<Lot>,
     /// Too much came of so many heights: so often a quarter of them is asked for.
     quartered: u32,
+    /// So often in a row nothing came that is shown.
+    empty: u32,
     asked: Option<(u64, Peer)>,
     strikes: SortedMap<Peer, u8>,
 }
@@ -74,7 +78,8 @@ impl Engine {
     pub(crate) fn look_earlier(&mut self) {
         let Some(joined) = self.joined_at() else { return };
         let next = if self.earlier.from == 0 { joined } else { self.earlier.from - 1 };
-        let is_full = self.earlier.past.len() >= MOST || self.earlier.bytes >= MAX_BYTES;
+        let Earlier { past, bytes, empty, .. } = &self.earlier;
+        let is_full = past.len() >= MOST || *bytes >= MAX_BYTES || *empty >= MAX_EMPTY;
         if next == 0 || is_full || self.earlier.asked.is_some() {
             return;
         }
@@ -116,9 +121,11 @@ impl Engine {
                 None => return self.earlier.strike(by, STRIKES),
             }
         }
+        let before = self.earlier.past.len();
         for (height, entries) in held {
             entries.iter().rev().for_each(|checked| self.pass(height, checked));
         }
+        self.earlier.empty = if self.earlier.past.len() > before { 0 } else { self.earlier.empty + 1 };
         self.earlier.from = from;
     }
 

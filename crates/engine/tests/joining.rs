@@ -391,6 +391,23 @@ fn who_lies_about_what_was_earlier_is_found_out_and_another_is_asked() {
     assert_eq!(posts(&joined), []);
 }
 
+/// Where nothing is said for hundreds of heights, it is not looked for to the beginning at each start.
+#[test]
+fn what_shows_nothing_is_not_fetched_for_ever() {
+    let mut story = Story::new(20);
+    for seed in 0..400 {
+        let (_, _, packed) = story.friends.circle.invite(1_000 + seed);
+        story.giver.gossip(&packed);
+        story.witness.dag.insert(check(story.friends.circle.id, packed).unwrap()).unwrap();
+        story.proofs.push(story.witness.settle());
+        story.giver.vote(&story.proofs[story.proofs.len() - 1]);
+    }
+    let mut joined = story.reader(10);
+    assert!(by_snapshot(&story.read(&mut joined, |_| {})));
+    let asked = story.scroll(&mut joined, |_, _| {});
+    assert_eq!((asked[&GIVER], posts(&joined)), (8, Vec::new()));
+}
+
 /// Who joined by a snapshot is no archive, whatever it is told to be; its own snapshot starts as any other.
 #[test]
 fn a_joined_node_is_no_archive_and_starts_from_its_own_snapshot() {
