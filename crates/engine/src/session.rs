@@ -61,6 +61,8 @@ pub struct Session {
     waits: bool,
     /// It waited so: what was taken meanwhile is for the next time, or a busy disk would keep it waiting for ever.
     waited: bool,
+    /// It was told that another header is certified beside one of ours, and was far enough to judge it.
+    warned: bool,
     /// Headers from below are asked for next, and at which own height they were asked for.
     below: bool,
     looked_below: Option<u64>,
@@ -357,11 +359,13 @@ impl Engine {
             Step::GiveHeaders if self.is_closing() => None,
             Step::GiveHeaders => {
                 let (proofs, more) = self.proofs_from(self.sessions.get(&peer)?.height.saturating_add(1));
-                let (proofs, more) = self.headers_for(&peer, proofs, more);
+                let (mut proofs, more) = self.headers_for(&peer, proofs, more);
                 let session = self.sessions.get_mut(&peer)?;
                 session.height = session.height.saturating_add(proofs.len() as u64);
                 if more {
                     session.plan.push_front(Step::GiveHeaders);
+                } else if !session.warned {
+                    proofs.extend(self.conflict.clone());
                 }
                 (!proofs.is_empty()).then_some(Ask::Give { entries: Vec::new(), proofs })
             }
@@ -503,7 +507,11 @@ impl Engine {
                 true
             }
             (Step::GiveHeaders, Answer::Held { height, .. }) => {
-                if height < self.durable_height {
+                if let (Some(theirs), Some(session)) = (&self.conflict, self.sessions.get_mut(&peer)) {
+                    let more = matches!(session.plan.front(), Some(Step::GiveHeaders));
+                    session.warned = height >= theirs.height() && !more;
+                    session.unfinished |= !session.warned;
+                } else if height < self.durable_height {
                     self.look_below(peer, now);
                 }
                 true

@@ -197,11 +197,12 @@ impl Engine {
         }
     }
 
-    /// Another header is certified beside ours. Everybody hears both, once: on either side nobody may know of the other.
+    /// Another header is certified beside ours. Everybody hears both, once, and is given it who was not as far then: on
+    /// either side nobody may know of the other.
     fn divided(&mut self, theirs: &Proof, now: u64) {
         let ours = self.proof_at(theirs.height()).map(|ours| Votes::Proof(Box::new(ours.clone())));
         let both = ours.into_iter().chain([Votes::Proof(Box::new(theirs.clone()))]);
-        let says = both.filter_map(|proof| saying::say(&proof, Topic::Votes)).collect();
+        let says = both.filter_map(|proof| saying::say(&proof, Topic::Votes)).chain([Then::Offer]).collect();
         let record = (CONFLICT.to_owned(), Some(theirs.encode()));
         self.write(Vec::new(), vec![record], Vec::new(), says, now);
         self.conflict = Some(theirs.clone());

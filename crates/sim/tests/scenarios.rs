@@ -57,6 +57,12 @@ scenarios! {
     two_removals_at_once = "two-removals",
 }
 
+/// A node heard of the second history before it was as far as that.
+#[test]
+fn two_histories_are_shown_to_who_was_behind() {
+    play("two-histories", 201..202);
+}
+
 #[test]
 #[ignore = "long"]
 fn many_seeds_of_each() {
