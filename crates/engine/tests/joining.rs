@@ -429,3 +429,54 @@ fn a_joined_node_is_no_archive_and_starts_from_its_own_snapshot() {
     let Some((_, _, frontier)) = story.giver.asks.pop() else { panic!("nothing is asked") };
     assert_eq!(joined.ask(by, frontier), Some(Answer::Same { height }), "not all of it is kept");
 }
+
+/// Whoever gave it byte by byte would keep all others waiting.
+#[test]
+fn a_giver_that_drips_is_left_at_the_first_chunk_that_is_not_full() {
+    let mut story = Story::new(20);
+    let mut whole = story.reader(u64::MAX);
+    story.read(&mut whole, |_| {});
+    for most in [0, 1, 1_000] {
+        let mut joined = story.reader(10);
+        let mut chunks = 0;
+        let asked = story.read(&mut joined, |answer| {
+            if let Some(Answer::Snapshot { chunk, .. }) = answer {
+                assert!(chunk.len() > most, "the snapshot is longer");
+                chunk.truncate(most);
+                chunks += 1;
+            }
+        });
+        assert_eq!((most, chunks), (most, 1));
+        assert!(asked.iter().any(|ask| matches!(ask, Ask::Settled { .. })), "the history is taken in whole");
+        assert_same(&story, &mut joined, &mut whole);
+    }
+}
+
+/// However many join at once, a giver holds one snapshot: who is at another one is told so, and takes the history whole.
+#[test]
+fn a_giver_holds_one_snapshot_at_once() {
+    let mut story = Story::new(30);
+    let [one, other] = [story.friends.circle.founder.device.id(), story.friends.friend.device.id()];
+    let pin = |height: u64| Some(Anchor { height, hash: story.proofs[height as usize - 1].checkpoint.header.hash() });
+    let (first, second) = (pin(7), pin(17));
+    let mut ask = |peer, pinned, hash, at| story.giver.ask(peer, Ask::Snapshot { pinned, hash, at });
+    let begun = |answer| match answer {
+        Some(Answer::Snapshot { hash, len, .. }) => (hash, len),
+        answer => panic!("{answer:?}"),
+    };
+    let nothing = Hash([0; 32]);
+    let (hash, len) = begun(ask(one, first, nothing, 0));
+    // Two at the same one share it.
+    assert_eq!(begun(ask(other, first, nothing, 0)), (hash, len));
+    assert_eq!(begun(ask(one, first, hash, 5)), (hash, len));
+    // Another takes its place.
+    let (another, _) = begun(ask(other, second, nothing, 0));
+    assert_ne!(another, hash);
+    assert_eq!(ask(one, first, hash, 5), Some(Answer::No(No::NotKept)));
+    assert_eq!(begun(ask(other, second, another, 5)).0, another);
+    // Beyond its end there is nothing, and nobody's place grows by asking for it.
+    for at in [len + 1_000_000, u64::MAX] {
+        let Some(Answer::Snapshot { chunk, .. }) = ask(other, second, another, at) else { panic!("none") };
+        assert_eq!(chunk, Vec::<u8>::new());
+    }
+}
