@@ -10,7 +10,7 @@ import { blake3 } from '@noble/hashes/blake3.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 
 import * as circle from '../lib/circle.mjs';
-import { openProfile } from '../lib/profile.mjs';
+import { openProfile, person } from '../lib/profile.mjs';
 import { freshFolder, startRelay } from '../lib/relay.mjs';
 import { waitFor } from '../lib/wait.mjs';
 
@@ -23,13 +23,6 @@ before(async () => {
 });
 after(() => relay?.stop());
 
-/** Opens a profile that closes with the test. */
-async function person(t, options = {}) {
-  const profile = await openProfile(undefined, options);
-  t.after(() => profile.close());
-  return profile;
-}
-
 /** The ranking as it is shown: names and points, in order. @param {Page} page */
 async function ranking(page) {
   const list = page.getByTestId('ranking');
@@ -37,13 +30,6 @@ async function ranking(page) {
   return list.locator('li[data-member-id]').evaluateAll((rows) =>
     rows.map((row) => ({ name: row.querySelector('.name')?.firstChild?.textContent?.trim(), points: Number(row.querySelector('b')?.textContent) })),
   );
-}
-
-/** Opens what is folded, unless it is open. @param {Page} page */
-async function unfold(page, testid) {
-  const summary = page.getByTestId(testid);
-  await summary.waitFor({ state: 'attached' });
-  if (!(await summary.evaluate((node) => node.closest('details')?.open))) await summary.click();
 }
 
 test('thanks make a ranking, the same for both', async (t) => {
@@ -82,11 +68,11 @@ test('three witnesses are named in one step, and settle together', async (t) => 
   }
 
   for (const page of [ben, eve]) {
-    await unfold(page, 'choose-witnesses');
+    await circle.unfold(page, 'choose-witnesses');
     await page.getByTestId('offer-witness').click();
   }
   await circle.agreed(ann, ben, eve);
-  await unfold(ann, 'choose-witnesses');
+  await circle.unfold(ann, 'choose-witnesses');
   await waitFor(async () => (await ann.locator('[data-testid=candidate]:enabled:not(:checked)').count()) >= 2, undefined, 'two more are ready');
   for (const name of ['Ben', 'Eve']) await ann.locator('label', { hasText: name }).getByTestId('candidate').check();
   await ann.getByTestId('set-witnesses').click();
@@ -170,7 +156,7 @@ test('an invite is taken back, and a member is removed', async (t) => {
   assert.equal(await ann.page.getByTestId('witness').count(), 1, 'the founder settles alone');
   assert.match((await ann.page.getByTestId('waits-for').textContent()) ?? '', /alone/);
 
-  await unfold(ann.page, 'live-invites');
+  await circle.unfold(ann.page, 'live-invites');
   await ann.page.getByTestId('revoke').first().click();
   await waitFor(async () => (await ann.page.getByTestId('invite-link').count()) === 0, undefined, 'no link is offered any more');
   await circle.agreed(ann.page, ben.page);
@@ -208,7 +194,7 @@ test('24 words bring a person back in another browser, with all that was written
   await circle.agreed(ann.page, ben.page);
   const balance = await circle.balance(ann.page);
 
-  await unfold(ann.page, 'ask-phrase');
+  await circle.unfold(ann.page, 'ask-phrase');
   assert.equal(await ann.page.getByTestId('phrase').count(), 0, 'nothing is shown before one asks');
   await ann.page.getByTestId('show-phrase').click();
   await ann.page.getByTestId('phrase').waitFor();

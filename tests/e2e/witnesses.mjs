@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import * as circle from '../lib/circle.mjs';
-import { openProfile } from '../lib/profile.mjs';
+import { openProfile, person } from '../lib/profile.mjs';
 import { startRelay } from '../lib/relay.mjs';
 import { waitFor } from '../lib/wait.mjs';
 
@@ -18,30 +18,6 @@ before(async () => {
 });
 after(() => relay?.stop());
 
-/** Opens a profile that closes with the test. */
-async function person(t, options = {}) {
-  const profile = await openProfile(undefined, options);
-  t.after(() => profile.close());
-  return profile;
-}
-
-/** Opens what is folded, unless it is open. @param {Page} page */
-async function unfold(page, testid) {
-  const summary = page.getByTestId(testid);
-  await summary.waitFor({ state: 'attached' });
-  if (!(await summary.evaluate((node) => node.closest('details')?.open))) await summary.click();
-}
-
-/** On a narrow screen the sections stand behind a bar: shows the one that holds this. @param {Page} page */
-async function show(page, testid) {
-  const node = page.getByTestId(testid).first();
-  for (const tab of await page.locator('nav button').all()) {
-    if (await node.isVisible()) return;
-    await tab.click();
-  }
-  await node.scrollIntoViewIfNeeded();
-}
-
 /** A circle of these people, the first its founder. */
 async function found(people, name, names) {
   const [first, ...others] = people;
@@ -53,8 +29,8 @@ async function found(people, name, names) {
 
 /** The 24 words of who is here. @param {Page} page */
 async function wordsOf(page) {
-  await show(page, 'ask-phrase');
-  await unfold(page, 'ask-phrase');
+  await circle.show(page, 'ask-phrase');
+  await circle.unfold(page, 'ask-phrase');
   await page.getByTestId('show-phrase').click();
   await page.getByTestId('phrase').waitFor();
   return page.getByTestId('phrase').locator('li').allTextContents();
@@ -75,7 +51,7 @@ const relayVotes = (page) =>
 test('the relay is enlisted by one tap, settles while the founder is away and after its restart, and is let go', async (t) => {
   const [ann, ben] = [await person(t), await person(t)];
   await found([ann, ben], 'Night shift', ['Ann', 'Ben']);
-  await unfold(ann.page, 'choose-witnesses');
+  await circle.unfold(ann.page, 'choose-witnesses');
   await ann.screenshot('enlist-before');
   await ann.page.getByTestId('enlist-relay').click();
   await waitFor(() => relayVotes(ann.page), undefined, 'the relay is the witness');
@@ -92,7 +68,7 @@ test('the relay is enlisted by one tap, settles while the founder is away and af
 
   await ann.page.goto(relay.page);
   await circle.agreed(ann.page, ben.page);
-  await unfold(ann.page, 'choose-witnesses');
+  await circle.unfold(ann.page, 'choose-witnesses');
   await ann.page.getByTestId('dismiss-relay').click();
   await ann.page.getByTestId('enlist-relay').waitFor();
   await waitFor(async () => (await ann.page.getByTestId('relay-progress').textContent())?.includes('forgotten'), undefined, 'the relay has forgotten the keys');
@@ -107,8 +83,8 @@ test('who does not know the owner’s link is asked for it, and a wrong one is r
   await ann.page.evaluate(() => localStorage.removeItem('ledgerno.owner'));
   await ann.page.reload();
   await ann.page.getByTestId('compose').waitFor();
-  await show(ann.page, 'choose-witnesses');
-  await unfold(ann.page, 'choose-witnesses');
+  await circle.show(ann.page, 'choose-witnesses');
+  await circle.unfold(ann.page, 'choose-witnesses');
   await ann.page.getByTestId('enlist-relay').click();
   await ann.page.getByTestId('owner-link').fill('http://127.0.0.1/#/owner/AAAAAAAAAAAAAAAAAAAAAA');
   await ann.page.getByTestId('owner-link-use').click();
@@ -129,9 +105,9 @@ test('a lost founder’s device: another one comes back by 24 words and settles 
   const again = await person(t, { phone: true });
   await restore(again.page, words);
   const post = await circle.post(ben.page, 'Who settles now?');
-  await show(again.page, 'choose-witnesses');
+  await circle.show(again.page, 'choose-witnesses');
   await waitFor(async () => (await again.page.getByTestId('waits-for').textContent())?.includes('Ann'), undefined, 'it says what settling waits for');
-  await unfold(again.page, 'choose-witnesses');
+  await circle.unfold(again.page, 'choose-witnesses');
   await again.page.getByTestId('renew').click();
   await again.screenshot('lost-witness-phone');
   assert.notEqual(await post.getAttribute('data-status'), 'settled');
@@ -146,7 +122,7 @@ test('a lost founder’s device: another one comes back by 24 words and settles 
 test('a device is retired from another one of the same person', async (t) => {
   const ann = await person(t);
   await found([ann], 'Shelf', ['Ann']);
-  await unfold(ann.page, 'choose-witnesses');
+  await circle.unfold(ann.page, 'choose-witnesses');
   await ann.page.getByTestId('enlist-relay').click();
   await waitFor(() => relayVotes(ann.page), undefined, 'the relay is the witness');
   const words = await wordsOf(ann.page);
@@ -154,7 +130,7 @@ test('a device is retired from another one of the same person', async (t) => {
   const phone = await person(t, { phone: true, locale: 'ja-JP' });
   await restore(phone.page, words);
   await circle.agreed(ann.page, phone.page);
-  await show(phone.page, 'member');
+  await circle.show(phone.page, 'member');
   await phone.page.getByTestId('member').getByRole('button').first().click();
   await waitFor(async () => (await phone.page.getByTestId('device').count()) === 2, undefined, 'two devices, and the relay is none of them');
   await phone.page.getByTestId('retire').click();
@@ -173,7 +149,7 @@ test('more than half of the members remove one, without the founder', async (t) 
   await people[1].screenshot('propose-ja');
   await ben.getByTestId('confirm').click();
   for (const [at, page] of [eve, mio].entries()) {
-    await show(page, 'proposal');
+    await circle.show(page, 'proposal');
     await people[at + 2].screenshot(`proposal-${at}`);
     assert.equal(await page.getByTestId('proposal').getAttribute('data-kind'), 'remove');
     await page.getByTestId('consent').click();

@@ -158,6 +158,26 @@ export async function alert(page, code) {
   };
 }
 
+/** Opens what is folded, unless it is open. @param {Page} page */
+export async function unfold(page, testid) {
+  const summary = page.getByTestId(testid);
+  await summary.waitFor({ state: 'attached' });
+  if (!(await summary.evaluate((node) => node.closest('details')?.open))) await summary.click();
+}
+
+/** On a narrow screen the two panes lie side by side: swipes to the one that holds this. @param {Page} page */
+export async function show(page, testid) {
+  const node = page.getByTestId(testid).first();
+  await node.waitFor({ state: 'attached' });
+  const inCircle = await node.evaluate((one) => one.closest('aside') !== null);
+  const tab = page.locator('nav button').nth(inCircle ? 1 : 0);
+  if (await tab.isVisible()) {
+    await tab.click();
+    await waitFor(() => node.evaluate((one) => Math.abs(one.closest('aside, main')?.getBoundingClientRect().x ?? 1) < 1), undefined, 'the pane stands still');
+  }
+  await node.scrollIntoViewIfNeeded();
+}
+
 /** Shows the older entries too. @param {Page} page */
 export async function showAll(page) {
   const older = page.locator('button.older');

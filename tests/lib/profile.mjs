@@ -68,3 +68,13 @@ async function browserProcess(context) {
   if (!found) throw new Error('Chromium shows no process of its own.');
   return found.id;
 }
+
+/**
+ * Opens a profile that closes with the test.
+ * @param {import('node:test').TestContext} t @param {Parameters<typeof openProfile>[1]} [options]
+ */
+export async function person(t, options = {}) {
+  const profile = await openProfile(undefined, options);
+  t.after(() => profile.close());
+  return profile;
+}

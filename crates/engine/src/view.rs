@@ -7,7 +7,7 @@ use crate::engine::{Engine, Seat};
 use crate::status::Status;
 use hashbrown::HashMap;
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, HeaderHash, MemberId};
-use ledgerno_ledger::entry::{Entry, Invite, Lane};
+use ledgerno_ledger::entry::{Entry, Invite, Lane, Role};
 use ledgerno_ledger::op::{Change, Operation, Talk};
 use ledgerno_ledger::seal;
 use ledgerno_ledger::settle::Opener;
@@ -105,6 +105,8 @@ pub enum Deed {
     Vouch,
     /// A device was offered as a witness.
     Offer,
+    /// The relay was let in to settle.
+    Enlist,
     /// A device left the witnesses.
     Resign,
     /// Other witnesses, or a proposal of them.
@@ -128,6 +130,7 @@ impl Deed {
             Deed::Stamp => "stamp",
             Deed::Vouch => "vouch",
             Deed::Offer => "offer",
+            Deed::Enlist => "enlist",
             Deed::Resign => "resign",
             Deed::Witnesses => "witnesses",
             Deed::Remove => "remove",
@@ -256,8 +259,11 @@ impl Engine {
         if entry.lane == Lane::Talk {
             return Talk::decode(&plain).map_or(Content::Sealed, |Talk::Post { text }| Content::Post(text));
         }
+        let relay = self.only_votes(entry);
         match Operation::decode(&plain) {
             Ok(Operation::Join { name }) => Content::Join(name),
+            Ok(Operation::Enrol) if relay => Content::Done { deed: Deed::Enlist, note: String::new() },
+            Ok(Operation::Ready { .. }) if relay => Content::Silent,
             Ok(Operation::Enrol) => Content::Enrol,
             Ok(Operation::Invite(invite)) => Content::Invite(invite),
             Ok(Operation::Transfer { to, amount, reason }) => Content::Thanks {
@@ -274,6 +280,12 @@ impl Engine {
             }
             Err(_) => Content::Sealed,
         }
+    }
+
+    /// Whether a device wrote it that only votes: a relay that was enlisted, which a person brought in and is not.
+    fn only_votes(&self, entry: &Entry) -> bool {
+        let admission = entry.admission.as_deref().or_else(|| self.dag.admission(&entry.device));
+        admission.is_some_and(|admission| admission.role == Role::Vote)
     }
 
     fn plain(&self, entry: &Entry, body: &[u8]) -> Option<Vec<u8>> {

@@ -8,6 +8,7 @@ mod common;
 use common::{RELAY, START, WEEK, World};
 use ledgerno_engine::Event;
 use ledgerno_engine::status::Status;
+use ledgerno_engine::view::{Content, Deed};
 use ledgerno_engine::wire::{Topic, Votes};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash};
 use ledgerno_ledger::settle::{Vote, VoteKind};
@@ -309,6 +310,15 @@ fn an_enlisted_relay_takes_the_vote_over() {
     four.world.pass(5_000);
     let voting: Vec<_> = four.world.engine(founder).witnesses().into_iter().filter(|one| one.votes).collect();
     assert_eq!(voting.iter().map(|one| (one.device, one.always_on)).collect::<Vec<_>>(), [(hub, true)]);
+    // Of what the relay wrote its coming is shown, and not as a person's device.
+    let shown = four.world.engine(four.all[1]).timeline(1_000);
+    let deeds: Vec<Deed> = shown
+        .iter()
+        .filter_map(|one| if let Content::Done { deed, .. } = one.content { Some(deed) } else { None })
+        .filter(|deed| matches!(deed, Deed::Enlist | Deed::Offer))
+        .collect();
+    assert_eq!(deeds, [Deed::Enlist]);
+    assert!(!shown.iter().any(|one| one.content == Content::Enrol));
     // The founder sleeps; what others write settles.
     four.world.unlink(founder, hub);
     let id = four.post(1, "while Anna sleeps");

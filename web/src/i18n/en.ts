@@ -4,7 +4,7 @@ import { localeOf, moment } from './locale';
 const locale = localeOf('en');
 const date = (time: unknown) => moment(locale, time);
 const count = (n: number, one: string, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
-const list = (items: string[]) => new Intl.ListFormat(locale).format(items);
+const list = (items: string[], type: Intl.ListFormatType = 'conjunction') => new Intl.ListFormat(locale, { type }).format(items);
 
 const features: Partial<Record<Feature, string>> = {
   persist: 'the promise to keep your data',
@@ -78,6 +78,7 @@ export const en = {
     stamp: (name, note) => `${name} stamped ${note || 'a document'}`,
     vouch: (name) => `${name} vouched for a document`,
     offer: (name) => `${name} offered a device as a witness`,
+    enlist: (name) => `${name} asked the relay to help settle`,
     resign: (name) => `A device of ${name} is no witness any more`,
     witnesses: (name) => `${name} chose witnesses`,
     remove: (name) => `${name} wants to remove a member`,
@@ -90,7 +91,7 @@ export const en = {
   thankedLine: (from: string, to: string) => `${from} thanks ${to}`,
   amountLabel: (amount: number) => count(amount, 'point'),
   /** The word beside an entry's mark, and what it says. */
-  status: ({ status, seenBy }: Pick<EntryView, 'status' | 'seenBy'>) => ({ here: 'only here', sent: 'sent', seen: `seen by ${seenBy}`, settled: 'settled' })[status],
+  status: ({ status, seenBy }: Pick<EntryView, 'status' | 'seenBy'>) => ({ here: 'only here', sent: 'sent', seen: seenBy ? `seen by ${seenBy}` : 'seen', settled: 'settled' })[status],
   meaning: {
     here: 'Only here: safe on this device, not sent yet',
     sent: 'Sent: another node keeps it too',
@@ -178,7 +179,7 @@ export const en = {
   witnesses: 'Witnesses',
   witnessAlways: 'always on',
   settlesBy: (quorum: number, all: number) => (all === 1 ? 'It settles alone.' : `${quorum} of ${all} must agree.`),
-  waitsFor: (missing: number, all: number, names: string[]) => `Waits for ${missing} more of ${all}: ${list(names)}`,
+  waitsFor: (missing: number, all: number, names: string[]) => `Waits for ${missing} more of ${all}: ${list(names, missing < names.length ? 'disjunction' : 'conjunction')}`,
   changeWitnesses: 'Choose witnesses',
   rules: 'Rules of the circle',
   stateRoot: 'State',

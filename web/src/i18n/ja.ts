@@ -72,6 +72,7 @@ export const ja: Words = {
     stamp: (name, note) => `${name}さんが${note ? `「${note}」` : '文書'}をスタンプしました`,
     vouch: (name) => `${name}さんが文書を保証しました`,
     offer: (name) => `${name}さんが端末を証人の候補にしました`,
+    enlist: (name) => `${name}さんが中継サーバーに確定の手伝いを頼みました`,
     resign: (name) => `${name}さんの端末が証人をやめました`,
     witnesses: (name) => `${name}さんが証人を選びました`,
     remove: (name) => `${name}さんがメンバーの退会を求めました`,
@@ -84,7 +85,7 @@ export const ja: Words = {
   thankedLine: (from: string, to: string) => `${from}さんから\u200b${to}さんへ、\u200bありがとう`, // may break at these places
   amountLabel: (amount: number) => `${amount}ポイント`,
   status: ({ status, seenBy }: Pick<EntryView, 'status' | 'seenBy'>) =>
-    ({ here: 'この端末のみ', sent: '送信済み', seen: `${seenBy}人に届いた`, settled: '確定' })[status],
+    ({ here: 'この端末のみ', sent: '送信済み', seen: seenBy ? `${seenBy}人に届いた` : '届いた', settled: '確定' })[status],
   meaning: {
     here: 'この端末のみ: 保存済みで、まだ送信していません',
     sent: '送信済み: ほかのノードも保存しています',
@@ -170,7 +171,7 @@ export const ja: Words = {
   witnesses: '証人',
   witnessAlways: 'いつも稼働',
   settlesBy: (quorum: number, all: number) => (all === 1 ? '1台だけで確定します。' : `${all}台のうち${quorum}台の一致で確定します。`),
-  waitsFor: (missing: number, all: number, names: string[]) => `${all}台のうち、あと${missing}台を待っています: ${names.join('、')}`,
+  waitsFor: (missing: number, all: number, names: string[]) => `${all}台のうち、あと${missing}台を待っています: ${names.join(missing < names.length ? 'または' : '、')}`,
   changeWitnesses: '証人を選ぶ',
   rules: 'サークルの決まり',
   stateRoot: '状態',

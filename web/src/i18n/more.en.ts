@@ -137,7 +137,7 @@ export const en = {
     readies: 'Waiting until the offer is settled …',
     named: 'Waiting until the new witnesses are settled …',
   },
-  relayProposed: 'Proposed. It holds once the founder or more than half of the members agree.',
+  proposed: 'Proposed. It holds once the founder or more than half of the members agree.',
   relaySettles: 'The relay settles from now on.',
   relayForgot: 'The relay settles no more, and has forgotten the keys.',
   ownerLink: 'The relay owner’s link',

@@ -7,6 +7,7 @@ export type Deed =
   | 'stamp'
   | 'vouch'
   | 'offer'
+  | 'enlist'
   | 'resign'
   | 'witnesses'
   | 'remove'
