@@ -154,6 +154,10 @@ test('an invite is taken back, and a member is removed', async (t) => {
   await circle.join(ben.page, invite, 'Ben');
   await circle.agreed(ann.page, ben.page);
   assert.equal(await ann.page.getByTestId('witness').count(), 1, 'the founder settles alone');
+  for (const [{ page }, role] of /** @type {const} */ ([[ann, 'witness'], [ben, 'light']])) {
+    await page.locator('summary', { hasText: 'Rules of the circle' }).click();
+    assert.equal(await page.getByTestId('role').getAttribute('data-role'), role);
+  }
   assert.match((await ann.page.getByTestId('waits-for').textContent()) ?? '', /alone/);
 
   await circle.unfold(ann.page, 'live-invites');

@@ -57,6 +57,8 @@ test('the relay is enlisted by one tap, settles while the founder is away and af
   await waitFor(() => relayVotes(ann.page), undefined, 'the relay is the witness');
   await waitFor(async () => (await ann.page.getByTestId('relay-progress').getAttribute('data-step')) === '', undefined, 'nothing more is waited for');
   await circle.agreed(ann.page, ben.page);
+  assert.equal(await circle.entry(ben.page, 'Ann asked the relay to help settle').count(), 1);
+  assert.equal(await circle.entry(ben.page, 'added a device').count(), 0, 'the relay is nobody’s device');
   await ann.screenshot('enlist-after');
 
   await ann.page.goto('about:blank');
