@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import * as circle from '../lib/circle.mjs';
-import { openProfile } from '../lib/profile.mjs';
+import { openProfile, person } from '../lib/profile.mjs';
 import { freshFolder, startRelay } from '../lib/relay.mjs';
 import { waitFor } from '../lib/wait.mjs';
 
@@ -21,13 +21,6 @@ async function garden(t, options) {
   });
   here.invite = await circle.startCircle(here.ann.page, here.relay, { name: 'Garden', yourName: 'Ann' });
   return here;
-}
-
-/** A profile that ends with the test. */
-async function person(t, dir) {
-  const profile = await openProfile(dir);
-  t.after(() => profile.close());
-  return profile;
 }
 
 /** Opens a link anew, as from an address bar. */
@@ -186,7 +179,7 @@ test('a full IndexedDB: nothing half written, and it goes on when there is space
   await ann.close();
 
   // Chromium believes for half a minute what it last knew about space, hence a new browser.
-  const full = await person(t, ann.dir);
+  const full = await person(t, {}, ann.dir);
   const { page } = full;
   await quota(full, relay.url, 1);
   await page.goto(relay.page);

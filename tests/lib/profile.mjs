@@ -71,10 +71,10 @@ async function browserProcess(context) {
 
 /**
  * Opens a profile that closes with the test.
- * @param {import('node:test').TestContext} t @param {Parameters<typeof openProfile>[1]} [options]
+ * @param {import('node:test').TestContext} t @param {Parameters<typeof openProfile>[1]} [options] @param {string} [dir]
  */
-export async function person(t, options = {}) {
-  const profile = await openProfile(undefined, options);
+export async function person(t, options = {}, dir = undefined) {
+  const profile = await openProfile(dir, options);
   t.after(() => profile.close());
   return profile;
 }

@@ -39,7 +39,7 @@ export const en = {
   proofWrong: (file: string) => `${file} proves nothing: it is damaged, was changed, or is no proof file.`,
   proves: (report: Finding, document?: string) =>
     report.kind === 'fork'
-      ? `${report.name}'s device wrote two things at one place.`
+      ? `${report.name}’s device wrote two things at one place.`
       : report.kind === 'stamp'
         ? `${document ?? 'A document with this fingerprint'} existed on ${date(report.time)}.`
         : `This was written before ${date(report.time)}.`,
@@ -49,7 +49,7 @@ export const en = {
   proofTime: 'Settled',
   proofVouchers: 'Vouched for by',
   proofRests: ({ votes, witnesses }: Finding) =>
-    `This rests on the votes of ${votes} of ${count(witnesses, 'witness', 'witnesses')}. Names are what members call themselves. Compare the circle's code with somebody you trust.`,
+    `This rests on the votes of ${votes} of ${count(witnesses, 'witness', 'witnesses')}. Names are what members call themselves. Compare the circle’s code with somebody you trust.`,
   documentHash: 'Fingerprint',
   documentDrop: 'Add the document',
   documentWhy: 'to see whether it is the stamped one',
