@@ -4,6 +4,7 @@
 mod page;
 #[cfg(test)]
 mod probe;
+mod stored;
 
 use crate::join::Parcel;
 use crate::store::EntryItem;
@@ -24,12 +25,20 @@ use ledgerno_ledger::settle::{
 };
 
 /// All topics of the engine.
-pub const TOPICS: &[Topic] = &[Topic {
-    name: "wire",
-    text: include_str!("../../ledger/conformance/wire.txt"),
-    about: "What nodes say to each other, and what waits in a mailbox.",
-    formats,
-}];
+pub const TOPICS: &[Topic] = &[
+    Topic {
+        name: "wire",
+        text: include_str!("../../ledger/conformance/wire.txt"),
+        about: "What nodes say to each other, and what waits in a mailbox.",
+        formats,
+    },
+    Topic {
+        name: "stored",
+        text: include_str!("../../ledger/conformance/stored.txt"),
+        about: "What a node keeps: items of the log, and records by name.",
+        formats: stored::formats,
+    },
+];
 
 const CIRCLE: CircleId = CircleId([1; 32]);
 

@@ -557,4 +557,4 @@ impl Engine {
     }
 }
 
-const SENT: &str = "sent";
+pub(crate) const SENT: &str = "sent";

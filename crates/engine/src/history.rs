@@ -13,7 +13,7 @@ use ledgerno_ledger::state::Verdict;
 /// Rows in one record.
 pub(crate) const ROWS: usize = 1_024;
 /// Bytes of a stored row.
-const ROW: usize = 64;
+pub(crate) const ROW: usize = 64;
 /// Bytes of a stored header: its place, time and hash.
 const HEADER: usize = 8 + 8 + 32;
 /// With the length of the verdict stands whether the entry was let go.
@@ -361,7 +361,7 @@ impl Row {
     }
 
     /// Appends its [`ROW`] bytes.
-    fn write(&self, out: &mut Vec<u8>) {
+    pub fn write(&self, out: &mut Vec<u8>) {
         let end = out.len() + ROW;
         out.extend_from_slice(&self.id.0);
         for number in [self.device, self.seq, self.place.item, self.place.len, self.rank] {
@@ -386,7 +386,8 @@ impl Row {
         out.resize(end, 0);
     }
 
-    fn from_bytes(bytes: &[u8; ROW]) -> Option<Self> {
+    /// Reads what [`Row::write`] wrote.
+    pub fn from_bytes(bytes: &[u8; ROW]) -> Option<Self> {
         let (id, mut rest) = bytes.split_first_chunk::<32>()?;
         let bytes = &mut rest;
         let (device, seq, place, rank) = (number(bytes)?, number(bytes)?, Place::read(bytes)?, number(bytes)?);

@@ -39,7 +39,7 @@ const VERSION: u8 = 1;
 const MAX_AGE: u64 = 64;
 
 #[derive(Serialize, Deserialize)]
-struct Snapshot {
+pub(crate) struct Snapshot {
     version: u8,
     /// From the genesis: it leads to the headers where who votes changed, too.
     chain: LightChain,

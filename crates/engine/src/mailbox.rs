@@ -20,7 +20,7 @@ pub const RECORD: &str = "parcel-";
 
 /// A parcel as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Kept {
+pub(crate) struct Kept {
     invite: Invite,
     parcel: Option<Vec<u8>>,
 }

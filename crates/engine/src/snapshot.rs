@@ -32,7 +32,7 @@ const VERSION: u8 = 2;
 const HEADERS: usize = 64;
 
 #[derive(Serialize, Deserialize)]
-struct Snapshot {
+pub(crate) struct Snapshot {
     version: u8,
     /// It stands for so many items of the log.
     items: u64,

@@ -18,7 +18,7 @@ use ledgerno_ledger::seal::{self, BodyContext, SealError};
 use serde::{Deserialize, Serialize};
 
 /// What the names of own invites' records begin with.
-const INVITATION: &str = "invite-";
+pub(crate) const INVITATION: &str = "invite-";
 /// The most later epochs whose keys a parcel holds.
 const MAX_LATER: usize = 24;
 /// The most parcels that are being brought at once; the others follow.

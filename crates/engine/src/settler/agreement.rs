@@ -40,7 +40,7 @@ const MAX_CANDIDATES: usize = 4;
 /// The most votes against each other that are remembered.
 const MAX_EVIDENCE: usize = 8;
 /// The most bytes of the own bundle on the disk, where it may have more than can be said.
-const MAX_STORED: usize = 1 << 20;
+pub(crate) const MAX_STORED: usize = 1 << 20;
 /// The record of the own bundle.
 pub(crate) const BUNDLE: &str = "bundle";
 /// The record of a vote key that signs no more.
