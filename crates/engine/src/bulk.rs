@@ -41,6 +41,8 @@ pub(crate) struct Bulk {
     barred: SortedMap<Peer, ()>,
     /// A lot, or a snapshot, was lost by who is gone: the others look again.
     lost: bool,
+    /// So many entries there will be, says who was compared with.
+    awaited: usize,
     /// Up to this height each is checked by itself, for something of them does not hold together.
     singly_to: u64,
 }
@@ -163,6 +165,12 @@ impl Lot {
 }
 
 impl Bulk {
+    /// So many entries there will be, says a peer: what is old among them need not be in memory. One that lies makes it be
+    /// read back.
+    pub fn await_in_all(&mut self, entries: u64) {
+        self.awaited = usize::try_from(entries).unwrap_or(usize::MAX);
+    }
+
     /// Whether a question is out.
     pub fn is_asking(&self) -> bool {
         self.lots.iter().any(|lot| lot.asked.is_some())
@@ -461,22 +469,21 @@ impl Engine {
     fn take_height(&mut self, one: Gathered, height: Height, batch: &mut Batch, now: u64) {
         let Height { entries, order, block } = height;
         let (proof, mut items) = (*one.proof, one.entries);
-        let brought = self.dag.take_vouched(entries, order);
-        let ids: Vec<EntryId> = brought.iter().map(|came| came.id).collect();
-        let taken = self.took(&ids);
-        let mut brought = brought.into_iter();
-        for id in &taken {
-            self.watch_for_twin(*id);
-            // In the same order; what was here before is not among those taken.
-            let Some(came) = brought.by_ref().find(|came| came.id == *id) else { break };
-            if !came.checked
-                && let Some(place) = self.history.place(id)
-            {
-                self.unchecked.add(place, now);
+        let is_old = (self.history.len() + items.len()).saturating_add(self.limits.window) <= self.bulk.awaited;
+        let mut taken = Vec::with_capacity(items.len());
+        for came in self.dag.take_vouched(entries, order, is_old) {
+            match &came.passed {
+                Some(packed) => self.passed(came.id, packed),
+                None if self.took(&[came.id]).is_empty() => continue,
+                None => self.watch_for_twin(came.id),
+            }
+            taken.push(came.id);
+            if !came.checked {
+                self.unchecked.add(self.history.len() - 1, now);
             }
             match came.at.and_then(|at| items.get_mut(at)) {
-                Some(item) => self.log_item(batch, id, std::mem::take(item).into_bytes()),
-                None => self.log(batch, &[*id]),
+                Some(item) => self.log_item(batch, &came.id, std::mem::take(item).into_bytes()),
+                None => self.log(batch, &[came.id]),
             }
         }
         batch.entries.extend(&taken);

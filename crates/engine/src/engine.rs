@@ -30,7 +30,7 @@ use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, InviteKey};
 use ledgerno_ledger::check::Checked;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::dag::{Dag, Outcome};
-use ledgerno_ledger::entry::{Admission, Packed};
+use ledgerno_ledger::entry::{Admission, Head, Packed};
 use ledgerno_ledger::genesis::Genesis;
 use ledgerno_ledger::keys::{DeviceKey, VoteSecret};
 use ledgerno_ledger::settle::{Chain, Proof, Refusal, Renewal};
@@ -524,9 +524,15 @@ impl Engine {
 
     fn now_durable(&mut self, ids: &[EntryId]) {
         for id in ids {
-            let Some(packed) = self.dag.get(id) else { continue };
-            let entry = &packed.signed.entry;
-            self.frontier.add(entry.device, entry.seq, entry.prev, *id);
+            if let Some(packed) = self.dag.get(id) {
+                let entry = &packed.signed.entry;
+                self.frontier.add(entry.device, entry.seq, entry.prev, *id);
+            } else if let Some((device, seq)) =
+                self.history.row(id).and_then(|row| Some((self.history.device_of(row)?, row.seq)))
+            {
+                // It was passed: its device's chain has one branch.
+                self.frontier.stand(device, &[Head { device, seq: seq.into(), id: *id }]);
+            }
             self.durable += 1;
         }
     }

@@ -93,13 +93,12 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Notes an entry that was taken.
-    pub fn add(&mut self, id: EntryId, device: DeviceId, seq: u64, rank: u32) {
+    /// Notes an entry that was taken, and whether it is in memory.
+    pub fn add(&mut self, id: EntryId, device: DeviceId, seq: u64, rank: u32, here: bool) {
         let device = self.number_of(device);
         let seq = u32::try_from(seq).unwrap_or(u32::MAX);
         let place = Place::default();
-        let row =
-            Row { id, device, seq, place, rank, seen: 0, height: 0, at: 0, verdict: None, here: true, gone: false };
+        let row = Row { id, device, seq, place, rank, seen: 0, height: 0, at: 0, verdict: None, here, gone: false };
         self.push(row);
         self.change(self.rows.len() - 1);
     }
@@ -431,7 +430,7 @@ mod tests {
         for at in 0..3 * ROWS + 5 {
             let mut id = [7; 32];
             id[..8].copy_from_slice(&at.to_le_bytes());
-            history.add(EntryId(id), DeviceId([(at % 3) as u8; 32]), (at / 3) as u64, at as u32);
+            history.add(EntryId(id), DeviceId([(at % 3) as u8; 32]), (at / 3) as u64, at as u32, true);
             history.stored(&EntryId(id), Place::new(at as u64 + 9, 300));
             history.settle(&EntryId(id), at as u64 % 7, at, verdicts[at % 4]);
             history.seen(&EntryId(id), at as u32 % 5);

@@ -2,10 +2,10 @@
 //! said of it.
 
 use crate::engine::{Engine, Event, Output, Then};
-use ledgerno_ledger::bytes::EntryId;
+use ledgerno_ledger::bytes::{DeviceId, EntryId, InviteKey};
 use ledgerno_ledger::check::{self, Checked, Named, Refused};
 use ledgerno_ledger::dag::Outcome;
-use ledgerno_ledger::entry::{Invite, Lane, Packed};
+use ledgerno_ledger::entry::{Anchor, Entry, Invite, Lane, Packed};
 
 /// What became of entries that came in.
 #[derive(Debug, Default)]
@@ -18,6 +18,19 @@ pub(crate) struct Intake {
     pub waiting: u32,
     /// Refused: wrong, or no room.
     pub refused: u32,
+}
+
+/// What is remembered of an entry.
+struct Facts {
+    device: DeviceId,
+    seq: u64,
+    /// Its distance from the genesis.
+    rank: u32,
+    time: u64,
+    anchor: Anchor,
+    /// By which its device came.
+    invite: Option<InviteKey>,
+    is_state: bool,
 }
 
 impl Engine {
@@ -100,31 +113,51 @@ impl Engine {
     pub(crate) fn took(&mut self, ids: &[EntryId]) -> Vec<EntryId> {
         let mut new = Vec::with_capacity(ids.len());
         for id in ids {
-            let Some(packed) = self.dag.get(id) else { continue };
             if self.history.contains(id) {
                 continue;
             }
+            let Some(facts) = self.dag.get(id).map(|packed| self.facts(&packed.signed.entry)) else { continue };
             new.push(*id);
-            self.guests.remove(&packed.signed.entry.device);
-            let entry = &packed.signed.entry;
-            if let Some(invited) = entry.admission.as_ref().and_then(|admission| admission.invited.as_ref()) {
-                *self.invited.entry(invited.invite.key).or_default() += 1;
-            }
-            if Some(entry.device) == self.device() && entry.seq as usize == self.own.len() {
-                self.own.push(*id);
-            }
-            let rank_of = |parent: &EntryId| self.history.row(parent).map_or(0, |row| row.rank);
-            let rank = entry.approves.iter().map(|head| rank_of(&head.id)).fold(rank_of(&entry.prev), u32::max);
-            let rank = rank.saturating_add(1);
-            self.timeline.add(*id, self.history.len(), rank, entry.time);
-            self.history.add(*id, entry.device, entry.seq, rank);
-            let (anchor, device, is_state) = (entry.checkpoint, entry.device, entry.lane == Lane::State);
-            if is_state {
+            self.timeline.add(*id, self.history.len(), facts.rank, facts.time);
+            self.note_taken(*id, &facts, true);
+            if facts.is_state {
                 self.look_for_keys(*id);
             }
-            self.compare_anchor(anchor, device);
         }
         new
+    }
+
+    /// Remembers an entry that the DAG passed: it is in the store alone.
+    pub(crate) fn passed(&mut self, id: EntryId, packed: &Packed) {
+        let facts = self.facts(&packed.signed.entry);
+        self.note_taken(id, &facts, false);
+    }
+
+    fn facts(&self, entry: &Entry) -> Facts {
+        let rank_of = |parent: &EntryId| self.history.row(parent).map_or(0, |row| row.rank);
+        let rank = entry.approves.iter().map(|head| rank_of(&head.id)).fold(rank_of(&entry.prev), u32::max);
+        let invited = entry.admission.as_ref().and_then(|admission| admission.invited.as_ref());
+        Facts {
+            device: entry.device,
+            seq: entry.seq,
+            rank: rank.saturating_add(1),
+            time: entry.time,
+            anchor: entry.checkpoint,
+            invite: invited.map(|invited| invited.invite.key),
+            is_state: entry.lane == Lane::State,
+        }
+    }
+
+    fn note_taken(&mut self, id: EntryId, facts: &Facts, here: bool) {
+        self.guests.remove(&facts.device);
+        if let Some(invite) = facts.invite {
+            *self.invited.entry(invite).or_default() += 1;
+        }
+        if Some(facts.device) == self.device() && facts.seq as usize == self.own.len() {
+            self.own.push(id);
+        }
+        self.history.add(id, facts.device, facts.seq, facts.rank, here);
+        self.compare_anchor(facts.anchor, facts.device);
     }
 
     pub(crate) fn watch_for_twin(&mut self, id: EntryId) {

@@ -58,7 +58,8 @@ impl Engine {
     pub(crate) fn not_here(&self, ids: &[EntryId], limit: usize) -> Vec<u64> {
         let (mut bytes, mut items) = (0, Vec::new());
         for id in ids {
-            let Some(row) = self.history.row(id).filter(|row| !row.gone) else { continue };
+            let row = self.history.placed(id).filter(|(place, row)| !row.gone && *place < self.durable);
+            let Some((_, row)) = row else { continue };
             bytes += row.place.len as usize;
             if self.packed(id).is_none() {
                 items.push(row.place.item.into());
@@ -192,7 +193,7 @@ impl Engine {
         if !self.may_remember() {
             return;
         }
-        let rows = self.history.rows().iter().filter(|row| !row.here);
+        let rows = self.history.rows().iter().take(self.durable).filter(|row| !row.here);
         let mut older: Vec<(u32, EntryId)> = rows.map(|row| (row.rank, row.id)).collect();
         older.sort_unstable_by_key(|(rank, _)| core::cmp::Reverse(*rank));
         // All of one rank, or their order would not be known.
@@ -224,6 +225,9 @@ impl Engine {
     /// [`Event::Changed`] when they are there; false while they are not, or its signature is unchecked.
     pub fn bring(&mut self, id: &EntryId) -> bool {
         let Some(height) = self.history.settled(id).map(|settled| settled.height) else { return true };
+        if height > self.durable_height {
+            return false;
+        }
         let elsewhere = self.history.settled_at(height).filter(|row| self.packed(&row.id).is_none());
         let (gone, here): (Vec<&Row>, Vec<&Row>) = elsewhere.partition(|row| row.gone);
         let gone: Vec<EntryId> = gone.iter().map(|row| row.id).collect();

@@ -283,7 +283,8 @@ impl Engine {
 
     /// The DAG's place of the first entry that is not below the window; both know entries in the order of taking.
     fn first_kept(&self, floor: usize) -> usize {
-        let first = self.history.rows().get(floor).and_then(|row| self.dag.taken_at(&row.id));
+        let mut window = self.history.rows().iter().skip(floor).filter(|row| row.here);
+        let first = window.find_map(|row| self.dag.taken_at(&row.id));
         first.unwrap_or(self.dag.len())
     }
 

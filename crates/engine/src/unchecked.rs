@@ -118,7 +118,8 @@ impl Engine {
 
     /// When the next signatures are to be checked: not while more comes in by hash.
     pub(crate) fn check_due(&self) -> Option<u64> {
-        let waits = self.bulk.is_asking() && !self.unchecked.is_full();
+        // What was passed is read from the store, where it must be.
+        let waits = self.is_writing() || self.bulk.is_asking() && !self.unchecked.is_full();
         self.unchecked.at.filter(|_| !waits && self.unchecked.next().is_some())
     }
 

@@ -85,6 +85,7 @@ impl Engine {
             return;
         }
         if self.asks_by_hash(&peer, height, missing) {
+            self.bulk.await_in_all(missing.saturating_add(self.history.len() as u64));
             if let Some(session) = self.sessions.get_mut(&peer) {
                 session.plan = VecDeque::from([Step::Settled, Step::Compare]);
             }

@@ -1,3 +1,6 @@
+//! Old talk needs not be taken at all: while nothing here is unsettled or waits, what comes later stands on a chain's newest
+//! settled entry alone (`base`). Such entries are *passed*: the chain goes on, and the entry is whoever's who asked.
+//!
 //! Taking in what a certificate stands for: all entries of a header, or of several, or none of them. Whatever stands in the
 //! right place is taken, as if it had been here before the header: a branch too many has been named by the cut, and an
 //! invite has been used as often as the quorum let it.
@@ -5,13 +8,13 @@
 use super::{Dag, Standing, refs};
 use crate::bytes::{DeviceId, EntryId, MemberId};
 use crate::check::{Checked, Vouched};
-use crate::entry::{Entry, Head, Packed};
+use crate::entry::{Entry, Head, Lane, Packed};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use hashbrown::{HashMap, HashSet};
 
-/// One that was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One that was taken, or passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Brought {
     /// The entry.
     pub id: EntryId,
@@ -19,6 +22,8 @@ pub struct Brought {
     pub at: Option<usize>,
     /// Its signatures were checked here: it had come before, and waited.
     pub checked: bool,
+    /// It was passed, and is here no more.
+    pub passed: Option<Packed>,
 }
 
 /// The entries that are to be taken before.
@@ -52,19 +57,25 @@ impl Dag {
         Some(orders)
     }
 
-    /// Takes the entries of the next header, in the order that was planned.
-    pub fn take_vouched(&mut self, entries: Vouched, order: Vec<usize>) -> Vec<Brought> {
+    /// Takes the entries of the next header, in the order that was planned; if they are `old`, passes the talk among them
+    /// where it can.
+    pub fn take_vouched(&mut self, entries: Vouched, order: Vec<usize>, old: bool) -> Vec<Brought> {
+        let passes = old && self.open.is_empty() && self.waiting.len() == 0;
         let mut brought = Vec::with_capacity(order.len());
         let mut entries: Vec<Option<Checked>> = entries.into_entries().into_iter().map(Some).collect();
         for at in order {
             let Some(checked) = entries.get_mut(at).and_then(Option::take) else { continue };
             let id = checked.id();
+            if passes && self.pass(id, checked.entry()) {
+                brought.push(Brought { id, at: Some(at), checked: false, passed: Some(checked.into_packed()) });
+                continue;
+            }
             if self.index.contains_key(&id) {
                 continue;
             }
             // What waited here was checked when it came.
             let waiter = self.waiting.take_out(&id);
-            brought.push(Brought { id, at: Some(at), checked: waiter.is_some() });
+            brought.push(Brought { id, at: Some(at), checked: waiter.is_some(), passed: None });
             let packed = waiter.map_or_else(|| checked.into_packed(), |waiter| waiter.packed);
             if self.waiting.len() == 0 {
                 self.take(id, packed);
@@ -72,9 +83,26 @@ impl Dag {
             }
             let woken = self.take_all(VecDeque::from([(id, packed)]));
             let woken = woken.into_iter().filter(|woken| *woken != id);
-            brought.extend(woken.map(|id| Brought { id, at: None, checked: true }));
+            brought.extend(woken.map(|id| Brought { id, at: None, checked: true, passed: None }));
         }
         brought
+    }
+
+    /// Lets a chain go on by an entry that is settled with it; false if it is not the next of an unforked chain, or admits
+    /// a device, or must be looked at again, as what is of the state lane may have to.
+    fn pass(&mut self, id: EntryId, entry: &Entry) -> bool {
+        if entry.lane == Lane::State || entry.admission.is_some() {
+            return false;
+        }
+        let Some(chain) = self.chains.get_mut(&entry.device).filter(|chain| !chain.forked) else { return false };
+        match &mut chain.heads[..] {
+            [head] if head.id == entry.prev && head.seq.checked_add(1) == Some(entry.seq) => {
+                *head = entry.head(id);
+                chain.settled = Some(entry.seq);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The places of the entries in an order in which each can be taken: the settled one, but that a device comes after

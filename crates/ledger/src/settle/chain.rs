@@ -485,12 +485,10 @@ impl Chain {
         }
         self.renewal = None;
         let height = block.header.height;
-        if block.verdicts.is_empty() {
-            self.settled.extend(block.order.iter().map(|id| (*id, Settled { height, verdict: None })));
-        } else {
-            let folded =
-                block.verdicts.into_iter().map(|(id, verdict)| (id, Settled { height, verdict: Some(verdict) }));
-            self.settled.extend(folded);
+        // What was passed is not here, and not asked for here.
+        for (at, id) in block.order.iter().enumerate().filter(|(_, id)| dag.contains(id)) {
+            let verdict = block.verdicts.get(at).map(|(_, verdict)| *verdict);
+            self.settled.insert(*id, Settled { height, verdict });
         }
         self.hashes.push(hash);
         self.history.push(&hash.0);
