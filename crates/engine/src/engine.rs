@@ -30,7 +30,7 @@ use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, InviteKey};
 use ledgerno_ledger::check::Checked;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::dag::{Dag, Outcome};
-use ledgerno_ledger::entry::{Admission, Head, Packed};
+use ledgerno_ledger::entry::{Admission, Packed};
 use ledgerno_ledger::genesis::Genesis;
 use ledgerno_ledger::keys::{DeviceKey, VoteSecret};
 use ledgerno_ledger::settle::{Chain, Proof, Refusal, Renewal};
@@ -527,11 +527,9 @@ impl Engine {
             if let Some(packed) = self.dag.get(id) {
                 let entry = &packed.signed.entry;
                 self.frontier.add(entry.device, entry.seq, entry.prev, *id);
-            } else if let Some((device, seq)) =
-                self.history.row(id).and_then(|row| Some((self.history.device_of(row)?, row.seq)))
-            {
+            } else if let Some((device, seq)) = self.history.author(id) {
                 // It was passed: its device's chain has one branch.
-                self.frontier.stand(device, &[Head { device, seq: seq.into(), id: *id }]);
+                self.frontier.go_on(device, seq, *id);
             }
             self.durable += 1;
         }

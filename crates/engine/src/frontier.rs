@@ -41,6 +41,14 @@ impl Frontier {
         }
     }
 
+    /// Takes in the next entry of a chain of one branch.
+    pub fn go_on(&mut self, device: DeviceId, seq: u64, id: EntryId) {
+        let branches = self.0.get_or_insert_with(device, Branches::default);
+        branches.seq = seq;
+        branches.heads.clear();
+        branches.heads.push(id);
+    }
+
     /// A device stands where a snapshot says.
     pub fn stand(&mut self, device: DeviceId, heads: &[Head]) {
         let seq = heads.iter().map(|head| head.seq).max().unwrap_or(0);

@@ -248,6 +248,12 @@ impl History {
         self.devices.get(row.device as usize).copied()
     }
 
+    /// An entry's device, and its place in that device's chain.
+    pub fn author(&self, id: &EntryId) -> Option<(DeviceId, u64)> {
+        let row = self.row(id)?;
+        Some((self.device_of(row)?, row.seq.into()))
+    }
+
     /// What became of an entry; `None` while it is not settled.
     pub fn settled(&self, id: &EntryId) -> Option<Settled> {
         let row = self.row(id)?;

@@ -221,6 +221,44 @@ fn many_who_came_at_once_are_let_in_in_their_order() {
 }
 
 #[test]
+fn old_talk_passes_and_is_read_back_where_it_is_asked_for() {
+    let story = Story::new().tell(60, 9, 20);
+    let short = Limits { window: 40, ..eager() };
+    let (mut relay, mut quick, mut slow) = (story.relay(), story.reader(short), story.reader(ordinary()));
+    story.read(&mut quick, &mut relay);
+    story.read(&mut slow, &mut relay);
+    let all = slow.engine.timeline(10_000).len();
+    let here = quick.engine.timeline(10_000).len();
+    assert!(all > 500 && here < 100, "{here} entries of {all} are in memory");
+    let by = story.friends.friend.device.id();
+    let same = |one: &mut Alone, other: &mut Alone| {
+        assert_eq!(one.engine.settlement(), other.engine.settlement());
+        assert_eq!(digest(one, by), digest(other, by));
+        // Who has seen what passed is not counted.
+        let told = |alone: &mut Alone| {
+            (0..20).for_each(|_| alone.act(|engine, _| engine.look_back()));
+            let shown = alone.engine.timeline(10_000).into_iter();
+            shown.map(|one| (one.id, one.status, one.height, one.content)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(one), told(other));
+    };
+    check_all(&mut quick);
+    assert_eq!((quick.engine.unchecked(), quick.engine.forgeries().len()), (0, 0));
+    same(&mut quick, &mut slow);
+    quick.engine = quick.reopen_with(short).unwrap();
+    same(&mut quick, &mut slow);
+    // What comes later stands on what passed.
+    let story = story.tell(3, 9, 20);
+    let mut relay = story.relay();
+    for reader in [&mut quick, &mut slow] {
+        reader.now += 70_000;
+        story.read(reader, &mut relay);
+    }
+    assert_eq!(quick.engine.settlement().height, story.height());
+    same(&mut quick, &mut slow);
+}
+
+#[test]
 fn a_height_longer_than_an_answer_comes_in_parts() {
     let story = Story::new().tell(2, 120, 30_000).tell(3, 2, 10);
     let (mut relay, mut reader) = (story.relay(), story.reader(eager()));

@@ -38,13 +38,10 @@ pub enum CodecError {
 /// # Panics
 /// Never for the types of this project: encoding into memory fails only for a sequence of unknown length or an error
 /// of a hand-written `Serialize`, and there are none.
-pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    encode_into(value, Vec::with_capacity(USUAL))
-}
-
 #[expect(clippy::expect_used, reason = "encoding these types into memory cannot fail")]
-fn encode_into<T: Serialize + ?Sized>(value: &T, room: Vec<u8>) -> Vec<u8> {
-    postcard::serialize_with_flavor(value, Out(room)).expect("a type of known lengths is encoded into memory")
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    postcard::serialize_with_flavor(value, Out(Vec::with_capacity(USUAL)))
+        .expect("a type of known lengths is encoded into memory")
 }
 
 /// Room in bytes for an entry with a usual body, so that it is encoded without moving.
@@ -82,10 +79,32 @@ pub fn decode<T: DeserializeOwned + Serialize>(bytes: &[u8], max: usize) -> Resu
         return Err(CodecError::TooLong { len: bytes.len(), max });
     }
     let value = postcard::from_bytes(bytes).map_err(|_| CodecError::Malformed)?;
-    if is_same(&encode_into(&value, Vec::with_capacity(bytes.len())), bytes) {
-        Ok(value)
-    } else {
-        Err(CodecError::NotCanonical)
+    match postcard::serialize_with_flavor(&value, Same(bytes)) {
+        Ok(true) => Ok(value),
+        _ => Err(CodecError::NotCanonical),
+    }
+}
+
+/// Where postcard writes to what is only compared: the bytes that are to come.
+struct Same<'a>(&'a [u8]);
+
+impl Flavor for Same<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        let (next, rest) = self.0.split_at_checked(bytes.len()).ok_or(postcard::Error::SerializeBufferFull)?;
+        self.0 = rest;
+        if is_same(next, bytes) { Ok(()) } else { Err(postcard::Error::SerializeBufferFull) }
+    }
+
+    /// Whether nothing is left.
+    fn finalize(self) -> postcard::Result<bool> {
+        Ok(self.0.is_empty())
     }
 }
 

@@ -106,7 +106,11 @@ impl Alone {
     pub fn carry(&mut self) {
         while let Some(output) = self.engine.output() {
             match output {
-                Output::Read { .. } | Output::Empty { .. } => {}
+                Output::Empty { .. } => {}
+                Output::Read { no, items } => {
+                    let items: Vec<&Vec<u8>> = items.iter().filter_map(|at| self.log.get(*at as usize)).collect();
+                    self.engine.read(no, &items, self.now);
+                }
                 Output::Write { no, log, records } => {
                     self.log.extend(log);
                     for (name, bytes) in records {

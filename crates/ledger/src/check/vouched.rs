@@ -52,8 +52,12 @@ impl Vouched {
         if header.entries as usize != entries.len() {
             return Err(Unvouched::Count { says: header.entries, are: entries.len() });
         }
-        let read = |bytes| Packed::decode_named(circle, bytes).map(|(id, packed)| Checked { packed, id });
-        let entries: Vec<Checked> = entries.map(read).collect::<Result<_, _>>()?;
+        let mut read = Vec::with_capacity(entries.len());
+        for bytes in entries {
+            let (id, packed) = Packed::decode_named(circle, bytes)?;
+            read.push(Checked { packed, id });
+        }
+        let entries = read;
         if ENTRIES.root(entries.iter().map(|entry| &entry.id.0)) != header.entries_root {
             return Err(Unvouched::Root);
         }

@@ -40,7 +40,8 @@ impl Dag {
     /// For the next headers, each with its cut, an order in which the entries of each can be taken; `None` when one does
     /// not build on what is here and among them, when it is settled already, or when a cut names another.
     pub fn plan(&self, run: &[(&Vouched, &[Head])]) -> Option<Vec<Vec<usize>>> {
-        let mut before = Before::default();
+        let count = run.iter().map(|(entries, _)| entries.len()).sum();
+        let mut before = Before { places: HashMap::with_capacity(count), ..Before::default() };
         let mut last = &self.settled_cut[..];
         let mut orders = Vec::with_capacity(run.len());
         for (entries, cut) in run {
