@@ -148,7 +148,7 @@ pub(crate) fn expand(context: &str, parts: &[&[u8]], out: &mut [u8]) {
 
 /// Keys of the contexts that are used by the thousand: BLAKE3 hashes a context to a key before it hashes anything under it,
 /// which for short parts is half the work. None is secret, and a test works each out again.
-const KEYS: [(&str, ContextKey); 10] = [
+static KEYS: [(&str, ContextKey); 10] = [
     (context::ENTRY, key("3ab2c3fd2f61058801e98cbb35b356c5d2486e343fe71df27d611232ff143c06")),
     (context::BODY, key("7b9e6a8d10852dd8af53d4d21f985efd17497e50ecfee91d1207d2ed15973c9a")),
     (context::STATE_KEY, key("71c9a6f18d9e139d4c918da5b95eee93258c48b18e409c2852729a88fa600bfb")),
@@ -176,7 +176,9 @@ const fn key(hex: &str) -> ContextKey {
 
 /// The hasher under a context, having taken the parts.
 pub(crate) fn hasher(context: &str, parts: &[&[u8]]) -> blake3::Hasher {
-    let mut hasher = match KEYS.iter().find(|(known, _)| *known == context) {
+    // A context is nearly always the very constant of the table; the text is compared where it lies elsewhere.
+    let known = KEYS.iter().find(|(known, _)| core::ptr::eq(*known, context));
+    let mut hasher = match known.or_else(|| KEYS.iter().find(|(known, _)| *known == context)) {
         Some((_, key)) => blake3::Hasher::new_from_context_key(key),
         None => blake3::Hasher::new_derive_key(context),
     };
