@@ -40,33 +40,41 @@ pub enum CodecError {
 /// of a hand-written `Serialize`, and there are none.
 #[expect(clippy::expect_used, reason = "encoding these types into memory cannot fail")]
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    postcard::serialize_with_flavor(value, Out(Vec::with_capacity(USUAL)))
-        .expect("a type of known lengths is encoded into memory")
+    let out = Out { bytes: Vec::with_capacity(USUAL), expected: None };
+    postcard::serialize_with_flavor(value, out).expect("a type of known lengths is encoded into memory")
 }
 
 /// Room in bytes for an entry with a usual body, so that it is encoded without moving.
 pub const USUAL: usize = 640;
 
-/// Where postcard writes to.
-struct Out(Vec<u8>);
+/// Where postcard writes to. One type for both uses: of each a page would hold all the code that encodes anything.
+struct Out<'a> {
+    bytes: Vec<u8>,
+    /// What is still to come, where nothing is kept and it is only compared.
+    expected: Option<&'a [u8]>,
+}
 
-impl Flavor for Out {
+impl Flavor for Out<'_> {
     type Output = Vec<u8>;
 
     #[inline(always)]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
+        self.try_extend(&[byte])
     }
 
-    #[inline(always)]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
+        let Some(expected) = &mut self.expected else {
+            self.bytes.extend_from_slice(bytes);
+            return Ok(());
+        };
+        let (next, rest) = expected.split_at_checked(bytes.len()).ok_or(postcard::Error::SerializeBufferFull)?;
+        *expected = rest;
+        if is_same(next, bytes) { Ok(()) } else { Err(postcard::Error::SerializeBufferFull) }
     }
 
     fn finalize(self) -> postcard::Result<Vec<u8>> {
-        Ok(self.0)
+        let is_whole = self.expected.is_none_or(<[u8]>::is_empty);
+        if is_whole { Ok(self.bytes) } else { Err(postcard::Error::SerializeBufferFull) }
     }
 }
 
@@ -79,33 +87,9 @@ pub fn decode<T: DeserializeOwned + Serialize>(bytes: &[u8], max: usize) -> Resu
         return Err(CodecError::TooLong { len: bytes.len(), max });
     }
     let value = postcard::from_bytes(bytes).map_err(|_| CodecError::Malformed)?;
-    match postcard::serialize_with_flavor(&value, Same(bytes)) {
-        Ok(true) => Ok(value),
-        _ => Err(CodecError::NotCanonical),
-    }
-}
-
-/// Where postcard writes to what is only compared: the bytes that are to come.
-struct Same<'a>(&'a [u8]);
-
-impl Flavor for Same<'_> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        let (next, rest) = self.0.split_at_checked(bytes.len()).ok_or(postcard::Error::SerializeBufferFull)?;
-        self.0 = rest;
-        if is_same(next, bytes) { Ok(()) } else { Err(postcard::Error::SerializeBufferFull) }
-    }
-
-    /// Whether nothing is left.
-    fn finalize(self) -> postcard::Result<bool> {
-        Ok(self.0.is_empty())
-    }
+    let against = Out { bytes: Vec::new(), expected: Some(bytes) };
+    postcard::serialize_with_flavor(&value, against).map_err(|_| CodecError::NotCanonical)?;
+    Ok(value)
 }
 
 /// Whether bytes are equal, a word at a time: a page compares them byte by byte else.
