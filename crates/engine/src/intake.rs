@@ -64,9 +64,7 @@ impl Engine {
         self.dag.mark_now();
         let taken = self.took(&taken);
         intake.held += taken.len() as u32;
-        for id in &taken {
-            self.watch_for_twin(*id);
-        }
+        self.watch_for_twins(&taken);
         self.write_entries(taken.clone(), Vec::new(), then, now);
         intake.taken = taken;
         // A branch that is held back comes to wait, and the header that names it lets it in.
@@ -131,6 +129,7 @@ impl Engine {
     pub(crate) fn passed(&mut self, id: EntryId, packed: &Packed) {
         let facts = self.facts(&packed.signed.entry);
         self.note_taken(id, &facts, false);
+        self.watch_for_twin(id, facts.device);
     }
 
     fn facts(&self, entry: &Entry) -> Facts {
@@ -160,8 +159,17 @@ impl Engine {
         self.compare_anchor(facts.anchor, facts.device);
     }
 
-    pub(crate) fn watch_for_twin(&mut self, id: EntryId) {
-        if self.dag.get(&id).is_some_and(|packed| Some(packed.signed.entry.device) == self.device()) {
+    /// Says which of these, which were taken, are of the own device: they came from elsewhere.
+    pub(crate) fn watch_for_twins(&mut self, ids: &[EntryId]) {
+        for id in ids {
+            if let Some((device, _)) = self.history.author(id) {
+                self.watch_for_twin(*id, device);
+            }
+        }
+    }
+
+    fn watch_for_twin(&mut self, id: EntryId, device: DeviceId) {
+        if Some(device) == self.device() {
             self.outputs.push_back(Output::Event(Event::Twin { id }));
         }
     }

@@ -20,6 +20,7 @@ use ledgerno_ledger::hostile::Person;
 use ledgerno_ledger::keys::InviteSecret;
 use ledgerno_ledger::op::Operation;
 use ledgerno_ledger::settle::Proof;
+use std::collections::BTreeSet;
 
 /// A circle of three, its settled history, and one who has none of it.
 struct Story {
@@ -256,6 +257,22 @@ fn old_talk_passes_and_is_read_back_where_it_is_asked_for() {
     }
     assert_eq!(quick.engine.settlement().height, story.height());
     same(&mut quick, &mut slow);
+}
+
+#[test]
+fn a_device_that_lost_its_store_is_told_of_all_that_it_wrote_though_it_passes() {
+    let story = Story::new().tell(60, 9, 20);
+    let twins = |limits: Limits| {
+        let mut again = Alone::reader(&story.friends.circle, &story.friends.friend, limits);
+        story.read(&mut again, &mut story.relay());
+        assert_eq!(again.engine.settlement().height, story.height());
+        let told =
+            again.events.iter().filter_map(|event| if let Event::Twin { id } = event { Some(*id) } else { None });
+        told.collect::<BTreeSet<EntryId>>()
+    };
+    let (quick, slow) = (twins(Limits { window: 40, ..eager() }), twins(ordinary()));
+    assert!(slow.len() > 50, "{} entries are the friend's", slow.len());
+    assert_eq!(quick, slow);
 }
 
 #[test]

@@ -178,7 +178,7 @@ impl Engine {
             match &came.passed {
                 Some(packed) => self.passed(came.id, packed),
                 None if self.took(&[came.id]).is_empty() => continue,
-                None => self.watch_for_twin(came.id),
+                None => self.watch_for_twins(&[came.id]),
             }
             taken.push(came.id);
             if !came.checked {
