@@ -28,10 +28,6 @@ struct Row {
 
 /// Builds, measures, prints, and writes if all was measured.
 pub fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
-    if std::env::var_os("KEEP").is_some() {
-        browser_module(workspace)?;
-        return Ok(());
-    }
     let page = build::everything(workspace)?;
     let module = browser_module(workspace)?;
     let load = native_load(workspace)?;

@@ -96,7 +96,7 @@ pub fn bind(compiled: &Path, out: &Path) -> Result<()> {
         .web(true)?
         .typescript(true)
         .omit_default_module_path(false)
-        .remove_name_section(std::env::var_os("KEEP").is_none())
+        .remove_name_section(true)
         .remove_producers_section(true)
         .generate(out)
         .context("wasm-bindgen failed")?;
@@ -106,12 +106,6 @@ pub fn bind(compiled: &Path, out: &Path) -> Result<()> {
 /// Makes a bound module as small as the page's.
 pub fn optimize(workspace: &Workspace, module: &Path) -> Result<()> {
     let mut command = tools::node(workspace);
-    command
-        .arg("node_modules/binaryen/bin/wasm-opt")
-        .args(FEATURES)
-        .args(OPTIMIZE.iter().filter(|o| std::env::var_os("KEEP").is_none() || **o != "--strip-debug"));
-    if std::env::var_os("KEEP").is_some() {
-        command.arg("-g");
-    }
+    command.arg("node_modules/binaryen/bin/wasm-opt").args(FEATURES).args(OPTIMIZE);
     tools::run(command.arg(module).arg("-o").arg(module)).context("wasm-opt failed")
 }
