@@ -201,6 +201,17 @@ impl Bulk {
         self.lots.iter().map(Lot::bytes).sum()
     }
 
+    /// So many heights above one do not hold together: they are taken one by one, or all that is left of them would be
+    /// tried again after each.
+    fn is_no_run(&mut self, height: u64, len: usize) {
+        self.singly_to = self.singly_to.max(height.saturating_add(len as u64));
+    }
+
+    /// How many heights above one may be tried together.
+    fn longest_run(&self, height: u64) -> usize {
+        if self.singly_to > height { 1 } else { usize::MAX }
+    }
+
     /// Leaves out what is settled meanwhile.
     fn skip_settled(&mut self, height: u64) {
         for lot in &mut self.lots {
@@ -375,5 +386,21 @@ impl Engine {
             }
         }
         plan
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_hold_together_is_tried_together_once() {
+        let mut bulk = Bulk::default();
+        bulk.is_no_run(10, 30);
+        for height in 10..40 {
+            assert_eq!(bulk.longest_run(height), 1, "{height}");
+            bulk.is_no_run(height, 1);
+        }
+        assert_eq!(bulk.longest_run(40), usize::MAX);
     }
 }

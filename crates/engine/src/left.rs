@@ -74,14 +74,17 @@ impl Engine {
     pub(crate) fn hear_left(&mut self, no: u64, height: u64, proofs: &[StateProof], now: u64) {
         let header = self.proof_at(height).map(|proof| &proof.checkpoint.header);
         let root = header.filter(|_| height <= self.durable_height).map(|header| header.state_root);
+        let known = |left: &Left| (left.members.len(), left.devices.len());
+        let before = known(&self.left);
         let answer = match root {
             None => Answer::No(No::Busy),
             Some(_) if self.chain.state().is_some() => Answer::Kept,
             Some(root) if proofs.iter().all(|proof| self.learn_left(&root, height, proof)) => Answer::Kept,
             Some(_) => Answer::No(No::Malformed),
         };
-        let record = (RECORD.to_owned(), Some(codec::encode(&self.left)));
-        let records = if root.is_some() { vec![record] } else { Vec::new() };
+        // Who tells again and again makes nobody write.
+        let is_new = known(&self.left) != before;
+        let records = if is_new { vec![(RECORD.to_owned(), Some(codec::encode(&self.left)))] } else { Vec::new() };
         self.write(Vec::new(), records, Vec::new(), vec![Then::Say(Output::Answer { no, answer })], now);
     }
 

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{RELAY, START, WEEK, World};
+use common::{RELAY, World};
 use ledgerno_engine::wire::Topic;
 use ledgerno_engine::{Event, Seat};
 use ledgerno_ledger::bytes::DeviceId;
@@ -14,13 +14,7 @@ use ledgerno_ledger::keys::{Identity, VoteSecret};
 
 /// A founder and three friends, the first `witnesses` of whom vote.
 fn circle(seed: u8, witnesses: usize) -> (World, Vec<DeviceId>) {
-    let mut world = World::new(seed);
-    let founder = world.found("Anna");
-    world.link(founder, RELAY);
-    let (token, _) = world.invite(founder, 10, START + WEEK);
-    let mut all = vec![founder];
-    all.extend(["Ben", "Carl", "Dora"].map(|name| world.join(name, &token)));
-    world.pass(10_000);
+    let (mut world, all) = World::four_friends(seed);
     promote(&mut world, &all[..witnesses]);
     (world, all)
 }

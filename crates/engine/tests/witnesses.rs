@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{RELAY, START, WEEK, World};
+use common::{RELAY, World};
 use ledgerno_engine::Event;
 use ledgerno_engine::status::Status;
 use ledgerno_engine::view::{Content, Deed};
@@ -21,13 +21,7 @@ struct Four {
 
 impl Four {
     fn new(seed: u8) -> Self {
-        let mut world = World::new(seed);
-        let founder = world.found("Anna");
-        world.link(founder, RELAY);
-        let (token, _) = world.invite(founder, 10, START + WEEK);
-        let mut all = vec![founder];
-        all.extend(["Ben", "Carl", "Dora"].map(|name| world.join(name, &token)));
-        world.pass(10_000);
+        let (world, all) = World::four_friends(seed);
         Four { world, all }
     }
 

@@ -76,15 +76,15 @@ impl Engine {
     fn next_run(&mut self) -> Option<Vec<Gathered>> {
         let height = self.chain.height();
         self.bulk.skip_settled(height);
-        let singly = self.bulk.singly_to > height;
+        let most = self.bulk.longest_run(height);
         let lot = self.bulk.lots.front_mut().filter(|lot| lot.is_ready())?;
         let mut bytes = 0;
-        let whole = lot.gathered.iter().take_while(|one| {
+        let whole = lot.gathered.iter().take(most).take_while(|one| {
             let has_room = bytes < ANSWER_BYTES;
             bytes += one.bytes;
             has_room && one.is_whole()
         });
-        let run = if singly { 1 } else { self.chain.longest_run(whole.map(|one| &*one.proof)).max(1) };
+        let run = self.chain.longest_run(whole.map(|one| &*one.proof)).max(1);
         Some(lot.gathered.drain(..run).collect())
     }
 
@@ -93,8 +93,7 @@ impl Engine {
     fn settle_run(&mut self, mut run: Vec<Gathered>, batch: &mut Batch, now: u64) -> Result<(), Fault> {
         let mut blocks = if run.len() > 1 { self.check_heights(&run, now) } else { None };
         if blocks.is_none() {
-            // Till after these heights, or all of them would be tried again after each.
-            self.bulk.singly_to = self.chain.height().saturating_add(run.len() as u64);
+            self.bulk.is_no_run(self.chain.height(), run.len());
             let rest = run.split_off(1);
             if let Some(lot) = self.bulk.lots.front_mut() {
                 rest.into_iter().rev().for_each(|one| lot.gathered.push_front(one));

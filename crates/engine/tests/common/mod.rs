@@ -102,6 +102,18 @@ impl World {
     }
 
     /// A founder with a circle, and a relay that keeps it.
+    /// A founder and three friends who joined, in that order.
+    pub fn four_friends(seed: u8) -> (Self, Vec<DeviceId>) {
+        let mut world = World::new(seed);
+        let founder = world.found("Anna");
+        world.link(founder, RELAY);
+        let (token, _) = world.invite(founder, 10, START + WEEK);
+        let mut all = vec![founder];
+        all.extend(["Ben", "Carl", "Dora"].map(|name| world.join(name, &token)));
+        world.pass(10_000);
+        (world, all)
+    }
+
     pub fn found(&mut self, name: &str) -> DeviceId {
         let (identity, device): ([u8; 32], [u8; 32]) = (self.seeds.bytes(), self.seeds.bytes());
         let mut random = Random::new(self.seeds.bytes());

@@ -1,9 +1,9 @@
-//! Old talk needs not be taken at all: while nothing here is unsettled or waits, what comes later stands on a chain's newest
-//! settled entry alone (`base`). Such entries are *passed*: the chain goes on, and the entry is whoever's who asked.
-//!
 //! Taking in what a certificate stands for: all entries of a header, or of several, or none of them. Whatever stands in the
 //! right place is taken, as if it had been here before the header: a branch too many has been named by the cut, and an
 //! invite has been used as often as the quorum let it.
+//!
+//! Old talk need not be taken at all: while nothing here is unsettled or waits, what comes later stands on a chain's newest
+//! settled entry alone (`base`). Such an entry is *passed*: the chain goes on, and the entry is handed back.
 
 use super::{Dag, Standing, refs};
 use crate::bytes::{DeviceId, EntryId, MemberId};
