@@ -7,7 +7,7 @@
 use crate::wire::Place;
 use ledgerno_ledger::bytes::{DeviceId, EntryId, Hash};
 use ledgerno_ledger::entry::Head;
-use ledgerno_ledger::hash::{context, hash};
+use ledgerno_ledger::hash::{context, hash, hasher};
 use ledgerno_ledger::sorted::SortedMap;
 
 /// Devices in a bucket, about. A bucket costs 9 bytes and each device of one that differs 43, so for 20 missing entries
@@ -64,7 +64,7 @@ impl Frontier {
 
     /// The digest of all.
     pub fn digest(&self) -> Hash {
-        let mut hasher = blake3::Hasher::new_derive_key(context::DIGEST);
+        let mut hasher = hasher(context::DIGEST, &[]);
         for (device, branches) in &self.0 {
             branches.feed(device, &mut hasher);
         }
@@ -81,8 +81,7 @@ impl Frontier {
     pub fn buckets(&self, bits: u8) -> Vec<u64> {
         let mut hashers: Vec<Option<blake3::Hasher>> = vec![None; 1 << bits];
         for (device, branches) in &self.0 {
-            let hasher =
-                hashers[bucket_of(device, bits)].get_or_insert_with(|| blake3::Hasher::new_derive_key(context::DIGEST));
+            let hasher = hashers[bucket_of(device, bits)].get_or_insert_with(|| hasher(context::DIGEST, &[]));
             branches.feed(device, hasher);
         }
         hashers

@@ -4,7 +4,7 @@
 
 use ledgerno_ledger::bytes::{DeviceId, Hash, HeaderHash, MemberId};
 use ledgerno_ledger::codec::encode;
-use ledgerno_ledger::hash::hash;
+use ledgerno_ledger::hash::{context, hash};
 use ledgerno_ledger::hostile::Dice;
 use ledgerno_ledger::keys::VoteSecret;
 use ledgerno_ledger::merkle::{HISTORY, StateLeaf, state_root};
@@ -122,7 +122,7 @@ fn state_proofs() -> Row {
             checked.map(|proof| proof.encode().len()).max().unwrap_or_default()
         };
         let some = records.iter().step_by(count.div_ceil(50)).map(|(key, _)| *key).collect();
-        let none = (0..50).map(|number: u8| StateKey::Member(MemberId(hash("nobody", &[&[number]])))).collect();
+        let none = (0..50).map(|number: u8| StateKey::Member(MemberId(hash(context::MESSAGE, &[&[number]])))).collect();
         format!("{} / {} B", longest(some, true), longest(none, false))
     });
     Row {

@@ -5,13 +5,26 @@
 
 use blake3::hazmat::{ContextKey, HasherExt};
 
+/// What a kind of thing is hashed under.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Context {
+    /// What it is known by.
+    pub text: &'static str,
+    /// BLAKE3 hashes a context to a key before it hashes anything under it, which for short parts is half the work. Those
+    /// used by the thousand bring theirs. None is secret, and a test works each out again.
+    key: Option<ContextKey>,
+}
+
 /// One context for each kind of thing. No two are equal.
 pub mod context {
+    use super::{Context, key};
+
     macro_rules! contexts {
-        ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-            $($(#[$doc])* pub const $name: &str = concat!("ledgerno v1 ", $text);)*
+        ($($(#[$doc:meta])* $name:ident = $text:literal $(, $key:literal)?;)*) => {
+            $($(#[$doc])* pub const $name: &Context =
+                &Context { text: concat!("ledgerno v1 ", $text), key: key(concat!($($key)?)) };)*
             /// All of them, for the test that no two are equal.
-            pub const ALL: &[&str] = &[$($name),*];
+            pub const ALL: &[&Context] = &[$($name),*];
         };
     }
 
@@ -19,9 +32,9 @@ pub mod context {
         /// A circle's id: canonical genesis.
         GENESIS = "genesis";
         /// An entry's id: circle ‖ canonical entry.
-        ENTRY = "entry";
+        ENTRY = "entry", "3ab2c3fd2f61058801e98cbb35b356c5d2486e343fe71df27d611232ff143c06";
         /// A sealed body.
-        BODY = "body";
+        BODY = "body", "7b9e6a8d10852dd8af53d4d21f985efd17497e50ecfee91d1207d2ed15973c9a";
         /// What a member signs to admit a device: circle ‖ (device, box key, role).
         ADMISSION = "admission";
         /// What an issuer signs to give an invite: circle ‖ (key, issuer, uses, expiry).
@@ -61,17 +74,17 @@ pub mod context {
         /// A circle's salt for its state, from epoch 0's state key.
         CIRCLE_SALT = "circle salt";
         /// Where a record stands in the state tree: its canonical key.
-        STATE_KEY = "state key";
+        STATE_KEY = "state key", "71c9a6f18d9e139d4c918da5b95eee93258c48b18e409c2852729a88fa600bfb";
         /// What hides one record of the state: circle's salt ‖ hashed key.
-        STATE_SALT = "state salt";
+        STATE_SALT = "state salt", "b1c1a8d44f9d7af72745dbd00b7a72f5ba60a889cc8f4fcd32ee3f66200cfcb9";
         /// A record of the state: its salt ‖ canonical value.
-        STATE_VALUE = "state value";
+        STATE_VALUE = "state value", "d137681f2dd9ecbcf71ad02266872615b2426cbfacd2d1dfc54cb60dd4ad3677";
         /// What stands in the state tree: hashed key ‖ hashed value.
-        STATE_PAIR = "state pair";
+        STATE_PAIR = "state pair", "1a6f5a2569cf214bf30ed72feb5ebe219548323bd24f7800772a155e01749c48";
         /// A leaf of the state tree.
-        STATE_LEAF = "state leaf";
+        STATE_LEAF = "state leaf", "4bd385d3d3e3d0faa1c420f5de917f8d9df79af14dd2bcfe50f26204919eaa61";
         /// A node of the state tree: left ‖ right.
-        STATE_NODE = "state node";
+        STATE_NODE = "state node", "3666e54318912e84c742c0fcc2bdbe1a1c1f08e7922cee359caa88deedaeab84";
         /// The root of the state tree: number of leaves ‖ top.
         STATE_ROOT = "state root";
         /// A leaf of the mountain range over headers.
@@ -81,9 +94,9 @@ pub mod context {
         /// The root of the mountain range: number of headers ‖ bagged peaks.
         MMR_ROOT = "history root";
         /// A leaf of the tree over a checkpoint's entries.
-        ENTRIES_LEAF = "entries leaf";
+        ENTRIES_LEAF = "entries leaf", "0588d86e951771cdb166f7493917a388cf416aba6c13af359e4eed3112c61b00";
         /// A node of the tree over a checkpoint's entries: left ‖ right.
-        ENTRIES_NODE = "entries node";
+        ENTRIES_NODE = "entries node", "2327f0968a40397e8b0f97ce4662e6f976d5ef673dc63d4691f9d4993fe73164";
         /// The root of the tree over a checkpoint's entries: their number ‖ top.
         ENTRIES_ROOT = "entries root";
         /// Encryption key and commitment of a direct message: its key ‖ nonce.
@@ -137,50 +150,36 @@ pub mod context {
 
 /// BLAKE3 in `derive_key` mode over the parts, one after the other. The parts carry no lengths: all but the last must
 /// be of fixed length, or say their own (as postcard does).
-pub fn hash(context: &str, parts: &[&[u8]]) -> [u8; 32] {
+pub fn hash(context: &Context, parts: &[&[u8]]) -> [u8; 32] {
     *hasher(context, parts).finalize().as_bytes()
 }
 
 /// As [`hash`], with as many bytes as `out` holds.
-pub(crate) fn expand(context: &str, parts: &[&[u8]], out: &mut [u8]) {
+pub(crate) fn expand(context: &Context, parts: &[&[u8]], out: &mut [u8]) {
     hasher(context, parts).finalize_xof().fill(out);
 }
 
-/// Keys of the contexts that are used by the thousand: BLAKE3 hashes a context to a key before it hashes anything under it,
-/// which for short parts is half the work. None is secret, and a test works each out again.
-static KEYS: [(&str, ContextKey); 10] = [
-    (context::ENTRY, key("3ab2c3fd2f61058801e98cbb35b356c5d2486e343fe71df27d611232ff143c06")),
-    (context::BODY, key("7b9e6a8d10852dd8af53d4d21f985efd17497e50ecfee91d1207d2ed15973c9a")),
-    (context::STATE_KEY, key("71c9a6f18d9e139d4c918da5b95eee93258c48b18e409c2852729a88fa600bfb")),
-    (context::STATE_SALT, key("b1c1a8d44f9d7af72745dbd00b7a72f5ba60a889cc8f4fcd32ee3f66200cfcb9")),
-    (context::STATE_VALUE, key("d137681f2dd9ecbcf71ad02266872615b2426cbfacd2d1dfc54cb60dd4ad3677")),
-    (context::STATE_PAIR, key("1a6f5a2569cf214bf30ed72feb5ebe219548323bd24f7800772a155e01749c48")),
-    (context::ENTRIES_LEAF, key("0588d86e951771cdb166f7493917a388cf416aba6c13af359e4eed3112c61b00")),
-    (context::ENTRIES_NODE, key("2327f0968a40397e8b0f97ce4662e6f976d5ef673dc63d4691f9d4993fe73164")),
-    (context::STATE_NODE, key("3666e54318912e84c742c0fcc2bdbe1a1c1f08e7922cee359caa88deedaeab84")),
-    (context::STATE_LEAF, key("4bd385d3d3e3d0faa1c420f5de917f8d9df79af14dd2bcfe50f26204919eaa61")),
-];
-
-/// A key from its hexadecimal digits.
-const fn key(hex: &str) -> ContextKey {
+/// A key from its hexadecimal digits, if there are any.
+const fn key(hex: &str) -> Option<ContextKey> {
     const fn digit(digit: u8) -> u8 {
         if digit <= b'9' { digit - b'0' } else { digit - b'a' + 10 }
     }
     let (hex, mut key, mut at) = (hex.as_bytes(), [0; 32], 0);
+    if hex.is_empty() {
+        return None;
+    }
     while at < 32 {
         key[at] = digit(hex[2 * at]) << 4 | digit(hex[2 * at + 1]);
         at += 1;
     }
-    key
+    Some(key)
 }
 
 /// The hasher under a context, having taken the parts.
-pub(crate) fn hasher(context: &str, parts: &[&[u8]]) -> blake3::Hasher {
-    // A context is nearly always the very constant of the table; the text is compared where it lies elsewhere.
-    let known = KEYS.iter().find(|(known, _)| core::ptr::eq(*known, context));
-    let mut hasher = match known.or_else(|| KEYS.iter().find(|(known, _)| *known == context)) {
-        Some((_, key)) => blake3::Hasher::new_from_context_key(key),
-        None => blake3::Hasher::new_derive_key(context),
+pub fn hasher(context: &Context, parts: &[&[u8]]) -> blake3::Hasher {
+    let mut hasher = match &context.key {
+        Some(key) => blake3::Hasher::new_from_context_key(key),
+        None => blake3::Hasher::new_derive_key(context.text),
     };
     for part in parts {
         hasher.update(part);
@@ -197,21 +196,26 @@ mod tests {
 
     #[test]
     fn no_two_contexts_are_equal() {
-        let distinct: BTreeSet<_> = context::ALL.iter().collect();
+        let distinct: BTreeSet<&str> = context::ALL.iter().map(|context| context.text).collect();
         assert_eq!(distinct.len(), context::ALL.len());
     }
 
     #[test]
     fn the_keys_are_those_of_their_contexts() {
-        for (context, key) in KEYS {
-            assert_eq!(Hash(key), Hash(hash_derive_key_context(context)), "{context}");
-            assert_eq!(hash(context, &[b"ab", b"c"]), blake3::derive_key(context, b"abc"));
+        let mut keys = 0;
+        for context in context::ALL {
+            if let Some(key) = context.key {
+                assert_eq!(Hash(key), Hash(hash_derive_key_context(context.text)), "{}", context.text);
+                keys += 1;
+            }
+            assert_eq!(hash(context, &[b"ab", b"c"]), blake3::derive_key(context.text, b"abc"));
         }
+        assert!(keys > 0);
     }
 
     #[test]
     fn parts_are_one_after_the_other() {
-        assert_eq!(hash(context::ENTRY, &[b"ab", b"c"]), blake3::derive_key(context::ENTRY, b"abc"));
+        assert_eq!(hash(context::ENTRY, &[b"ab", b"c"]), blake3::derive_key(context::ENTRY.text, b"abc"));
         assert_ne!(hash(context::ENTRY, &[b"abc"]), hash(context::BODY, &[b"abc"]));
     }
 }

@@ -14,16 +14,16 @@ mod path;
 pub use path::{MAX_PATH, Path};
 
 use crate::bytes::Hash;
-use crate::hash::{context, hash};
+use crate::hash::{Context, context, hash};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// The three contexts under which one kind of tree is hashed.
 #[derive(Clone, Copy, Debug)]
 pub struct Tree {
-    leaf: &'static str,
-    node: &'static str,
-    root: &'static str,
+    leaf: &'static Context,
+    node: &'static Context,
+    root: &'static Context,
 }
 
 /// The state's tree; its leaves are [`StateLeaf`]s.

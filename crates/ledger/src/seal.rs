@@ -11,7 +11,7 @@
 use crate::bytes::{CircleId, DeviceId, EntryId};
 use crate::codec::encode;
 use crate::entry::{Entry, Lane, MAX_BODY};
-use crate::hash::{context, expand, hash};
+use crate::hash::{Context, context, expand, hash};
 use alloc::vec::Vec;
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
@@ -88,7 +88,7 @@ impl LaneKey {
 pub struct BodyKey([u8; 32]);
 
 impl BodyKey {
-    fn new(context: &str, key: &LaneKey, sealed: &[u8]) -> Option<Self> {
+    fn new(context: &Context, key: &LaneKey, sealed: &[u8]) -> Option<Self> {
         let nonce = sealed.first_chunk::<NONCE>()?;
         let keys = Keys::derive(context, &key.0, nonce);
         Some(BodyKey(keys.encryption))
@@ -256,7 +256,7 @@ pub fn size_class(len: usize) -> Option<usize> {
 
 /// Seals under the context and key, to the associated data.
 pub(crate) fn seal(
-    context: &str,
+    context: &Context,
     key: &[u8; 32],
     nonce: [u8; NONCE],
     to: &[u8],
@@ -279,7 +279,7 @@ pub(crate) fn seal(
 }
 
 /// Opens what was sealed under the context and key, to the associated data.
-pub(crate) fn open(context: &str, key: &[u8; 32], to: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+pub(crate) fn open(context: &Context, key: &[u8; 32], to: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
     let (nonce, commitment, _) = parts(sealed)?;
     let keys = Keys::derive(context, key, nonce);
     if !bool::from(keys.commitment.ct_eq(commitment)) {
@@ -322,7 +322,7 @@ struct Keys {
 }
 
 impl Keys {
-    fn derive(context: &str, key: &[u8; 32], nonce: &[u8; NONCE]) -> Self {
+    fn derive(context: &Context, key: &[u8; 32], nonce: &[u8; NONCE]) -> Self {
         let mut both = [0; 32 + COMMITMENT];
         expand(context, &[key, nonce], &mut both);
         let mut keys = Keys { encryption: [0; 32], commitment: [0; COMMITMENT] };

@@ -190,7 +190,8 @@ fn the_page_lists_the_contexts() {
     let (block, _) = block.split_once("```").unwrap();
     let said: Vec<String> =
         block.split('·').map(|said| said.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    let contexts: Vec<&str> = context::ALL.iter().map(|context| context.trim_start_matches("ledgerno v1 ")).collect();
+    let contexts: Vec<&str> =
+        context::ALL.iter().map(|context| context.text.trim_start_matches("ledgerno v1 ")).collect();
     assert_eq!(said, contexts, "docs/formats.md: it should be\n{}", contexts.join(" · "));
 }
 

@@ -14,7 +14,11 @@ use curve25519_dalek::constants::EIGHT_TORSION;
 
 pub fn contexts() -> Vec<Format> {
     let all = context::ALL.iter();
-    vec![all.fold(Format::values("context", Frozen(1)), |format, context| format.value(context, hash(context, &[])))]
+    vec![
+        all.fold(Format::values("context", Frozen(1)), |format, context| {
+            format.value(context.text, hash(context, &[]))
+        }),
+    ]
 }
 
 pub fn keys() -> Vec<Format> {

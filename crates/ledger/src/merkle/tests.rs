@@ -3,23 +3,23 @@ use super::*;
 use proptest::prelude::*;
 
 fn leaves(count: usize) -> Vec<[u8; 32]> {
-    (0..count).map(|at| hash("test leaf", &[&at.to_le_bytes()])).collect()
+    (0..count).map(|at| blake3::derive_key("test leaf", &at.to_le_bytes())).collect()
 }
 
-fn joined(context: &str, parts: &[[u8; 32]]) -> [u8; 32] {
-    blake3::derive_key(context, &parts.concat())
+fn joined(context: &Context, parts: &[[u8; 32]]) -> [u8; 32] {
+    blake3::derive_key(context.text, &parts.concat())
 }
 
 /// Written out by hand, apart from the code under test.
 fn by_hand(count: u64, top: [u8; 32]) -> Hash {
     let mut bytes = count.to_le_bytes().to_vec();
     bytes.extend(top);
-    Hash(blake3::derive_key(context::MMR_ROOT, &bytes))
+    Hash(blake3::derive_key(context::MMR_ROOT.text, &bytes))
 }
 
 #[test]
 fn small_trees_are_as_by_hand() {
-    let leaf: Vec<[u8; 32]> = leaves(5).iter().map(|leaf| blake3::derive_key(context::MMR_LEAF, leaf)).collect();
+    let leaf: Vec<[u8; 32]> = leaves(5).iter().map(|leaf| blake3::derive_key(context::MMR_LEAF.text, leaf)).collect();
     let node = |left, right| joined(context::MMR_NODE, &[left, right]);
     let first_two = node(leaf[0], leaf[1]);
     let first_four = node(first_two, node(leaf[2], leaf[3]));
