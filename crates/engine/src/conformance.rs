@@ -72,7 +72,7 @@ fn formats() -> Vec<Format> {
     let proposal = frozen("proposal", |bytes| codec::decode::<Proposal>(bytes, MAX_GOSSIP));
     let proof = frozen("proof", |bytes| codec::decode::<Proof>(bytes, MAX_GOSSIP));
     let settled = Settled { proof: None, entries: vec![EntryItem::new(&Circle::new(1).founders_join())] };
-    let answer = Format::plain::<Answer>("answer", Draft, MAX_ANSWER)
+    let answer = Format::twice("answer", Draft, MAX_ANSWER, Answer::from_bytes, Answer::to_bytes)
         .accepts("same", encode(&Answer::Same { height: 300 }))
         .accepts("same, of an archive", encode(&Answer::SameKept { height: 300 }))
         .accepts("differ", encode(&differ))

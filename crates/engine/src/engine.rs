@@ -524,12 +524,15 @@ impl Engine {
 
     fn now_durable(&mut self, ids: &[EntryId]) {
         for id in ids {
-            if let Some(packed) = self.dag.get(id) {
+            let row = self.history.row_near(id, self.durable);
+            if let Some(row) = row.filter(|row| !row.here)
+                && let Some(device) = self.history.device_of(row)
+            {
+                // It was passed: its device's chain has one branch.
+                self.frontier.go_on(device, row.seq.into(), *id);
+            } else if let Some(packed) = self.dag.get(id) {
                 let entry = &packed.signed.entry;
                 self.frontier.add(entry.device, entry.seq, entry.prev, *id);
-            } else if let Some((device, seq)) = self.history.author(id) {
-                // It was passed: its device's chain has one branch.
-                self.frontier.go_on(device, seq, *id);
             }
             self.durable += 1;
         }

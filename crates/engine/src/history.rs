@@ -27,7 +27,7 @@ const NOOP: u8 = 1;
 pub(crate) struct Row {
     pub id: EntryId,
     /// Its device, by the number of its coming.
-    device: u32,
+    pub device: u32,
     pub seq: u32,
     /// Where it lies.
     pub place: Place,
@@ -90,12 +90,13 @@ pub(crate) struct History {
     changed: Vec<bool>,
     /// So many headers are stored.
     headers_stored: usize,
+    /// After the one that was altered last: mostly they are altered in their order.
+    next: usize,
 }
 
 impl History {
-    /// Notes an entry that was taken, and whether it is in memory.
-    pub fn add(&mut self, id: EntryId, device: DeviceId, seq: u64, rank: u32, here: bool) {
-        let device = self.number_of(device);
+    /// Notes an entry that was taken, of the device of that number, and whether it is in memory.
+    pub fn add(&mut self, id: EntryId, device: u32, seq: u64, rank: u32, here: bool) {
         let seq = u32::try_from(seq).unwrap_or(u32::MAX);
         let place = Place::default();
         let row = Row { id, device, seq, place, rank, seen: 0, height: 0, at: 0, verdict: None, here, gone: false };
@@ -103,7 +104,8 @@ impl History {
         self.change(self.rows.len() - 1);
     }
 
-    fn number_of(&mut self, device: DeviceId) -> u32 {
+    /// A device's number, which it is given if it has none.
+    pub fn number_of(&mut self, device: DeviceId) -> u32 {
         let (devices, of_device) = (&mut self.devices, &mut self.of_device);
         *self.numbers.get_or_insert_with(device, || {
             devices.push(device);
@@ -130,9 +132,20 @@ impl History {
     }
 
     fn alter(&mut self, id: &EntryId, alter: impl FnOnce(&mut Row)) {
-        let Some(&at) = self.index.get(id) else { return };
-        alter(&mut self.rows[at as usize]);
-        self.change(at as usize);
+        let Some(at) = self.place_near(id, self.next) else { return };
+        alter(&mut self.rows[at]);
+        self.change(at);
+        self.next = at + 1;
+    }
+
+    /// An entry's place in the order of taking, which may well be this one.
+    fn place_near(&self, id: &EntryId, at: usize) -> Option<usize> {
+        if self.rows.get(at).is_some_and(|row| row.id == *id) { Some(at) } else { self.place(id) }
+    }
+
+    /// An entry's row, which may well be at this place.
+    pub fn row_near(&self, id: &EntryId, at: usize) -> Option<&Row> {
+        self.rows.get(self.place_near(id, at)?)
     }
 
     /// Notes where an entry lies.
@@ -284,7 +297,7 @@ impl History {
         let changed = self.rows.chunks(ROWS).enumerate().filter(|(at, _)| self.changed.get(*at) != Some(&false));
         let rows = changed.map(|(at, rows)| {
             let mut out = Vec::with_capacity(rows.len() * ROW);
-            rows.iter().for_each(|row| row.write(&mut out));
+            rows.iter().for_each(|row| out.extend_from_slice(&row.to_bytes()));
             (at, out)
         });
         let headers = self.headers.chunks(ROWS).zip(hashes.chunks(ROWS)).enumerate();
@@ -365,33 +378,36 @@ impl Row {
         self.height > 0 && self.at == u16::MAX
     }
 
-    /// Appends its [`ROW`] bytes.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        let end = out.len() + ROW;
-        out.extend_from_slice(&self.id.0);
-        for number in [self.device, self.seq, self.place.item, self.place.len, self.rank] {
-            out.extend_from_slice(&number.to_le_bytes());
+    /// Its bytes as they are stored.
+    pub fn to_bytes(self) -> [u8; ROW] {
+        let mut out = [0; ROW];
+        out[..32].copy_from_slice(&self.id.0);
+        let numbers = [self.device, self.seq, self.place.item, self.place.len, self.rank];
+        for (to, number) in out[32..52].as_chunks_mut::<4>().0.iter_mut().zip(numbers) {
+            *to = number.to_le_bytes();
         }
-        out.extend_from_slice(&self.seen.to_le_bytes());
-        out.extend_from_slice(&self.height.to_le_bytes());
-        out.extend_from_slice(&self.at.to_le_bytes());
+        out[52..54].copy_from_slice(&self.seen.to_le_bytes());
+        out[54..58].copy_from_slice(&self.height.to_le_bytes());
+        out[58..60].copy_from_slice(&self.at.to_le_bytes());
         let gone = if self.gone { GONE } else { 0 };
-        match self.verdict {
-            None => out.push(gone),
+        let (len, verdict) = match self.verdict {
+            None => (0, [0; 3]),
             // Nearly all, told without the encoder: its time would be most of a snapshot's.
-            Some(Verdict::Applied) => out.extend_from_slice(&[gone | 1, APPLIED]),
-            Some(Verdict::Noop) => out.extend_from_slice(&[gone | 1, NOOP]),
+            Some(Verdict::Applied) => (1, [APPLIED, 0, 0]),
+            Some(Verdict::Noop) => (1, [NOOP, 0, 0]),
             Some(verdict) => {
                 // Two or three bytes.
-                let verdict = codec::encode(&verdict);
-                out.push(gone | verdict.len() as u8);
-                out.extend_from_slice(&verdict);
+                let (mut bytes, encoded) = ([0; 3], codec::encode(&verdict));
+                bytes.iter_mut().zip(&encoded).for_each(|(to, byte)| *to = *byte);
+                (encoded.len() as u8, bytes)
             }
-        }
-        out.resize(end, 0);
+        };
+        out[60] = gone | len;
+        out[61..].copy_from_slice(&verdict);
+        out
     }
 
-    /// Reads what [`Row::write`] wrote.
+    /// Reads what [`Row::to_bytes`] wrote.
     pub fn from_bytes(bytes: &[u8; ROW]) -> Option<Self> {
         let (id, mut rest) = bytes.split_first_chunk::<32>()?;
         let bytes = &mut rest;
@@ -436,7 +452,8 @@ mod tests {
         for at in 0..3 * ROWS + 5 {
             let mut id = [7; 32];
             id[..8].copy_from_slice(&at.to_le_bytes());
-            history.add(EntryId(id), DeviceId([(at % 3) as u8; 32]), (at / 3) as u64, at as u32, true);
+            let device = history.number_of(DeviceId([(at % 3) as u8; 32]));
+            history.add(EntryId(id), device, (at / 3) as u64, at as u32, true);
             history.stored(&EntryId(id), Place::new(at as u64 + 9, 300));
             history.settle(&EntryId(id), at as u64 % 7, at, verdicts[at % 4]);
             history.seen(&EntryId(id), at as u32 % 5);

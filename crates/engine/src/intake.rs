@@ -5,7 +5,7 @@ use crate::engine::{Engine, Event, Output, Then};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, InviteKey};
 use ledgerno_ledger::check::{self, Checked, Named, Refused};
 use ledgerno_ledger::dag::Outcome;
-use ledgerno_ledger::entry::{Anchor, Entry, Invite, Lane, Packed};
+use ledgerno_ledger::entry::{Anchor, Entry, Head, Invite, Lane, Packed};
 
 /// What became of entries that came in.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub(crate) struct Intake {
 /// What is remembered of an entry.
 struct Facts {
     device: DeviceId,
+    /// The device's number in the history, if anything of it is there.
+    number: Option<u32>,
     seq: u64,
     /// Its distance from the genesis.
     rank: u32,
@@ -126,18 +128,20 @@ impl Engine {
     }
 
     /// Remembers an entry that the DAG passed: it is in the store alone.
-    pub(crate) fn passed(&mut self, id: EntryId, packed: &Packed) {
-        let facts = self.facts(&packed.signed.entry);
+    pub(crate) fn passed(&mut self, id: EntryId, entry: &Entry) {
+        let facts = self.facts(entry);
         self.note_taken(id, &facts, false);
         self.watch_for_twin(id, facts.device);
     }
 
     fn facts(&self, entry: &Entry) -> Facts {
-        let rank_of = |parent: &EntryId| self.history.row(parent).map_or(0, |row| row.rank);
-        let rank = entry.approves.iter().map(|head| rank_of(&head.id)).fold(rank_of(&entry.prev), u32::max);
+        let prev = self.history.row(&entry.prev);
+        let rank_of = |head: &Head| self.history.row(&head.id).map_or(0, |row| row.rank);
+        let rank = entry.approves.iter().map(rank_of).fold(prev.map_or(0, |row| row.rank), u32::max);
         let invited = entry.admission.as_ref().and_then(|admission| admission.invited.as_ref());
         Facts {
             device: entry.device,
+            number: prev.map(|row| row.device),
             seq: entry.seq,
             rank: rank.saturating_add(1),
             time: entry.time,
@@ -155,7 +159,8 @@ impl Engine {
         if Some(facts.device) == self.device() && facts.seq as usize == self.own.len() {
             self.own.push(id);
         }
-        self.history.add(id, facts.device, facts.seq, facts.rank, here);
+        let number = facts.number.unwrap_or_else(|| self.history.number_of(facts.device));
+        self.history.add(id, number, facts.seq, facts.rank, here);
         self.compare_anchor(facts.anchor, facts.device);
     }
 

@@ -198,7 +198,8 @@ impl Engine {
         let here: Vec<EntryId> = firsts.iter().map(Checked::id).collect();
         for (at, (first, item)) in firsts.iter().zip(&log).enumerate() {
             let (id, device) = (first.id(), first.entry().device);
-            history.add(id, device, 0, 0, true);
+            let number = history.number_of(device);
+            history.add(id, number, 0, 0, true);
             history.stored(&id, Place::new(at as u64, item.len()));
             // Its place among what was settled is not known: this height is not told on.
             history.settle(&id, height, usize::MAX, None);

@@ -3,7 +3,7 @@
 
 use crate::settler::agreement;
 use crate::{acts, epoch};
-use ledgerno_ledger::codec::direct::{Borrowed, write_len};
+use ledgerno_ledger::codec::direct::{Borrowed, Direct, Input, write_len};
 use ledgerno_ledger::codec::{self, CodecError};
 use ledgerno_ledger::entry::{MAX_PACKED, Packed};
 use ledgerno_ledger::settle::{MAX_PROOF, Proof};
@@ -32,25 +32,33 @@ pub enum Item {
     Proof(Proof),
 }
 
-/// An [`Item`] that is only to be written: the same bytes, without a copy of what they are of.
-#[derive(Serialize)]
-enum ItemRef<'a> {
-    Entry(&'a Packed),
-    Proof(&'a Proof),
-}
-
-/// What an item that is an entry begins with.
+/// What an item begins with: the variant's number.
 const ENTRY: u8 = 0;
+const PROOF: u8 = 1;
 
 /// An entry's bytes in the log.
 pub(crate) fn entry_item(packed: &Packed) -> Vec<u8> {
-    codec::encode(&ItemRef::Entry(packed))
+    entry_item_of(&packed.encode())
+}
+
+fn entry_item_of(entry: &[u8]) -> Vec<u8> {
+    let mut item = Vec::with_capacity(4 + entry.len());
+    item.push(ENTRY);
+    write_len(entry.len(), &mut item);
+    item.extend_from_slice(entry);
+    item
 }
 
 /// A settled header's bytes in the log.
 pub(crate) fn proof_item(proof: &Proof) -> Vec<u8> {
-    codec::encode(&ItemRef::Proof(proof))
+    let mut item = Vec::with_capacity(PROOF_BYTES);
+    item.push(PROOF);
+    proof.write(&mut item);
+    item
 }
+
+/// Room in bytes for a usual settled header.
+const PROOF_BYTES: usize = 4_096;
 
 /// An entry as it lies in the log, of which nothing is read yet. Inside a message it is what an entry is: its bytes with
 /// their length before them, which is the log's item but for the first byte.
@@ -61,6 +69,13 @@ impl EntryItem {
     /// Of an entry.
     pub fn new(packed: &Packed) -> Self {
         EntryItem(entry_item(packed))
+    }
+
+    fn read_from(entry: &[u8]) -> Result<Self, CodecError> {
+        if entry.len() > MAX_PACKED {
+            return Err(CodecError::TooLong { len: entry.len(), max: MAX_PACKED });
+        }
+        Ok(EntryItem(entry_item_of(entry)))
     }
 
     /// The entry's canonical bytes, which nobody has read.
@@ -95,15 +110,19 @@ impl Serialize for EntryItem {
 
 impl<'de> Deserialize<'de> for EntryItem {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let entry = input.deserialize_bytes(Borrowed)?;
-        if entry.len() > MAX_PACKED {
-            return Err(D::Error::custom("the entry is too long"));
-        }
-        let mut item = Vec::with_capacity(4 + entry.len());
-        item.push(ENTRY);
-        write_len(entry.len(), &mut item);
-        item.extend_from_slice(entry);
-        Ok(EntryItem(item))
+        EntryItem::read_from(input.deserialize_bytes(Borrowed)?).map_err(D::Error::custom)
+    }
+}
+
+impl Direct for EntryItem {
+    const LEAST: usize = 1;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.get(1..).unwrap_or_default());
+    }
+
+    fn read(input: &mut Input) -> Result<Self, CodecError> {
+        EntryItem::read_from(input.take_counted()?)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::store::EntryItem;
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, MemberId, Signature, VoteKey};
+use ledgerno_ledger::codec::direct::{Direct, Input};
 use ledgerno_ledger::codec::{self, CodecError};
 use ledgerno_ledger::entry::{Admission, Anchor, Head, Invite, Packed};
 use ledgerno_ledger::epoch::Handout;
@@ -388,9 +389,28 @@ impl Answer {
         codec::encode(self)
     }
 
-    /// Reads an answer.
+    /// Reads an answer. Settled history, which comes by the megabyte, reads itself.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
-        codec::decode(bytes, MAX_ANSWER)
+        match bytes.split_first() {
+            Some((&SETTLED, settled)) => codec::decode_directly(settled, MAX_ANSWER).map(Answer::Settled),
+            _ => codec::decode(bytes, MAX_ANSWER),
+        }
+    }
+}
+
+/// What an [`Answer::Settled`] begins with: the variant's number.
+const SETTLED: u8 = 11;
+
+impl Direct for Settled {
+    const LEAST: usize = 2;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.proof.write(out);
+        self.entries.write(out);
+    }
+
+    fn read(input: &mut Input) -> Result<Self, CodecError> {
+        Ok(Settled { proof: Direct::read(input)?, entries: Direct::read(input)? })
     }
 }
 

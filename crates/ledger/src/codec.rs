@@ -106,6 +106,13 @@ pub fn encode_directly<T: Direct>(value: &T) -> Vec<u8> {
     out
 }
 
+/// As [`encode_directly`], of a list.
+pub fn encode_list<T: Direct>(list: &[T]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(USUAL);
+    direct::write_list(list, &mut out);
+    out
+}
+
 /// As [`decode`], for what reads itself.
 ///
 /// # Errors

@@ -34,7 +34,8 @@ pub use vote::{
 pub use voter::{Ballot, MAX_FINALIZES, Voter};
 
 use crate::bytes::{CircleId, DeviceId, Hash, HeaderHash};
-use crate::codec::{self, CodecError, encode};
+use crate::codec::direct::direct;
+use crate::codec::{self, CodecError, encode_directly, encode_list};
 use crate::dag::MAX_CUT;
 use crate::entry::Head;
 use crate::hash::{context, hash};
@@ -81,13 +82,13 @@ pub struct Header {
 impl Header {
     /// Its hash, by which the next header and all votes name it.
     pub fn hash(&self) -> HeaderHash {
-        HeaderHash(hash(context::HEADER, &[&encode(self)]))
+        HeaderHash(hash(context::HEADER, &[&encode_directly(self)]))
     }
 }
 
 /// The hash by which a header names its cut.
 pub fn cut_hash(cut: &[Head]) -> Hash {
-    Hash(hash(context::CUT, &[&encode(cut)]))
+    Hash(hash(context::CUT, &[&encode_list(cut)]))
 }
 
 /// A header and the votes that settle it.
@@ -112,6 +113,15 @@ pub struct Proof {
     pub renewal: Option<Renewal>,
 }
 
+direct! { Header {
+    version: u8, circle: CircleId, height: u64, prev: HeaderHash, proposer: DeviceId, time: u64, cut_hash: Hash, entries: u32,
+    entries_root: Hash, history_root: Hash, state_root: Hash, witnesses: Hash,
+} }
+direct! { Checkpoint { header: Header, certificate: Certificate } }
+direct! { Proof {
+    checkpoint: Checkpoint, cut: Vec<Head>, witnesses: Option<Witnesses>, renewal: Option<Renewal>,
+} }
+
 impl Proof {
     /// Whether its header is the one of its height among these hashes.
     pub fn is_at(&self, hashes: &[HeaderHash]) -> bool {
@@ -126,7 +136,7 @@ impl Proof {
 
     /// The canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
-        encode(self)
+        encode_directly(self)
     }
 
     /// Reads a proof; nothing of it is checked.
@@ -134,7 +144,7 @@ impl Proof {
     /// # Errors
     /// [`CodecError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        codec::decode(bytes, MAX_PROOF)
+        codec::decode_directly(bytes, MAX_PROOF)
     }
 }
 

@@ -170,12 +170,13 @@ impl Engine {
     /// Takes one height in that was checked.
     fn take_height(&mut self, one: Gathered, height: Height, batch: &mut Batch, now: u64) {
         let Height { entries, order, block } = height;
-        let (proof, mut items) = (*one.proof, one.entries);
+        let (proof, mut items, mut entries) = (*one.proof, one.entries, entries.into_entries());
         let is_old = (self.history.len() + items.len()).saturating_add(self.limits.window) <= self.bulk.awaited;
         let mut taken = Vec::with_capacity(items.len());
-        for came in self.dag.take_vouched(entries, order, is_old) {
-            match &came.passed {
-                Some(packed) => self.passed(came.id, packed),
+        for came in self.dag.take_vouched(&mut entries, &order, is_old) {
+            let passed = came.at.filter(|_| came.passed).and_then(|at| entries.get(at)?.as_ref());
+            match passed {
+                Some(checked) => self.passed(came.id, checked.entry()),
                 None if self.took(&[came.id]).is_empty() => continue,
                 None => self.watch_for_twins(&[came.id]),
             }

@@ -82,10 +82,9 @@ fn unchecked(bytes: &[u8]) -> Result<Unchecked, &'static str> {
 
 fn row(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let bytes = <&[u8; ROW]>::try_from(bytes).map_err(|_| "another length")?;
-    let mut out = Vec::new();
-    Row::from_bytes(bytes).ok_or("no such row")?.write(&mut out);
+    let out = Row::from_bytes(bytes).ok_or("no such row")?.to_bytes();
     // What stands behind the verdict is not looked at at a start; no row is written with something there.
-    if out == bytes { Ok(out) } else { Err("not as a row is written".to_owned()) }
+    if out == *bytes { Ok(out.to_vec()) } else { Err("not as a row is written".to_owned()) }
 }
 
 /// Id, then each number little end first, then whether it was let go and how long the verdict is, and the verdict.

@@ -90,7 +90,8 @@ impl Vouched {
         self.0.iter().map(|checked| checked.entry().head(checked.id))
     }
 
-    pub(crate) fn into_entries(self) -> Vec<Checked> {
-        self.0
+    /// Each in its place, from which it can be taken.
+    pub fn into_entries(self) -> Vec<Option<Checked>> {
+        self.0.into_iter().map(Some).collect()
     }
 }

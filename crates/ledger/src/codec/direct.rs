@@ -105,6 +105,12 @@ pub fn write_len(len: usize, out: &mut Vec<u8>) {
     write_varint(len as u64, out);
 }
 
+/// Appends a list: its length, and its values one after the other.
+pub fn write_list<T: Direct>(list: &[T], out: &mut Vec<u8>) {
+    write_len(list.len(), out);
+    list.iter().for_each(|value| value.write(out));
+}
+
 impl Direct for u8 {
     const LEAST: usize = 1;
 
@@ -193,8 +199,7 @@ impl<T: Direct> Direct for Vec<T> {
     const LEAST: usize = 1;
 
     fn write(&self, out: &mut Vec<u8>) {
-        write_len(self.len(), out);
-        self.iter().for_each(|value| value.write(out));
+        write_list(self, out);
     }
 
     fn read(input: &mut Input) -> Result<Self, CodecError> {

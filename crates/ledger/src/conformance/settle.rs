@@ -7,8 +7,8 @@ use crate::codec::{decode, encode};
 use crate::entry::Anchor;
 use crate::keys::{Identity, VoteSecret};
 use crate::settle::{
-    Certificate, Checkpoint, Evidence, Header, MAX_HEADER, Proof, Renewal, SignedVote, Vote, VoteKind, Witness,
-    Witnesses, cut_hash,
+    Certificate, Checkpoint, Evidence, Header, MAX_HEADER, MAX_PROOF, Proof, Renewal, SignedVote, Vote, VoteKind,
+    Witness, Witnesses, cut_hash,
 };
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -52,7 +52,7 @@ pub fn settle() -> Vec<Format> {
             .accepts("four, one may lie", encode(&witnesses()))
             .accepts("one", encode(&Witnesses::new(vec![witness], None))),
         Format::values("witnesses' hash", Frozen(1)).value("of the four", witnesses().hash().0),
-        Format::of("proof", Draft, Proof::decode, Proof::encode)
+        Format::twice("proof", Draft, MAX_PROOF, Proof::decode, Proof::encode)
             .accepts("the same witnesses vote on", proof.encode())
             .accepts("others do, by a renewal", renewed.encode()),
         Format::new("evidence", Frozen(1), check_evidence)

@@ -153,7 +153,7 @@ impl Dag {
     }
 
     /// Marks what a checkpoint holds, in its order, and lets in what had waited for that. Returns what was let in.
-    pub fn settle(&mut self, cut: &[Head], order: &[EntryId]) -> Vec<EntryId> {
+    pub fn settle(&mut self, cut: Vec<Head>, order: &[EntryId]) -> Vec<EntryId> {
         for id in order {
             let Some(&at) = self.index.get(id) else { continue };
             self.nodes[at].settled = true;
@@ -161,7 +161,7 @@ impl Dag {
             let Entry { device, seq, .. } = self.nodes[at].packed.signed.entry;
             self.pass_by(&device, seq);
         }
-        self.settled_cut = cut.to_vec();
+        self.settled_cut = cut;
         let woken = self.waiting.wake_all();
         let mut ready = VecDeque::new();
         self.look_again(woken, &mut ready);

@@ -300,7 +300,7 @@ fn below_the_settled_seq_counts_as_held() {
     assert_eq!(dag.insert(approving.clone()), Ok(Outcome::Waiting { missing: alloc::vec![unheard.id()] }));
     let cut = dag.cut();
     let order = dag.order(&cut).unwrap();
-    assert_eq!(dag.settle(&cut, &order), [approving.id()]);
+    assert_eq!(dag.settle(cut, &order), [approving.id()]);
     assert_eq!(dag.unsettled(), 1);
     take(&mut dag, &unheard);
     assert!(dag.is_passed_by(&unheard.id()) && !dag.is_settled(&unheard.id()));
@@ -319,7 +319,7 @@ fn a_cut_is_refused_for_each_fault() {
     chain[..2].iter().for_each(|entry| drop(take(&mut dag, entry)));
     let order = dag.order(&settled_cut).unwrap();
     assert_eq!(dag.order(&[]), Err(CutError::NothingNew));
-    dag.settle(&settled_cut, &order);
+    dag.settle(settled_cut.clone(), &order);
     assert_eq!(dag.order(&settled_cut), Err(CutError::NothingNew));
     assert_eq!(dag.cut(), []);
     chain[2..].iter().chain([&joins]).for_each(|entry| drop(take(&mut dag, entry)));
@@ -407,7 +407,7 @@ proptest! {
                 prop_assert!(refs(entry).all(|named| is_after(&named)));
                 prop_assert!(settled.insert(*id));
             }
-            dag.settle(&cut, &order);
+            dag.settle(cut, &order);
         }
         // Only branches may be left.
         let left = dag.since(0).filter(|(id, _)| !settled.contains(id));
@@ -439,7 +439,7 @@ proptest! {
             }
             let order = dag.order(&cut);
             prop_assert!(order.is_ok(), "{order:?}");
-            dag.settle(&cut, &order.unwrap());
+            dag.settle(cut, &order.unwrap());
         }
     }
 }

@@ -22,18 +22,19 @@ pub struct Brought {
     pub at: Option<usize>,
     /// Its signatures were checked here: it had come before, and waited.
     pub checked: bool,
-    /// It was passed, and is here no more.
-    pub passed: Option<Packed>,
+    /// It was passed, and is not here.
+    pub passed: bool,
 }
 
 /// The entries that are to be taken before.
 #[derive(Default)]
 struct Before {
-    places: HashMap<EntryId, (DeviceId, u64)>,
+    /// Each with its device, its seq, and which of the headers settles it.
+    places: HashMap<EntryId, (DeviceId, u64, usize)>,
     devices: HashSet<DeviceId>,
     members: HashSet<MemberId>,
-    /// Up to where each device is settled by the headers before.
-    settled: HashMap<DeviceId, u64>,
+    /// Up to where each device is settled by the headers before; none where it is not.
+    settled: HashMap<DeviceId, Option<u64>>,
 }
 
 impl Dag {
@@ -44,39 +45,40 @@ impl Dag {
         let mut before = Before { places: HashMap::with_capacity(count), ..Before::default() };
         let mut last = &self.settled_cut[..];
         let mut orders = Vec::with_capacity(run.len());
-        for (entries, cut) in run {
-            if !is_cut_of(entries, cut, last) {
+        for (header, (entries, cut)) in run.iter().enumerate() {
+            orders.push(self.order_to_take(entries, header, &mut before)?);
+            if !before.has_cut(header, cut, last) {
                 return None;
             }
-            orders.push(self.order_to_take(entries, &mut before)?);
             for head in entries.heads() {
                 let settled = before.settled.entry(head.device).or_default();
-                *settled = head.seq.max(*settled);
+                *settled = (*settled).max(Some(head.seq));
             }
             last = cut;
         }
         Some(orders)
     }
 
-    /// Takes the entries of the next header, in the order that was planned; if they are `old`, passes the talk among them
-    /// where it can.
-    pub fn take_vouched(&mut self, entries: Vouched, order: Vec<usize>, old: bool) -> Vec<Brought> {
+    /// Takes the entries of the next header out of their places, in the order that was planned; if they are `old`, passes
+    /// the talk among them where it can, which stays in its place.
+    pub fn take_vouched(&mut self, entries: &mut [Option<Checked>], order: &[usize], old: bool) -> Vec<Brought> {
         let passes = old && self.open.is_empty() && self.waiting.len() == 0;
         let mut brought = Vec::with_capacity(order.len());
-        let mut entries: Vec<Option<Checked>> = entries.into_entries().into_iter().map(Some).collect();
-        for at in order {
-            let Some(checked) = entries.get_mut(at).and_then(Option::take) else { continue };
+        for &at in order {
+            let Some(entry) = entries.get_mut(at) else { continue };
+            if let Some(checked) = entry.as_ref().filter(|_| passes)
+                && self.pass(checked.id(), checked.entry())
+            {
+                brought.push(Brought { id: checked.id(), at: Some(at), checked: false, passed: true });
+                continue;
+            }
+            let Some(checked) = entry.take().filter(|checked| !self.index.contains_key(&checked.id())) else {
+                continue;
+            };
             let id = checked.id();
-            if passes && self.pass(id, checked.entry()) {
-                brought.push(Brought { id, at: Some(at), checked: false, passed: Some(checked.into_packed()) });
-                continue;
-            }
-            if self.index.contains_key(&id) {
-                continue;
-            }
             // What waited here was checked when it came.
             let waiter = self.waiting.take_out(&id);
-            brought.push(Brought { id, at: Some(at), checked: waiter.is_some(), passed: None });
+            brought.push(Brought { id, at: Some(at), checked: waiter.is_some(), passed: false });
             let packed = waiter.map_or_else(|| checked.into_packed(), |waiter| waiter.packed);
             if self.waiting.len() == 0 {
                 self.take(id, packed);
@@ -84,7 +86,7 @@ impl Dag {
             }
             let woken = self.take_all(VecDeque::from([(id, packed)]));
             let woken = woken.into_iter().filter(|woken| *woken != id);
-            brought.extend(woken.map(|id| Brought { id, at: None, checked: true, passed: None }));
+            brought.extend(woken.map(|id| Brought { id, at: None, checked: true, passed: false }));
         }
         brought
     }
@@ -108,7 +110,7 @@ impl Dag {
 
     /// The places of the entries in an order in which each can be taken: the settled one, but that a device comes after
     /// what lets it in.
-    fn order_to_take(&self, entries: &Vouched, before: &mut Before) -> Option<Vec<usize>> {
+    fn order_to_take(&self, entries: &Vouched, header: usize, before: &mut Before) -> Option<Vec<usize>> {
         let mut order = Vec::with_capacity(entries.len());
         let mut left: Vec<usize> = (0..entries.len()).collect();
         let all: Vec<(EntryId, &Packed)> = entries.iter().collect();
@@ -117,13 +119,13 @@ impl Dag {
             left.retain(|&at| {
                 let (id, packed) = all[at];
                 let entry = &packed.signed.entry;
-                let follows = !self.is_below(&entry.device, entry.seq)
-                    && before.settled.get(&entry.device).is_none_or(|settled| *settled < entry.seq)
+                let settled = before.settled.entry(entry.device).or_insert_with(|| self.settled_seq(&entry.device));
+                let follows = settled.is_none_or(|settled| settled < entry.seq)
                     && refs(entry).all(|named| self.is_here(&named, before))
                     && self.is_let_in(entry, before);
                 if follows {
                     order.push(at);
-                    before.places.insert(id, (entry.device, entry.seq));
+                    before.places.insert(id, (entry.device, entry.seq, header));
                     if let Some(admission) = &entry.admission {
                         before.devices.insert(entry.device);
                         before.members.insert(admission.member);
@@ -140,7 +142,7 @@ impl Dag {
 
     fn is_here(&self, named: &Head, before: &Before) -> bool {
         match before.places.get(&named.id) {
-            Some(place) => *place == (named.device, named.seq),
+            Some((device, seq, _)) => (*device, *seq) == (named.device, named.seq),
             None => matches!(self.standing(named), Standing::Held(_) | Standing::Below),
         }
     }
@@ -161,9 +163,14 @@ impl Dag {
     }
 }
 
-/// Whether each head of a cut is one of these, or of the cut before.
-fn is_cut_of(entries: &Vouched, cut: &[Head], last: &[Head]) -> bool {
-    let new = entries.heads().filter(|head| cut.binary_search(head).is_ok()).count();
-    let old = cut.iter().filter(|head| last.binary_search(head).is_ok()).count();
-    cut.is_sorted_by(|one, next| one.device < next.device) && new + old == cut.len()
+impl Before {
+    /// Whether each head of a header's cut is one of its entries, or of the cut before; both are sorted by device.
+    fn has_cut(&self, header: usize, cut: &[Head], last: &[Head]) -> bool {
+        let mut last = last.iter().peekable();
+        let is_one = |head: &Head| {
+            while last.next_if(|old| *old < head).is_some() {}
+            last.next_if_eq(&head).is_some() || self.places.get(&head.id) == Some(&(head.device, head.seq, header))
+        };
+        cut.is_sorted_by(|one, next| one.device < next.device) && cut.iter().all(is_one)
+    }
 }

@@ -486,16 +486,18 @@ impl Chain {
         self.renewal = None;
         let height = block.header.height;
         // What was passed is not here, and not asked for here.
+        let mut here = Vec::new();
         for (at, id) in block.order.iter().enumerate().filter(|(_, id)| dag.contains(id)) {
             let verdict = block.verdicts.get(at).map(|(_, verdict)| *verdict);
             self.settled.insert(*id, Settled { height, verdict });
+            here.push(*id);
         }
         self.hashes.push(hash);
         self.history.push(&hash.0);
         self.header = Some(block.header);
         self.state = block.state;
         self.vote_from_next(block.witnesses);
-        dag.settle(&block.cut, &block.order)
+        dag.settle(block.cut, &here)
     }
 
     fn last(&self) -> HeaderHash {

@@ -1,6 +1,7 @@
 //! Who votes, what a vote says, and how many make a quorum.
 
 use crate::bytes::{CircleId, DeviceId, Hash, HeaderHash, MemberId, Signature, VoteKey};
+use crate::codec::direct::direct;
 use crate::codec::encode;
 use crate::entry::Anchor;
 use crate::genesis::Genesis;
@@ -255,6 +256,11 @@ pub enum CertificateError {
         need: usize,
     },
 }
+
+direct! { Witness { device: DeviceId, vote_key: VoteKey, always_on: bool } }
+direct! { Witnesses { all: Vec<Witness>, liars: u8 } }
+direct! { Renewal { after: Anchor, witness: Witness, signature: Signature } }
+direct! { Certificate { header: HeaderHash, view: u64, votes: Vec<(VoteKey, Signature)> } }
 
 impl Certificate {
     /// The vote that each witness of a certificate signs.

@@ -130,7 +130,7 @@ impl State {
 
     pub(super) fn invite(&mut self, author: DeviceId, invite: Invite) -> Result<(), VoidReason> {
         self.may_invite(&author)?;
-        if invite.issuer != author || invite.uses == 0 || !invite.check(self.circle) {
+        if invite.issuer != author || !invite.check_of_device(self.circle) {
             return Err(VoidReason::NotAllowed);
         }
         match self.invites.get(&(invite.key, invite.issuer)) {
