@@ -7,20 +7,20 @@
 //! a pause in which it heard none. On entering a view by a notarization the vote alone tells it to those who are in the
 //! view; the bundle follows if the height is then still open.
 
-use super::agreement::BUNDLE;
+use super::agreement::{BUNDLE, Candidate};
 use crate::engine::{Engine, Output, Then};
-use crate::wire::{Brief, MAX_GOSSIP, Topic, Votes};
+use crate::wire::{Brief, MAX_GOSSIP, PlacedVote, Topic, Votes};
 use ledgerno_ledger::bytes::{Signature, VoteKey};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::mutant::{Mutant, is_on};
 use ledgerno_ledger::settle::{
-    Ballot, Bundle, Checkpoint, Notarization, Nullification, Proof, Proposal, SignedVote, Vote, VoteKind,
+    Ballot, Bundle, Certificate, Checkpoint, Notarization, Nullification, Proof, Proposal, SignedVote, Vote, VoteKind,
 };
 
 /// The most nullifications said in a bundle: the newest.
 const MAX_NULLIFICATIONS: usize = 64;
 /// How long after entering a view by a notarization the bundle is said, if the height is still open.
-const ENTER_MS: u64 = 400;
+const ENTER_MS: u64 = 600;
 /// How long a witness waits for the certificate that another one says to everybody.
 const CLOSE_MS: u64 = 1_000;
 
@@ -50,6 +50,12 @@ impl Engine {
         self.witness_count() > 1 && (self.is_keeper() || self.vote_secret().is_some())
     }
 
+    /// Whether votes that came are handed on to other nodes: by a relay, and by a witness that is linked to none. The driver
+    /// tells the network.
+    pub fn hands_votes_on(&self) -> bool {
+        self.is_keeper() || !self.keepers.iter().any(|peer| self.sessions.contains_key(peer))
+    }
+
     /// Another witness was heard at the open height, on this topic if it was gossip. What it says to everybody is answered
     /// so.
     pub(super) fn heard_witness(&mut self, key: VoteKey, topic: Option<Topic>, now: u64) {
@@ -65,22 +71,20 @@ impl Engine {
     /// Writes the own bundle, and says after it: the proposal, the bundle on entering a view, or single votes.
     pub(super) fn say_own(&mut self, cast: &[SignedVote], entered: bool, proposes: bool, now: u64) {
         let Some(bundle) = self.own_bundle() else { return };
-        let height = bundle.height;
+        let Some(place) = self.chain.witnesses().place(&bundle.key) else { return };
+        let vote = |vote| Votes::Vote { height: bundle.height, vote: PlacedVote::of(vote, place) };
         let mut says = Vec::new();
-        if let Some(proposal) = proposes.then(|| self.proposal(&bundle)).flatten() {
+        if let Some(proposal) = proposes.then(|| self.opening(&bundle).or_else(|| self.proposal(&bundle))).flatten() {
             says.push(proposal);
-        } else if entered && cast.iter().any(|vote| vote.kind == VoteKind::Finalize) {
-            says.extend(cast.iter().map(|vote| Votes::Vote { height, vote: *vote }));
-            if let Some(open) = &mut self.agreement.open {
-                open.tell_at = Some(now.saturating_add(ENTER_MS));
-            }
-        } else if entered {
+        } else if entered && !cast.iter().any(|vote| vote.kind == VoteKind::Finalize) {
             // Its votes of the views that it left are in no bundle.
-            let left = cast.iter().filter(|vote| !bundle.own.contains(vote));
-            says.extend(left.map(|vote| Votes::Vote { height, vote: *vote }));
+            says.extend(cast.iter().filter(|vote| !bundle.own.contains(vote)).map(vote));
             says.push(Votes::Bundle(Box::new(bundle.clone())));
         } else {
-            says.extend(cast.iter().map(|vote| Votes::Vote { height, vote: *vote }));
+            says.extend(cast.iter().map(vote));
+            if let Some(open) = self.agreement.open.as_mut().filter(|_| entered) {
+                open.tell_at = Some(now.saturating_add(ENTER_MS));
+            }
         }
         let then = says.iter().flat_map(|votes| self.saying(votes)).collect();
         let record = (BUNDLE.to_owned(), Some(codec::encode(&bundle)));
@@ -122,13 +126,32 @@ impl Engine {
         self.proofs.last().filter(|_| kept).map(|proof| proof.checkpoint.clone())
     }
 
-    /// The own proposal of this view, if there is one.
-    fn proposal(&self, bundle: &Bundle) -> Option<Votes> {
+    /// The header that is notarized here in this view.
+    fn notarized(&self) -> Option<&Candidate> {
         let open = self.agreement.open.as_ref()?;
         let hash = open.round.voter().notarized()?;
-        let candidate = open.candidates.iter().find(|one| one.hash == hash)?;
-        let (header, cut) = (candidate.header.clone(), candidate.cut.clone());
+        open.candidates.iter().find(|one| one.hash == hash)
+    }
+
+    /// The own proposal of this view, if there is one.
+    fn proposal(&self, bundle: &Bundle) -> Option<Votes> {
+        let Candidate { header, cut, .. } = self.notarized()?;
+        let (header, cut) = (header.clone(), cut.clone());
         Some(Votes::Proposal(Box::new(Proposal { header, cut, bundle: bundle.clone() })))
+    }
+
+    /// The own proposal, if its bundle holds nothing but the vote for it, and it changes no witnesses.
+    fn opening(&self, bundle: &Bundle) -> Option<Votes> {
+        let Candidate { header, cut, hash, .. } = self.notarized()?;
+        let witnesses = self.chain.witnesses();
+        let ([vote], 0) = (&bundle.own[..], bundle.view) else { return None };
+        if header.witnesses != witnesses.hash() {
+            return None;
+        }
+        let certificate = Certificate { header: *hash, view: 0, votes: vec![(vote.key, vote.signature)] };
+        let checkpoint = Checkpoint { header: header.clone(), certificate };
+        let proof = Proof { checkpoint, cut: cut.clone(), witnesses: None, renewal: None };
+        Some(Votes::Opening(Box::new(Brief::of(&proof, witnesses)?)))
     }
 
     /// Says where this witness stands: what it proposes, or its bundle. It is durable: only what was written is said.
