@@ -1,7 +1,9 @@
 //! What a witness says about votes, and to whom.
 //!
 //! Votes go to the witnesses' own topic, to which only they and relays listen, for the others need nothing but the
-//! certificate. Where that topic links too few of those who vote, they would wait for each other; so whoever has to repeat
+//! certificate. Who votes says it to everybody there to whom it is linked, and relays hand it on; a witness that is linked to a
+//! relay hands nothing on, for most hear each vote from its author, and the rest from the relay. The first proposal of a height
+//! leaves out what any node at the height before knows, and stands for its bundle. Where that topic links too few of those who vote, they would wait for each other; so whoever has to repeat
 //! itself, having heard less than a quorum there, says it to everybody too, and so does who hears such a one, until the
 //! height is settled. The certificate is said to everybody by the witness whose header it is, and by another one only after
 //! a pause in which it heard none. On entering a view by a notarization the vote alone tells it to those who are in the
@@ -160,6 +162,21 @@ impl Engine {
         let proposal = self.leads().then(|| self.proposal(&bundle)).flatten();
         let votes = proposal.unwrap_or_else(|| Votes::Bundle(Box::new(bundle)));
         self.tell(&votes, now);
+    }
+
+    /// Says how the leader of a view that comes to nothing voted in it: if it showed others another header, they hold the
+    /// evidence.
+    pub(super) fn say_leaders_votes(&mut self, now: u64) {
+        let Some(open) = &self.agreement.open else { return };
+        let (height, view, witnesses) = (open.height, open.round.view(), self.chain.witnesses());
+        let leader = witnesses.leader(height, view).map(|leader| leader.vote_key);
+        let told = leader.and_then(|key| Some((self.agreement.bundles.get(&key)?, witnesses.place(&key)?)));
+        let Some((bundle, place)) = told else { return };
+        let votes = bundle.own.iter().filter(|vote| vote.view == view);
+        let votes: Vec<_> = votes.map(|vote| Votes::Vote { height, vote: PlacedVote::of(vote, place) }).collect();
+        for vote in votes {
+            self.tell(&vote, now);
+        }
     }
 
     /// Says to the witnesses what is durable here.
