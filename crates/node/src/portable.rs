@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 const MARK: &str = "ledgerno-identity-1:";
 /// The most bytes of a file that is looked at.
 const MAX_FILE: usize = 1024 * 1024;
+// What a file brings in is read back at the next start.
+const _: () = assert!(MAX_FILE <= profile::MAX_RECORD);
 /// The most circles of a file.
 const MAX_CIRCLES: usize = 64;
 

@@ -19,8 +19,9 @@ pub const SPACE: &str = "profile";
 const IDENTITY: &str = "identity";
 const DEVICE: &str = "device";
 const CIRCLE: &str = "circle-";
-/// The most bytes of a circle's record.
-const MAX_RECORD: usize = 16 * 1024;
+/// The most bytes of a circle's record: what is longer is never written, or it would be lost at the next start. A record
+/// comes from a key file or a keybox too, with the keys of all epochs.
+pub(crate) const MAX_RECORD: usize = 1024 * 1024;
 
 /// A circle that this node is in, or keeps.
 #[derive(Clone, Serialize, Deserialize)]
@@ -119,4 +120,34 @@ impl Profile {
 /// What makes a circle durable in the profile.
 pub fn circle_batch(circle: CircleId, record: &CircleRecord) -> Batch {
     Batch { records: vec![(format!("{CIRCLE}{circle}"), Some(codec::encode(record).into()))], ..Batch::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use ledgerno_ledger::bytes::EntryId;
+    use ledgerno_ledger::hostile::Circle;
+    use ledgerno_ledger::seal::LaneKey;
+
+    #[test]
+    fn a_circle_of_many_epochs_is_read_back() {
+        let Circle { genesis, keys, .. } = Circle::new(7);
+        let later = |number: u16| {
+            let mut epoch = [9; 32];
+            epoch[..2].copy_from_slice(&number.to_le_bytes());
+            let key = LaneKey::from_secret([8; 32]);
+            LaneKeys { epoch: EntryId(epoch), state: key.clone(), talk: Some(key) }
+        };
+        // As many as a device is handed at once, and then some.
+        let later: Vec<LaneKeys> = (0..500).map(later).collect();
+        let circle = genesis.id();
+        let genesis = genesis.encode();
+        let record = CircleRecord { genesis, keys: Some(keys), later, vote: None, relays: vec![], pinned: None };
+        let profile = Profile { identity: [1; 32], device: [2; 32], circles: SortedMap::new() };
+        let written = profile.batch().records.into_iter().chain(circle_batch(circle, &record).records);
+        let records = written.filter_map(|(name, bytes)| Some((name, bytes?))).collect();
+        let back = Profile::restore(&Loaded { records, ..Loaded::default() }).unwrap().unwrap();
+        assert_eq!(back.circles.get(&circle).unwrap().later.len(), 500);
+    }
 }
