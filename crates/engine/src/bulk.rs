@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 mod taking;
 
 /// The most heights in one lot, and in one answer.
-const MAX_HEIGHTS: u64 = 256;
+pub(crate) const MAX_HEIGHTS: u64 = 256;
 /// The most lots at once.
 const MAX_LOTS: usize = 8;
 /// What an entry takes in memory beside its body, about.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// What the names of own invites' records begin with.
 pub(crate) const INVITATION: &str = "invite-";
 /// The most later epochs whose keys a parcel holds.
-const MAX_LATER: usize = 24;
+pub(crate) const MAX_LATER: usize = 24;
 /// The most parcels that are being brought at once; the others follow.
 const MAX_PARCELS_ASKED: usize = 4;
 

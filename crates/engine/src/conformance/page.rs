@@ -5,7 +5,9 @@
 
 use super::probe::{fields, fields_of, kinds};
 use super::*;
+use crate::bulk::MAX_HEIGHTS;
 use crate::wire::{ANSWER_BYTES, BATCH_BYTES, ENLIST, KEYBOX, MAX_ASK, MAX_KEYBOX, MAX_LEFT, MAX_PARCEL};
+use crate::write::MAX_LATER;
 use crate::{joining, session, store};
 use ledgerno_ledger::blob::{self, Blob, ChunkAsk, Chunks};
 use ledgerno_ledger::entry::{self, Invited};
@@ -236,6 +238,19 @@ fn the_page_lists_the_limits() {
     let row = |(what, most): (&str, usize)| format!("| {what} | {most} |");
     let should = limits.map(row).join("\n");
     assert_eq!(said, limits.map(|(what, most)| (what, Some(most))), "docs/formats.md: it should be\n{should}");
+}
+
+#[test]
+fn the_page_says_the_limits_in_its_prose() {
+    let said = [
+        format!("later [keys], of at most {MAX_LATER} epochs"),
+        format!("{MAX_HEIGHTS} heights at most and about {} MiB", ANSWER_BYTES >> 20),
+        format!("a bundle or proposal has at most {} KiB", settle::MAX_BUNDLE >> 10),
+    ];
+    let page = PAGE.split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in said {
+        assert!(page.contains(&said), "docs/formats.md should say: {said}");
+    }
 }
 
 #[test]
