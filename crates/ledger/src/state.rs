@@ -320,6 +320,8 @@ impl State {
 #[cfg(test)]
 mod acts;
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

@@ -102,13 +102,14 @@ impl State {
         Ok(())
     }
 
-    /// Notes that a counted entry of another member than the proposer's is in the header.
+    /// Notes that a counted entry of another member than the proposer's is in the header; who was removed is none.
     pub(super) fn note_served(&mut self, author: &DeviceId) {
         if self.serves_others {
             return;
         }
         let of = |device| self.devices.get(device).map(|device| device.member);
-        self.serves_others = of(author).is_some() && of(author) != of(&self.proposer);
+        let member = of(author).filter(|member| self.is_member(member));
+        self.serves_others = member.is_some() && member != of(&self.proposer);
     }
 
     /// The proposer has earned a part.
