@@ -87,6 +87,9 @@ pub struct Limits {
     /// An archive keeps everything for everybody, and says so. Who is none is light: it lets go of what is older than the
     /// circle's retention and held by an archive.
     pub archive: bool,
+    /// How long this device keeps what is settled, in milliseconds, in place of the circle's retention: any value, 0 for no
+    /// longer than it must. `None` is what the circle's rules say, of which 0 days are for ever. An archive ignores it.
+    pub retention: Option<u64>,
 }
 
 impl Default for Limits {
@@ -100,6 +103,7 @@ impl Default for Limits {
             snapshot_every: 512,
             window: 512,
             archive: false,
+            retention: None,
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Letting go. A *light* node empties in its log what is settled and older than the circle's retention, once an *archive*
-//! holds it: a relay that this device chose, and that says that it keeps everything for everybody. So nothing is let go on
-//! a stranger's word, nor what nobody else keeps; a witness keeps entries and state bodies just as long.
+//! Letting go. A *light* node empties in its log what is settled and older than the circle's retention, or than its own if it
+//! is given one, once an *archive* holds it: a relay that this device chose, and that says that it keeps everything for
+//! everybody. So nothing is let go on a stranger's word, nor what nobody else keeps; a witness keeps entries and state
+//! bodies just as long.
 //!
 //! What stays at any age: what is not settled, each device's first entry, what the own member wrote or stands for (a stamp
 //! that it vouched for) and what was settled with it, for a proof needs that; and all headers. State and roots rest on a
@@ -54,11 +55,8 @@ impl Engine {
 
     /// Lets go of what is old and was taken before a place: a durable snapshot stands for it.
     pub(crate) fn prune(&mut self, floor: usize) {
-        let days = u64::from(self.rules().retention_days);
-        if self.limits.archive || days == 0 || self.conflict.is_some() {
-            return;
-        }
-        let old = self.history.settled_before(days.saturating_mul(DAY_MS));
+        let Some(age) = self.retention().filter(|_| !self.limits.archive && self.conflict.is_none()) else { return };
+        let old = self.history.settled_before(age);
         let floor = floor.min(self.archived).min(self.history.len());
         let stays = self.own_heights();
         let (mut items, mut ids) = (Vec::new(), Vec::new());
@@ -75,6 +73,12 @@ impl Engine {
             items.sort_unstable();
             self.empty(items, Then::LetGo(ids));
         }
+    }
+
+    /// How old what is settled grows here, in milliseconds; none if it is kept for ever.
+    fn retention(&self) -> Option<u64> {
+        let days = u64::from(self.rules().retention_days);
+        self.limits.retention.or((days > 0).then(|| days.saturating_mul(DAY_MS)))
     }
 
     /// The heights at which something was settled that the own member needs, sorted.

@@ -66,18 +66,18 @@ pub(crate) struct State<S: Store> {
     pub(crate) links: Links,
     /// Who may register circles, at a relay: BLAKE3 of the owner's token.
     pub(crate) owner: Option<[u8; 32]>,
-    /// Whether it keeps everything for everybody.
-    archive: bool,
+    /// What each circle's engine may hold, and what it lets go.
+    limits: Limits,
     pub(crate) closed: bool,
     stop: Option<oneshot::Sender<()>>,
 }
 
-/// What makes a node a relay's.
+/// Whose node it is, and what it keeps.
 pub(crate) struct Keeps {
-    /// Who may register circles: BLAKE3 of the owner's token.
-    pub(crate) owner: [u8; 32],
-    /// It keeps everything for everybody.
-    pub(crate) archive: bool,
+    /// Who may register circles, at a relay: BLAKE3 of the owner's token.
+    pub(crate) owner: Option<[u8; 32]>,
+    /// What each circle's engine may hold, and what it lets go.
+    pub(crate) limits: Limits,
 }
 
 /// One circle: its engine, and what waits for it.
@@ -120,7 +120,7 @@ impl<S: Store> Node<S> {
         store: S,
         profile: Profile,
         profile_space: S::Space,
-        keeps: Option<Keeps>,
+        keeps: Keeps,
         listener: Box<dyn Fn()>,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
@@ -130,8 +130,8 @@ impl<S: Store> Node<S> {
             circles: SortedMap::new(),
             topics: HashMap::new(),
             links: Links::default(),
-            owner: keeps.as_ref().map(|keeps| keeps.owner),
-            archive: keeps.is_some_and(|keeps| keeps.archive),
+            owner: keeps.owner,
+            limits: keeps.limits,
             closed: false,
             stop: Some(stop),
         };
@@ -219,11 +219,10 @@ impl<S: Store> Node<S> {
 
     fn engine_over(&self, loaded: Loaded, record: &CircleRecord) -> Result<Engine, NodeError> {
         let genesis = record.genesis()?;
-        let (profile, archive) = {
+        let (profile, limits) = {
             let state = self.0.state.borrow();
-            (state.profile.clone(), state.archive)
+            (state.profile.clone(), state.limits)
         };
-        let limits = Limits { archive, ..Limits::default() };
         let (device, identity) = (profile.device(), profile.identity());
         let seat = match record.keyring(genesis.id()) {
             Some(keyring) if self.is_member_node() => Seat::Member { device, identity, keyring, vote: record.vote() },

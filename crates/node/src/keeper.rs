@@ -7,8 +7,8 @@ use crate::profile::{self, CircleRecord, Profile};
 use crate::rt;
 use crate::store::{Space, Store};
 use bytes::Bytes;
-use ledgerno_engine::Engine;
 use ledgerno_engine::wire::{Answer, Enlist, No, Order, REGISTER, Register};
+use ledgerno_engine::{Engine, Limits};
 use ledgerno_ledger::bytes::{CircleId, DeviceId};
 use ledgerno_ledger::check::check_admission;
 use ledgerno_ledger::codec;
@@ -67,8 +67,9 @@ impl<S: Store> Node<S> {
         let (net, events, network) = minnet::start(net_config).map_err(|_| NodeError::Random)?;
         rt::spawn(network);
         let circles: Vec<CircleRecord> = profile.circles.values().cloned().collect();
-        let keeps = Keeps { owner: digest(&config.token), archive: config.archive };
-        let node = Node::assemble(net.clone(), events, store, profile, space, Some(keeps), Box::new(|| ()));
+        let limits = Limits { archive: config.archive, ..Limits::default() };
+        let keeps = Keeps { owner: Some(digest(&config.token)), limits };
+        let node = Node::assemble(net.clone(), events, store, profile, space, keeps, Box::new(|| ()));
         for record in circles {
             node.open_circle(record).await?;
         }

@@ -22,6 +22,8 @@ pub use driver::Node;
 pub use error::{NodeError, store_code};
 #[cfg(not(target_arch = "wasm32"))]
 pub use keeper::KeeperConfig;
+/// What an engine may hold, and what it lets go.
+pub use ledgerno_engine::Limits;
 /// The version of the protocol between nodes.
 pub use ledgerno_minnet::VERSION as PROTOCOL;
 pub use links::{LinkState, Path, Up};

@@ -1,6 +1,6 @@
 //! A person's node: founding and joining circles, writing, inviting.
 
-use crate::driver::Node;
+use crate::driver::{Keeps, Node};
 use crate::error::NodeError;
 use crate::profile::{self, CircleRecord, Profile};
 use crate::rt;
@@ -8,7 +8,7 @@ use crate::store::{Space, Store};
 use futures::channel::oneshot;
 use ledgerno_engine::join::{self, Parcel};
 use ledgerno_engine::wire::{Answer, Ask, No, REGISTER, Register};
-use ledgerno_engine::{Engine, Invitation, Random, WriteError, Written};
+use ledgerno_engine::{Engine, Invitation, Limits, Random, WriteError, Written};
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, MemberId};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::Invite;
@@ -52,6 +52,24 @@ impl<S: Store> Node<S> {
         relay: Option<RelayAddress>,
         listener: Box<dyn Fn()>,
     ) -> Result<Self, NodeError> {
+        Self::member_within(store, agent, relay, Limits::default(), listener).await
+    }
+
+    /// As [`Node::member`], within limits for each circle that the embedder sets. Those that decide what is kept:
+    /// [`Limits::archive`] keeps everything and never joins by a snapshot; [`Limits::retention`] sets how long a light node
+    /// keeps what is settled; [`Limits::join_from`] says how long a circle must be to be joined by a snapshot. They may
+    /// differ at each start. What was let go, or was before a snapshot that was joined by, does not come back to the store;
+    /// it is fetched to be shown. None of them changes the state or its root.
+    ///
+    /// # Errors
+    /// As [`Node::member`]; any limits will do.
+    pub async fn member_within(
+        store: S,
+        agent: &str,
+        relay: Option<RelayAddress>,
+        limits: Limits,
+        listener: Box<dyn Fn()>,
+    ) -> Result<Self, NodeError> {
         let space = store.space(profile::SPACE).await?;
         let profile = match Profile::restore(&space.load().await?)? {
             Some(profile) => profile,
@@ -67,7 +85,7 @@ impl<S: Store> Node<S> {
         let (net, events, network) = minnet::start(config).map_err(|_| NodeError::Random)?;
         rt::spawn(network);
         let circles: Vec<CircleRecord> = profile.circles.values().cloned().collect();
-        let node = Node::assemble(net, events, store, profile, space, None, listener);
+        let node = Node::assemble(net, events, store, profile, space, Keeps { owner: None, limits }, listener);
         // The page's own relay first: it is reached by the address that the page came from.
         if let Some(relay) = relay {
             node.keep_link(relay);
