@@ -1,7 +1,7 @@
 //! What an engine keeps, item by item and record by record: who changes these bytes makes old stores unreadable.
 
 use super::{CIRCLE, certified, frozen, invite};
-use crate::history::{ROW, Row};
+use crate::history::{History, ROW, Row};
 use crate::left::Left;
 use crate::settler::agreement::MAX_STORED;
 use crate::snapshot::{self, MAX_SNAPSHOT};
@@ -71,6 +71,10 @@ pub fn formats() -> Vec<Format> {
             .accepts_alone("of one that was let go", row_bytes(&[0x80]))
             .refuses("a byte short", row_bytes(&[])[1..].to_vec())
             .refuses("a verdict that there is not", row_bytes(&[1, 0x7f])),
+        Format::new("header of a snapshot", Frozen(2), header)
+            .accepts_alone("item 300, of 700 bytes", header_bytes())
+            .refuses("a byte short", header_bytes()[1..].to_vec())
+            .refuses("a byte more", [header_bytes(), vec![0]].concat()),
         Format::plain::<joining::Snapshot>("record joined", Frozen(1), joining::MAX_SNAPSHOT)
             .accepts("of the founder's join", joined(entry)),
     ]
@@ -85,6 +89,18 @@ fn row(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let out = Row::from_bytes(bytes).ok_or("no such row")?.to_bytes();
     // What stands behind the verdict is not looked at at a start; no row is written with something there.
     if out == *bytes { Ok(out.to_vec()) } else { Err("not as a row is written".to_owned()) }
+}
+
+/// One header alone, as a record of many is read.
+fn header(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let read = History::from_stored(&[], std::iter::empty(), std::iter::once(bytes));
+    let (history, hashes) = read.filter(|(history, _)| history.headers() == 1).ok_or("not one header")?;
+    Ok(history.to_store(&hashes).1.into_iter().flat_map(|(_, record)| record).collect())
+}
+
+/// Its item and length in the log, its time, little end first, and its hash.
+fn header_bytes() -> Vec<u8> {
+    [&300_u32.to_le_bytes()[..], &700_u32.to_le_bytes(), &1_800_000_000_000_u64.to_le_bytes(), &[44; 32]].concat()
 }
 
 /// Id, then each number little end first, then whether it was let go and how long the verdict is, and the verdict.
