@@ -19,10 +19,13 @@ const _: () = assert!(MAX_FILE <= profile::MAX_RECORD);
 /// The most circles of a file.
 const MAX_CIRCLES: usize = 64;
 
+/// What a file holds.
 #[derive(Serialize, Deserialize)]
-struct Exported {
-    identity: [u8; 32],
-    circles: Vec<CircleRecord>,
+pub(crate) struct Exported {
+    /// The member's secret.
+    pub identity: [u8; 32],
+    /// Their circles.
+    pub circles: Vec<CircleRecord>,
 }
 
 impl<S: Store> Node<S> {
@@ -30,9 +33,7 @@ impl<S: Store> Node<S> {
     pub fn export_identity(&self) -> String {
         let state = self.0.state.borrow();
         let circles = self.taken_along();
-        let bytes = codec::encode(&Exported { identity: state.profile.identity, circles });
-        let checksum = blake3::hash(&bytes);
-        format!("{MARK}{}.{}\n", hex(&bytes), hex(&checksum.as_bytes()[..4]))
+        text(&Exported { identity: state.profile.identity, circles })
     }
 
     /// The circles' records as another device of this person needs them, with the keys of all epochs.
@@ -94,7 +95,17 @@ impl<S: Store> Node<S> {
     }
 }
 
-fn read(text: &str) -> Result<Exported, NodeError> {
+/// A file's text.
+pub(crate) fn text(exported: &Exported) -> String {
+    let bytes = codec::encode(exported);
+    format!("{MARK}{}.{}\n", hex(&bytes), hex(&blake3::hash(&bytes).as_bytes()[..4]))
+}
+
+/// What a file's text says.
+///
+/// # Errors
+/// [`NodeError::Import`], with the reason.
+pub(crate) fn read(text: &str) -> Result<Exported, NodeError> {
     let wrong = |why: &str| NodeError::Import(why.to_owned());
     if text.len() > MAX_FILE {
         return Err(wrong("it is too long"));
@@ -125,11 +136,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use ledgerno_ledger::hostile::{Circle, besiege};
-
-    fn text(exported: &Exported) -> String {
-        let bytes = codec::encode(exported);
-        format!("{MARK}{}.{}\n", hex(&bytes), hex(&blake3::hash(&bytes).as_bytes()[..4]))
-    }
 
     #[test]
     fn a_key_file_is_read_back_and_nothing_else_is() {

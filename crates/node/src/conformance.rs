@@ -1,0 +1,77 @@
+//! Conformance fixtures of what a node keeps of itself and what a person takes along: one topic more beside the ledger's and
+//! the engine's, in the same folder. They are checked natively; who changes these bytes locks people out of their circles.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use crate::portable::{self, Exported};
+use crate::profile::{CircleRecord, MAX_RECORD};
+use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash};
+use ledgerno_ledger::codec::encode;
+use ledgerno_ledger::conformance::{self, Format, Frozen, Topic};
+use ledgerno_ledger::entry::Anchor;
+use ledgerno_ledger::hostile::{Circle, besiege};
+use ledgerno_ledger::invite::RelayAddress;
+use ledgerno_ledger::seal::{LaneKey, LaneKeys};
+
+const TOPICS: &[Topic] = &[Topic {
+    name: "node",
+    text: include_str!("../../ledger/conformance/node.txt"),
+    about: "What a node keeps of itself, and the key file, as its text's bytes.",
+    formats,
+}];
+
+fn formats() -> Vec<Format> {
+    let Circle { genesis, .. } = Circle::new(1);
+    let keys = |epoch: EntryId, seed: u8| LaneKeys {
+        epoch,
+        state: LaneKey::from_secret([seed; 32]),
+        talk: Some(LaneKey::from_secret([seed + 1; 32])),
+    };
+    let relay = RelayAddress { url: "wss://relay.example/".to_owned(), peer: DeviceId([10; 32]) };
+    let member = CircleRecord {
+        genesis: genesis.encode(),
+        keys: Some(keys(genesis.id().into(), 21)),
+        later: vec![keys(EntryId([12; 32]), 23)],
+        vote: Some([61; 32]),
+        relays: vec![relay],
+        pinned: Some(Anchor { height: 300, hash: HeaderHash([44; 32]) }),
+    };
+    let keeper =
+        CircleRecord { keys: None, later: Vec::new(), vote: None, relays: Vec::new(), pinned: None, ..member.clone() };
+    let file = portable::text(&Exported { identity: [3; 32], circles: vec![member.clone()] });
+    let changed = file.replacen("0303", "0304", 1);
+    vec![
+        Format::plain::<CircleRecord>("circle", Frozen(1), MAX_RECORD)
+            .accepts("of a member who votes", encode(&member))
+            .accepts("of a relay without keys", encode(&keeper)),
+        Format::new("key file", Frozen(1), key_file)
+            .accepts_alone("identity 03, one circle", file.clone().into_bytes())
+            .refuses("a digit changed", changed.into_bytes())
+            .refuses("cut", file.as_bytes()[..file.len() / 2].to_vec())
+            .refuses("of another version", file.replacen("identity-1", "identity-2", 1).into_bytes()),
+    ]
+}
+
+fn key_file(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    let exported = portable::read(text).map_err(|error| error.to_string())?;
+    Ok(portable::text(&exported).into_bytes())
+}
+
+#[test]
+fn the_fixtures_hold() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../ledger/conformance");
+    conformance::check_or_write(TOPICS, folder).unwrap();
+}
+
+#[test]
+fn a_record_that_was_damaged_is_refused_or_reads_the_same() {
+    let formats = formats();
+    let circle = formats.iter().find(|format| format.name == "circle").unwrap();
+    let seeds: Vec<Vec<u8>> = circle.accepted().map(<[u8]>::to_vec).collect();
+    besiege(&seeds, 20_000, |bytes| {
+        if let Ok(again) = circle.read(bytes) {
+            assert_eq!(again, bytes, "what is read is written otherwise");
+        }
+    });
+}
