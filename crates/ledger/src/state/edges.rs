@@ -196,3 +196,25 @@ fn a_readable_circle_begins_epochs_by_removals_alone() {
     assert_eq!(play.act(0, remove(&play, 2)), Verdict::Applied);
     assert_eq!(play.fold.state.lacking().count(), 0, "anyone computes its keys");
 }
+
+#[test]
+fn a_motion_of_the_largest_change_and_many_consents_is_read_back() {
+    use crate::bytes::BoxKey;
+    use crate::epoch::{Handout, Marks, NewEpoch};
+    let play = Play::new(2, Rules::default());
+    let (mut state, marks) = (play.fold.state.clone(), Marks { state: Hash([1; 32]), talk: Hash([2; 32]) });
+    let keys = Handout { sealer: BoxKey([9; 32]), to: alloc::vec![(play.device(0), alloc::vec![0; 48_500])] };
+    let change = Change::Remove { member: play.member(1), epoch: NewEpoch { after: EntryId([3; 32]), marks, keys } };
+    assert!(Operation::decode(&propose(change.clone()).encode()).is_ok(), "as an entry may bring it");
+    // So many as are no majority of 5,000.
+    let consents = (0..2_500_u16)
+        .map(|at| {
+            let mut member = [0; 32];
+            member[..2].copy_from_slice(&at.to_be_bytes());
+            MemberId(member)
+        })
+        .collect();
+    state.motions.insert(EntryId([4; 32]), Motion { by: play.member(0), change, time: 1, consents });
+    let back = State::from_records(&play.fold.world.genesis, state.height(), state.time(), state.records()).unwrap();
+    assert_eq!(back.root(&[7; 32]), state.root(&[7; 32]));
+}

@@ -9,8 +9,9 @@ use alloc::vec::Vec;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The most bytes of a record's value.
-const MAX_VALUE: usize = 65_536;
+/// The most bytes of a record's value. The longest is a motion's: a change of 48 KiB, and the consents of some 14,000
+/// members. What is longer would be in the root and keep everybody from joining by a snapshot.
+const MAX_VALUE: usize = 512 * 1024;
 
 /// What a record of the state is sorted and proven by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
