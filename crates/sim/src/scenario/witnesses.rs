@@ -62,6 +62,20 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             ..copy(&calm)
         },
         Scenario {
+            name: "withheld-votes",
+            about: "Witnesses in a ring count on the relay to hand votes on, and it hands none on.",
+            setup: |setup| (setup.topology, setup.witnesses) = (Topology::Mesh { degree: 2 }, 4),
+            play: |world| {
+                (1..=4).for_each(|id| world.introduce(0, id));
+                world.suspect(0);
+                world.hosts[0].liar = Some(Box::new(|_: u64, _: Id, said: Said| {
+                    Some(said).filter(|said| !matches!(said, Said::Gossip(Topic::Votes | Topic::Witnesses, _)))
+                }));
+                honest_life(world);
+            },
+            ..copy(&calm)
+        },
+        Scenario {
             name: "two-faced-leader",
             about: "A witness shows its header to one, votes for another one to a second, and says neither to the relay.",
             setup: |setup| (setup.topology, setup.witnesses) = (Topology::Mesh { degree: setup.members }, 4),
