@@ -22,7 +22,7 @@ use ledgerno_ledger::settle::{
 /// The most nullifications said in a bundle: the newest.
 const MAX_NULLIFICATIONS: usize = 64;
 /// How long after entering a view by a notarization the bundle is said, if the height is still open.
-const ENTER_MS: u64 = 600;
+const ENTER_MS: u64 = 400;
 /// How long a witness waits for the certificate that another one says to everybody.
 const CLOSE_MS: u64 = 1_000;
 
