@@ -90,6 +90,9 @@ pub struct Limits {
     /// How long this device keeps what is settled, in milliseconds, in place of the circle's retention: any value, 0 for no
     /// longer than it must. `None` is what the circle's rules say, of which 0 days are for ever. An archive ignores it.
     pub retention: Option<u64>,
+    /// So many of the newest items of the log are not let go: a store empties what it has packed into full records, and
+    /// keeps the newest items loose.
+    pub loose: u64,
 }
 
 impl Default for Limits {
@@ -104,6 +107,7 @@ impl Default for Limits {
             window: 512,
             archive: false,
             retention: None,
+            loose: 1_000,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! everybody. So nothing is let go on a stranger's word, nor what nobody else keeps; a witness keeps entries and state
 //! bodies just as long.
 //!
-//! What stays at any age: what is not settled, each device's first entry, what the own member wrote or stands for (a stamp
+//! What stays at any age: the newest items of the log, which a store could not empty yet; what is not settled, each device's first entry, what the own member wrote or stands for (a stamp
 //! that it vouched for) and what was settled with it, for a proof needs that; and all headers. State and roots rest on a
 //! snapshot, never on what is let go: it goes only when a durable snapshot stands for it. Its rows stay, so that it is
 //! known what an archive is to be asked for; what comes back is shown and not kept.
@@ -59,12 +59,13 @@ impl Engine {
         let old = self.history.settled_before(age);
         let floor = floor.min(self.archived).min(self.history.len());
         let stays = self.own_heights();
+        let packed = self.items.saturating_sub(self.limits.loose);
         let (mut items, mut ids) = (Vec::new(), Vec::new());
         for row in &self.history.rows()[..floor] {
             let is_old =
                 row.settled_height().is_some_and(|height| height <= old && stays.binary_search(&height).is_err());
             let is_free = row.seq > 0 && self.may_give(&row.id) && !self.epochs.waits_for(&row.id);
-            if is_old && is_free && !row.gone && items.len() < MOST {
+            if is_old && is_free && !row.gone && u64::from(row.place.item) < packed && items.len() < MOST {
                 items.push(u64::from(row.place.item));
                 ids.push(row.id);
             }

@@ -18,7 +18,7 @@ pub const WEEK: u64 = 7 * 24 * 3_600_000;
 
 /// So little stays in memory that every story is told by engines that forget, start from snapshots and read back.
 pub fn forgetful() -> Limits {
-    Limits { snapshot_every: 5, window: 7, ..Limits::default() }
+    Limits { snapshot_every: 5, window: 7, loose: 0, ..Limits::default() }
 }
 
 /// A disk: what is durable, and what was told to be written.
