@@ -94,6 +94,21 @@ async fn enlist<S: Store>(founder: &Node<S>, circle: CircleId, relay: DeviceId) 
     until("the relay votes", || votes(relay, true)).await;
 }
 
+/// Somebody who came by a snapshot. Who is given entries before asking for one takes everything in, which is as good for
+/// them but not what is looked at here: then the next one comes.
+async fn newcomer(token: &str, circle: CircleId, limits: Limits) -> (tempfile::TempDir, Node<Redb>) {
+    for _ in 0..9 {
+        let folder = tempfile::tempdir().unwrap();
+        let carl = light(folder.path(), limits).await;
+        assert_eq!(carl.join(token, "Carl").await, Ok(circle));
+        if carl.look(circle, Engine::settlement).unwrap().entries < limits.join_from as usize {
+            return (folder, carl);
+        }
+        carl.close().await;
+    }
+    panic!("never: somebody joins by a snapshot");
+}
+
 #[test]
 fn who_joins_by_a_snapshot_comes_to_an_archives_root_and_starts_with_it_again() {
     story(async {
@@ -107,11 +122,9 @@ fn who_joins_by_a_snapshot_comes_to_an_archives_root_and_starts_with_it_again() 
         said.extend(live(&anna, circle, 50).await);
 
         let (joins, keeps) = (Limits { join_from: 20, ..small() }, Limits { archive: true, join_from: 20, ..small() });
-        let carl = light(folders[1].path(), joins).await;
+        let (carls_folder, carl) = newcomer(&invite.token, circle, joins).await;
         let dora = light(folders[2].path(), keeps).await;
-        for (node, name) in [(&carl, "Carl"), (&dora, "Dora")] {
-            assert_eq!(node.join(&invite.token, name).await, Ok(circle));
-        }
+        assert_eq!(dora.join(&invite.token, "Dora").await, Ok(circle));
         agree(&anna, &carl, circle).await;
         agree(&carl, &dora, circle).await;
         scroll(&carl, circle, &said).await;
@@ -123,14 +136,14 @@ fn who_joins_by_a_snapshot_comes_to_an_archives_root_and_starts_with_it_again() 
         }
         carl.close().await;
         dora.close().await;
-        let (carls, doras) = (left(folders[1].path(), circle).await, left(folders[2].path(), circle).await);
+        let (carls, doras) = (left(carls_folder.path(), circle).await, left(folders[2].path(), circle).await);
         assert!(carls.records.contains_key("joined") && !doras.records.contains_key("joined"));
         assert!(carls.log.len() < said.len() && doras.log.len() > said.len(), "one took all in, and one did not");
 
         // Alone, each starts with the root that both had; back among others they go on from it.
         let at = relay.at;
         relay.off();
-        let carl = light(folders[1].path(), joins).await;
+        let carl = light(carls_folder.path(), joins).await;
         let dora = light(folders[2].path(), keeps).await;
         assert_eq!(root(&carl, circle), root(&dora, circle));
         assert_eq!(root(&carl, circle), root(&anna, circle));
@@ -173,7 +186,6 @@ fn who_lets_go_keeps_the_root_and_shows_what_the_archive_gives_back() {
         let gone = ben.look(circle, Engine::let_go).unwrap();
         ben.close().await;
         let left = left(folders[1].path(), circle).await;
-        eprintln!("DBG {gone} of {}", left.log.len());
         assert!(left.log.iter().filter(|item| item.is_empty()).count() >= gone, "what is let go is not in the store");
 
         // Without the archive the newest are there, and the root.
