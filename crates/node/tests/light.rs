@@ -8,13 +8,14 @@ mod common;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use common::{Relay, TOKEN, memory, person, story, two, until};
 use ledgerno_engine::Engine;
 use ledgerno_engine::view::Content;
 use ledgerno_ledger::bytes::{CircleId, DeviceId, HeaderHash};
 use ledgerno_node::store::redb::Redb;
-use ledgerno_node::store::{Loaded, Space, Store};
+use ledgerno_node::store::{Loaded, Space, Store, StoreError};
 use ledgerno_node::{Limits, Node};
 
 /// As small as circles in tests are.
@@ -25,6 +26,17 @@ fn small() -> Limits {
 async fn light(folder: &Path, limits: Limits) -> Node<Redb> {
     let store = Redb::open(folder).await.unwrap();
     Node::member_within(store, "test", None, limits, Box::new(|| ())).await.unwrap()
+}
+
+/// The store of a relay that lost its power, as soon as its thread has let go of the file.
+async fn freed(folder: &Path) -> Redb {
+    for _ in 0..1_000 {
+        match Redb::open(folder).await {
+            Err(StoreError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("never: the store is free");
 }
 
 /// What a closed node left of a circle in its store.
@@ -147,7 +159,7 @@ fn who_joins_by_a_snapshot_comes_to_an_archives_root_and_starts_with_it_again() 
         let dora = light(folders[2].path(), keeps).await;
         assert_eq!(root(&carl, circle), root(&dora, circle));
         assert_eq!(root(&carl, circle), root(&anna, circle));
-        let store = Redb::open(folders[0].path()).await.unwrap();
+        let store = freed(folders[0].path()).await;
         let relay = Relay::start_at(store, at, ledgerno_node::PROTOCOL).await;
         scroll(&carl, circle, &said).await;
         anna.post(circle, "back").await.unwrap();
@@ -195,7 +207,7 @@ fn who_lets_go_keeps_the_root_and_shows_what_the_archive_gives_back() {
         assert_eq!(root(&ben, circle), root(&anna, circle));
         assert!(ben.look(circle, Engine::kept_elsewhere).unwrap() > 20);
         assert!(shown(&ben, circle).len() < said.len());
-        let store = Redb::open(folders[0].path()).await.unwrap();
+        let store = freed(folders[0].path()).await;
         let relay = Relay::start_at(store, at, ledgerno_node::PROTOCOL).await;
         scroll(&ben, circle, &said).await;
         anna.post(circle, "back").await.unwrap();
