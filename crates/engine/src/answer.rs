@@ -81,6 +81,7 @@ impl Engine {
                 let answer = self.settled_answer(from, skip, to);
                 self.answer(no, answer);
             }
+            Ask::Headers { from } if self.gives_later(from) => self.answer(no, Answer::No(No::Busy)),
             Ask::Headers { from } => {
                 let (proofs, more) = self.proofs_from(from);
                 self.answer(no, Answer::Headers { proofs, more });

@@ -339,7 +339,7 @@ impl Engine {
             came.push(Settled { proof: (!is_rest).then(|| Box::new(proof.clone())), entries });
         }
         let has = came.iter().any(|one| !one.entries.is_empty());
-        if has || self.unchecked.is_empty() { Answer::Settled(came) } else { Answer::No(No::Busy) }
+        if has || self.all_is_checked() { Answer::Settled(came) } else { Answer::No(No::Busy) }
     }
 
     /// What is to be read for that.
@@ -358,7 +358,7 @@ impl Engine {
     /// What goes into one answer: up to what is durable, may be given on and fits.
     fn settled_plan(&self, from: u64, skip: u32, to: u64) -> Vec<(u64, Vec<EntryId>)> {
         let from = from.max(1);
-        let to = to.min(self.durable_height).min(from.saturating_add(MAX_HEIGHTS - 1));
+        let to = to.min(self.given_height()).min(from.saturating_add(MAX_HEIGHTS - 1));
         let rows = self.history.settled_from(from, to);
         let (mut plan, mut bytes) = (Vec::new(), 0);
         let is_one = |one: &(u64, u16, &Row), other: &(u64, u16, &Row)| one.0 == other.0;

@@ -22,6 +22,7 @@ use crate::settler::{self, Awaited, Settler};
 use crate::snapshot;
 use crate::store::{Item, OpenError, entry_item};
 use crate::unchecked::{self, Unchecked};
+use crate::unvoted::{self, Unvoted};
 use crate::view::Timeline;
 use crate::wire::{MAX_GOSSIP, Topic, Votes};
 use core::cell::RefCell;
@@ -133,6 +134,7 @@ pub struct Engine {
     /// Which relays were told who left.
     pub(crate) told: SortedMap<Peer, Told>,
     pub(crate) unchecked: Unchecked,
+    pub(crate) unvoted: Unvoted,
     /// Questions under way, by number.
     pub(crate) asked: SortedMap<u64, Peer>,
     /// Parcels being brought to a relay: the question's number, the relay, and the invitation's record.
@@ -232,6 +234,7 @@ impl Engine {
             left: Left::default(),
             told: SortedMap::new(),
             unchecked: Unchecked::default(),
+            unvoted: Unvoted::default(),
             asked: SortedMap::new(),
             parcels_asked: SortedMap::new(),
             next_ask,
@@ -248,12 +251,19 @@ impl Engine {
         let log: Vec<_> = log.into_iter().collect();
         let records = records.into_iter().map(|(name, bytes)| (name.as_ref().to_owned(), bytes));
         let (snapshot, records): (Vec<_>, Vec<_>) = records.partition(|(name, _)| name.starts_with(snapshot::RECORD));
-        // The log is folded with the keys that came by it, and without the headers that a renewal made void.
-        let before_log = |name: &str| name.starts_with(epoch::RECORD) || name.starts_with(renewal::RECORD);
+        // The log is folded with the keys that came by it, without the headers that a renewal made void, and with those
+        // that later ones' votes settled.
+        let before_log = |name: &str| {
+            name.starts_with(epoch::RECORD) || name.starts_with(renewal::RECORD) || name == unvoted::RECORD
+        };
         let (joined, records): (Vec<_>, Vec<_>) = records.into_iter().partition(|(name, _)| name == joining::RECORD);
         let (early, records): (Vec<_>, Vec<_>) = records.into_iter().partition(|(name, _)| before_log(name));
         for (name, bytes) in early {
-            if !engine.restore_epoch(&name, bytes.as_ref()) && !engine.restore_renewal(&name, bytes.as_ref()) {
+            let bytes = bytes.as_ref();
+            let is_restored = engine.restore_epoch(&name, bytes)
+                || engine.restore_renewal(&name, bytes)
+                || name == unvoted::RECORD && engine.restore_unvoted(bytes);
+            if !is_restored {
                 return Err(OpenError::Record { name });
             }
         }

@@ -52,7 +52,7 @@ impl Engine {
     /// Durable settled headers from a height on, as many as fit, and whether there are more.
     pub(crate) fn proofs_from(&self, from: u64) -> (Vec<ledgerno_ledger::settle::Proof>, bool) {
         let (mut proofs, mut bytes) = (Vec::new(), 0);
-        for height in from.max(1)..=self.durable_height {
+        for height in from.max(1)..=self.given_height() {
             // One that is not in memory comes with the next question.
             let Some(proof) = self.proof_at(height) else { return (proofs, self.history.header(height).is_some()) };
             bytes += 1_024 + proof.cut.len() * 80;

@@ -255,7 +255,7 @@ impl Engine {
 
     fn snapshot_to_give(&self, pinned: Option<Anchor>) -> Option<Given> {
         let (state, height) = (self.chain.state()?, self.chain.height());
-        let newest = self.proofs.last().filter(|_| height == self.durable_height && self.unchecked.is_empty())?;
+        let newest = self.proofs.last().filter(|_| height == self.given_height() && self.all_is_checked())?;
         let hashes = self.chain.hashes();
         let proofs = || self.turns.iter().chain(&self.proofs);
         let pin = |pinned: &Anchor| pinned.height > 0 && pinned.height < height;

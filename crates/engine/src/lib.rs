@@ -44,6 +44,7 @@ mod snapshot;
 pub mod status;
 pub mod store;
 mod unchecked;
+mod unvoted;
 pub mod view;
 pub mod wire;
 mod write;

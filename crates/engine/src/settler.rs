@@ -135,7 +135,13 @@ impl Engine {
 
     /// Takes back a settled header from the log.
     pub(crate) fn replay_proof(&mut self, proof: Proof) -> Result<(), String> {
-        let block = self.chain.check(&self.dag, self.opener(), &proof, u64::MAX).map_err(|why| why.to_string())?;
+        let block = match self.chain.check(&self.dag, self.opener(), &proof, u64::MAX) {
+            Err(Refusal::BadCertificate(_)) if self.unvoted.may_lack(proof.height()) => {
+                self.chain.check_again(&self.dag, self.opener(), &proof)
+            }
+            checked => checked,
+        };
+        let block = block.map_err(|why| why.to_string())?;
         // What waited for it follows in the log, but nothing waits in a replay.
         self.adopt(block, proof);
         self.durable_height = self.chain.height();
@@ -200,7 +206,8 @@ impl Engine {
     /// Another header is certified beside ours. Everybody hears both, once, and is given it who was not as far then: on
     /// either side nobody may know of the other.
     fn divided(&mut self, theirs: &Proof, now: u64) {
-        let ours = self.proof_at(theirs.height()).map(|ours| Votes::Proof(Box::new(ours.clone())));
+        let ours = self.proof_at(theirs.height()).filter(|_| theirs.height() <= self.given_height());
+        let ours = ours.map(|ours| Votes::Proof(Box::new(ours.clone())));
         let both = ours.into_iter().chain([Votes::Proof(Box::new(theirs.clone()))]);
         let says = both.filter_map(|proof| saying::say(&proof, Topic::Votes)).chain([Then::Offer]).collect();
         let record = (CONFLICT.to_owned(), Some(theirs.encode()));

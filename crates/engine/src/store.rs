@@ -3,12 +3,11 @@
 
 use crate::settler::agreement;
 use crate::{acts, epoch};
-use ledgerno_ledger::codec::direct::{Borrowed, Direct, Input, write_len};
+use ledgerno_ledger::codec::direct::{Direct, Input, write_len};
 use ledgerno_ledger::codec::{self, CodecError};
 use ledgerno_ledger::entry::{MAX_PACKED, Packed};
 use ledgerno_ledger::settle::{MAX_PROOF, Proof};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 pub use crate::snapshot::{MAX_SNAPSHOT, NoSnapshot, RECORD as SNAPSHOT, window};
 
@@ -71,13 +70,6 @@ impl EntryItem {
         EntryItem(entry_item(packed))
     }
 
-    fn read_from(entry: &[u8]) -> Result<Self, CodecError> {
-        if entry.len() > MAX_PACKED {
-            return Err(CodecError::TooLong { len: entry.len(), max: MAX_PACKED });
-        }
-        Ok(EntryItem(entry_item_of(entry)))
-    }
-
     /// The entry's canonical bytes, which nobody has read.
     pub fn entry(&self) -> &[u8] {
         // After the item's kind there is a length of one to three bytes.
@@ -102,18 +94,6 @@ impl EntryItem {
     }
 }
 
-impl Serialize for EntryItem {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.serialize_bytes(self.entry())
-    }
-}
-
-impl<'de> Deserialize<'de> for EntryItem {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        EntryItem::read_from(input.deserialize_bytes(Borrowed)?).map_err(D::Error::custom)
-    }
-}
-
 impl Direct for EntryItem {
     const LEAST: usize = 1;
 
@@ -122,7 +102,11 @@ impl Direct for EntryItem {
     }
 
     fn read(input: &mut Input) -> Result<Self, CodecError> {
-        EntryItem::read_from(input.take_counted()?)
+        let entry = input.take_counted()?;
+        if entry.len() > MAX_PACKED {
+            return Err(CodecError::TooLong { len: entry.len(), max: MAX_PACKED });
+        }
+        Ok(EntryItem(entry_item_of(entry)))
     }
 }
 

@@ -62,6 +62,16 @@ impl Unchecked {
         self.spans.len() >= MAX_SPANS
     }
 
+    /// Something else is to be checked with them.
+    pub fn wake(&mut self, now: u64) {
+        self.at = Some(now);
+    }
+
+    /// Nothing is checked till it is read back.
+    pub fn pause(&mut self) {
+        self.at = None;
+    }
+
     /// Whether an entry is not checked yet.
     pub fn has(&self, place: usize) -> bool {
         let place = place as u64;
@@ -104,7 +114,7 @@ impl Unchecked {
         let mut read: Unchecked = codec::decode(bytes, MAX_RECORD).ok()?;
         let apart = |one: &(u64, u64), next: &(u64, u64)| one.1 < next.0;
         let fits = read.spans.iter().all(|(from, end)| from < end) && read.spans.is_sorted_by(apart);
-        read.at = (!read.spans.is_empty()).then_some(0);
+        read.at = Some(0);
         (fits && read.forged.is_sorted()).then_some(read)
     }
 }
@@ -119,8 +129,9 @@ impl Engine {
     /// When the next signatures are to be checked: not while more comes in by hash.
     pub(crate) fn check_due(&self) -> Option<u64> {
         // What was passed is read from the store, where it must be.
-        let waits = self.is_writing() || self.bulk.is_asking() && !self.unchecked.is_full();
-        self.unchecked.at.filter(|_| !waits && self.unchecked.next().is_some())
+        let is_full = self.unchecked.is_full() || self.unvoted.is_full();
+        let waits = self.is_writing() || self.bulk.is_asking() && !is_full;
+        self.unchecked.at.filter(|_| !waits && (self.unchecked.next().is_some() || !self.unvoted.is_empty()))
     }
 
     /// Checks the next signatures, if it is time.
@@ -132,7 +143,7 @@ impl Engine {
 
     /// Checks the next signatures; what is not in memory is read first.
     pub(crate) fn check_unchecked(&mut self, now: u64) {
-        let Some((from, end)) = self.unchecked.next() else { return };
+        let Some((from, end)) = self.unchecked.next() else { return self.check_votes(now) };
         let rows = self.history.rows().iter().skip(from as usize).take((end - from) as usize);
         let mut bytes = 0;
         let fits = rows.take_while(|row| {
@@ -144,7 +155,7 @@ impl Engine {
         let end = from + ids.len() as u64;
         let items = self.not_here(&ids, usize::MAX);
         if !items.is_empty() {
-            self.unchecked.at = None;
+            self.unchecked.pause();
             return self.recall(items, Reading::Unchecked);
         }
         let packed = ids.iter().filter_map(|id| self.packed(id).cloned());
@@ -160,14 +171,24 @@ impl Engine {
             }
         }
         self.unchecked.pass(end);
-        self.unchecked.at = (!self.unchecked.is_empty()).then_some(now);
         let record = self.unchecked.record();
         self.write(Vec::new(), vec![record], Vec::new(), Vec::new(), now);
-        if self.unchecked.is_empty() {
+        self.checked_some(now);
+        self.outputs.push_back(Output::Event(Event::Changed));
+    }
+
+    /// What follows once something was checked.
+    pub(crate) fn checked_some(&mut self, now: u64) {
+        self.unchecked.at = (!self.all_is_checked()).then_some(now);
+        if self.all_is_checked() {
             self.all_checked(now);
         }
         self.go_on_by_hash(now);
-        self.outputs.push_back(Output::Event(Event::Changed));
+    }
+
+    /// Whether everything was checked, whatever came out.
+    pub(crate) fn all_is_checked(&self) -> bool {
+        self.unchecked.is_empty() && self.unvoted.is_empty()
     }
 
     /// Their items could not be read: they are given to nobody, and tried again after the next start.

@@ -368,7 +368,9 @@ pub enum Answer {
     No(No),
     /// As many as fit.
     Bundles(Vec<Box<Bundle>>),
-    /// By height from the one asked for, as much as fits; the last may not be whole.
+    /// By height from the one asked for, as much as fits; the last may not be whole. It comes by the megabyte, and reads and
+    /// writes itself.
+    #[serde(with = "by_itself")]
     Settled(Vec<Settled>),
     /// Both hold the same, and the answerer is an archive: it keeps all of it.
     SameKept {
@@ -386,8 +388,22 @@ pub enum Answer {
     },
 }
 
+/// In place of serde's part for what reads and writes itself.
+mod by_itself {
+    use super::Settled;
+    use serde::{Deserializer, Serializer, de::Error as _, ser::Error as _};
+
+    pub fn serialize<S: Serializer>(_: &[Settled], _: S) -> Result<S::Ok, S::Error> {
+        Err(S::Error::custom("it writes itself"))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(_: D) -> Result<Vec<Settled>, D::Error> {
+        Err(D::Error::custom("it reads itself"))
+    }
+}
+
 /// A settled height with what it settled.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settled {
     /// The header with its votes and its cut; none where the rest of a height is told.
     pub proof: Option<Box<Proof>>,
@@ -460,10 +476,13 @@ impl Ask {
 impl Answer {
     /// The bytes that travel.
     pub fn to_bytes(&self) -> Vec<u8> {
-        codec::encode(self)
+        let Answer::Settled(came) = self else { return codec::encode(self) };
+        let mut bytes = vec![SETTLED];
+        came.write(&mut bytes);
+        bytes
     }
 
-    /// Reads an answer. Settled history, which comes by the megabyte, reads itself.
+    /// Reads an answer.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         match bytes.split_first() {
             Some((&SETTLED, settled)) => codec::decode_directly(settled, MAX_ANSWER).map(Answer::Settled),

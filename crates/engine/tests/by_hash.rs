@@ -19,7 +19,7 @@ use ledgerno_ledger::entry::{Invite, Packed};
 use ledgerno_ledger::hostile::Person;
 use ledgerno_ledger::keys::InviteSecret;
 use ledgerno_ledger::op::Operation;
-use ledgerno_ledger::settle::Proof;
+use ledgerno_ledger::settle::{Proof, Refusal};
 use std::collections::BTreeSet;
 
 /// A circle of three, its settled history, and one who has none of it.
@@ -127,7 +127,7 @@ impl Story {
 /// Checks what waits for it, till nothing does.
 fn check_all(alone: &mut Alone) {
     for _ in 0..100 {
-        if alone.engine.unchecked() == 0 {
+        if alone.engine.unchecked() == 0 && alone.engine.withheld() == 0 {
             return;
         }
         assert!(alone.engine.due().is_some_and(|due| due <= alone.now), "nothing is due");
@@ -288,9 +288,81 @@ fn a_height_longer_than_an_answer_comes_in_parts() {
 /// What a peer makes of an honest answer.
 type Spoil = fn(&mut Vec<Settled>);
 
+fn spoil_votes(height: &mut Settled) {
+    height.proof.as_mut().unwrap().checkpoint.certificate.votes[0].1.0[5] ^= 1;
+}
+
+/// The heights that one gives on, asked in both ways.
+fn given(alone: &mut Alone, by: DeviceId, from: u64) -> [Option<Vec<u64>>; 2] {
+    let headers = match alone.ask(by, Ask::Headers { from }) {
+        Some(Answer::Headers { proofs, more: false }) => Some(proofs.iter().map(Proof::height).collect()),
+        Some(Answer::No(No::Busy)) => None,
+        other => panic!("{other:?}"),
+    };
+    let settled = match alone.ask(by, Ask::Settled { from, skip: 0, to: 1_000 }) {
+        Some(Answer::Settled(came)) => Some(came.iter().map(|one| one.proof.as_ref().unwrap().height()).collect()),
+        Some(Answer::No(No::Busy)) => None,
+        other => panic!("{other:?}"),
+    };
+    [headers, settled]
+}
+
+#[test]
+fn votes_within_a_run_are_checked_later_but_before_they_are_given_on() {
+    let story = Story::new().tell(99, 2, 20);
+    let (mut relay, mut reader) = (story.relay(), story.reader(eager()));
+    let by = story.friends.friend.device.id();
+    story.read(&mut reader, &mut relay);
+    assert_eq!((reader.engine.settlement().height, reader.engine.withheld()), (100, 99));
+    assert_eq!(given(&mut reader, by, 1), [None, None]);
+    reader.engine = reader.reopen().unwrap();
+    assert_eq!((reader.engine.withheld(), given(&mut reader, by, 1)), (99, [None, None]));
+    check_all(&mut reader);
+    assert_eq!((reader.engine.withheld(), reader.engine.refusals().len()), (0, 0));
+    let all: Vec<u64> = (1..=100).collect();
+    assert_eq!(given(&mut reader, by, 1), [Some(all.clone()), Some(all)]);
+}
+
+#[test]
+fn a_header_whose_votes_do_not_hold_stands_by_a_later_one_and_is_not_given_on() {
+    let story = Story::new().tell(99, 2, 20);
+    let (mut relay, mut reader) = (story.relay(), story.reader(eager()));
+    let by = story.friends.friend.device.id();
+    reader.act(|engine, now| engine.connected(RELAY, now));
+    while !reader.asks.is_empty() {
+        let (_, no, ask) = reader.asks.remove(0);
+        let mut answer = relay.ask(story.reader.device.id(), ask);
+        if let Some(Answer::Settled(came)) = &mut answer {
+            came.iter_mut()
+                .filter(|one| [70, 90].contains(&one.proof.as_ref().unwrap().height()))
+                .for_each(spoil_votes);
+        }
+        reader.act(|engine, now| engine.answered(no, answer, now));
+    }
+    let settlement = relay.engine.settlement();
+    let holds = |reader: &mut Alone| {
+        let ours = reader.engine.settlement();
+        assert_eq!((ours.height, ours.header), (settlement.height, settlement.header));
+        assert!(ours.state_root.is_some());
+    };
+    holds(&mut reader);
+    // It ends before the votes are checked, and after.
+    reader.engine = reader.reopen().unwrap();
+    check_all(&mut reader);
+    assert!(matches!(reader.engine.refusals(), [(70, Refusal::BadCertificate(_))]), "{:?}", reader.engine.refusals());
+    for _ in 0..2 {
+        holds(&mut reader);
+        let below: Vec<u64> = (1..70).collect();
+        assert_eq!(given(&mut reader, by, 1), [Some(below.clone()), Some(below)]);
+        assert_eq!(given(&mut reader, by, 70), [Some(Vec::new()), Some(Vec::new())]);
+        assert_eq!(given(&mut reader, by, 90), [Some(Vec::new()), Some(Vec::new())]);
+        reader.engine = reader.reopen().unwrap();
+    }
+}
+
 #[test]
 fn what_is_spoiled_on_the_way_is_refused_and_fetched_in_the_ordinary_way() {
-    let spoils: [(&str, Spoil); 9] = [
+    let spoils: [(&str, Spoil); 10] = [
         ("another entry", |came| came[1].entries[0] = came[2].entries[0].clone()),
         ("a missing entry", |came| drop(came[1].entries.remove(2))),
         ("an entry too many", |came| {
@@ -304,9 +376,8 @@ fn what_is_spoiled_on_the_way_is_refused_and_fetched_in_the_ordinary_way() {
             alter(&mut came[1].entries[1], |packed| packed.body = one);
         }),
         ("a body left out", |came| alter(&mut came[1].entries[0], |packed| packed.body = None)),
-        ("a vote spoiled", |came| {
-            came[1].proof.as_mut().unwrap().checkpoint.certificate.votes[0].1.0[5] ^= 1;
-        }),
+        ("the last vote spoiled", |came| spoil_votes(came.last_mut().unwrap())),
+        ("a vote left out", |came| came[1].proof.as_mut().unwrap().checkpoint.certificate.votes.clear()),
         ("another cut", |came| came[1].proof.as_mut().unwrap().cut.clear()),
         ("a height left out", |came| drop(came.remove(1))),
     ];
@@ -322,12 +393,14 @@ fn what_is_spoiled_on_the_way_is_refused_and_fetched_in_the_ordinary_way() {
             let before = reader.held();
             if let Some(Answer::Settled(came)) = &mut answer {
                 heights += 1;
-                let first = came[0].entries.len();
+                // Heights are taken whole, up to the one that is wrong.
+                let right = if what == "the last vote spoiled" { came.len() - 1 } else { 1 };
+                let right: usize = came[..right].iter().map(|one| one.entries.len()).sum();
                 spoil(came);
                 let lot = came.len();
                 reader.act(|engine, now| engine.answered(no, answer, now));
                 let taken = reader.held() - before;
-                assert!(taken == 0 || taken == first, "{what}: {taken} entries were taken of {lot} heights");
+                assert!(taken == 0 || taken == right, "{what}: {taken} entries were taken of {lot} heights");
                 continue;
             }
             reader.act(|engine, now| engine.answered(no, answer, now));

@@ -44,6 +44,13 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     postcard::serialize_with_flavor(value, out).expect("a type of known lengths is encoded into memory")
 }
 
+/// As [`encode`], behind what is there already.
+#[expect(clippy::expect_used, reason = "as above")]
+pub fn append<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    let to = Out { bytes: core::mem::take(out), expected: None };
+    *out = postcard::serialize_with_flavor(value, to).expect("a type of known lengths is encoded into memory");
+}
+
 /// Room in bytes for an entry with a usual body, so that it is encoded without moving.
 pub const USUAL: usize = 640;
 
@@ -87,9 +94,14 @@ pub fn decode<T: DeserializeOwned + Serialize>(bytes: &[u8], max: usize) -> Resu
         return Err(CodecError::TooLong { len: bytes.len(), max });
     }
     let value = postcard::from_bytes(bytes).map_err(|_| CodecError::Malformed)?;
-    let against = Out { bytes: Vec::new(), expected: Some(bytes) };
-    postcard::serialize_with_flavor(&value, against).map_err(|_| CodecError::NotCanonical)?;
+    check_canonical(&value, bytes)?;
     Ok(value)
+}
+
+/// Whether these bytes are the canonical ones of the value that was read from them.
+fn check_canonical<T: Serialize>(value: &T, bytes: &[u8]) -> Result<(), CodecError> {
+    let against = Out { bytes: Vec::new(), expected: Some(bytes) };
+    postcard::serialize_with_flavor(value, against).map(drop).map_err(|_| CodecError::NotCanonical)
 }
 
 /// Whether bytes are equal, a word at a time: a page compares them byte by byte else.

@@ -33,7 +33,7 @@ pub fn install(cargo: &mut Command) -> Result<()> {
 /// A flag for rustc that says how it is called, so that cargo builds anew when this changes.
 pub fn flag() -> String {
     let without: Vec<String> = WITHOUT.iter().map(|(krate, feature)| format!("{krate}/{feature}")).collect();
-    format!("--cfg=page=\"{},{}\"", without.join(","), UNSTABLE.join(","))
+    format!("--cfg=page=\"{} {}\"", without.join(" "), UNSTABLE.join(" "))
 }
 
 /// Calls rustc if cargo means us to.
@@ -45,8 +45,12 @@ pub fn called() -> Option<Result<ExitCode>> {
 }
 
 fn call(rustc: &OsStr, words: &[OsString]) -> Result<ExitCode> {
-    let status =
-        Command::new(rustc).args(less(words)).status().with_context(|| format!("{}", Path::new(rustc).display()))?;
+    let mut command = Command::new(rustc);
+    command.args(less(words));
+    if of_the_page(words) {
+        command.env("RUSTC_BOOTSTRAP", "1").args(UNSTABLE);
+    }
+    let status = command.status().with_context(|| format!("{}", Path::new(rustc).display()))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -50,7 +50,10 @@ impl Engine {
     pub(super) fn settle_gathered(&mut self, now: u64) {
         let mut batch = Batch::default();
         self.dag.mark_later();
-        while self.in_flight() + batch.bytes < self.limits.in_flight && !self.unchecked.is_full() {
+        while self.in_flight() + batch.bytes < self.limits.in_flight
+            && !self.unchecked.is_full()
+            && !self.unvoted.is_full()
+        {
             let Some(run) = self.next_run() else { break };
             let Some(by) = run.first().map(|one| one.by) else { break };
             match self.settle_run(run, &mut batch, now) {
@@ -92,6 +95,10 @@ impl Engine {
     /// others are put back.
     fn settle_run(&mut self, mut run: Vec<Gathered>, batch: &mut Batch, now: u64) -> Result<(), Fault> {
         let mut blocks = if run.len() > 1 { self.check_heights(&run, now) } else { None };
+        if let (Some(_), Some((_newest, others))) = (&blocks, run.split_last()) {
+            others.iter().for_each(|one| self.unvoted.add(one.proof.height(), one.by));
+            self.unchecked.wake(now);
+        }
         if blocks.is_none() {
             self.bulk.is_no_run(self.chain.height(), run.len());
             let rest = run.split_off(1);
@@ -230,7 +237,7 @@ impl Engine {
             return;
         }
         let mut records = self.spent_votes();
-        records.push(self.unchecked.record());
+        records.extend([self.unchecked.record(), self.unvoted.record()]);
         self.write_placed(batch.log, records, batch.entries, Vec::new(), now);
         self.settled_more(now);
         self.retry_awaited(now);

@@ -92,10 +92,11 @@ fn the_page_names_the_fields_in_order() {
     page!(Admission Invited Invite Handout Blob ChunkAsk Chunks DirectMessage Genesis Rules Header Vote SignedVote);
     page!(Certificate Witnesses Evidence Renewal Proof Bundle Notarization Nullification Proposal);
     page!(Totals Member Device Registered Ready Epoch Motion Stamped Pot LightChain Link InviteLink Parcel);
-    page!(Brief There Range Place Settled);
+    page!(Brief There Range Place);
     // These are read by hand; how they are shown names their fields.
-    let shown = format!("{:?}", Circle::new(1).founders_join());
-    for of in ["Entry", "Signed", "Packed"] {
+    let settled = Settled { proof: None, entries: Vec::new() };
+    let shown = format!("{:?} {settled:?}", Circle::new(1).founders_join());
+    for of in ["Entry", "Signed", "Packed", "Settled"] {
         let (_, rest) = shown.split_once(&format!("{of} {{ ")).unwrap();
         assert_eq!(names(&said_of(of), '·'), top_fields(rest), "docs/formats.md, {of}");
     }

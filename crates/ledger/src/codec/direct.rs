@@ -8,7 +8,8 @@ use super::CodecError;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use serde::de::Visitor;
+use serde::Serialize;
+use serde::de::{DeserializeOwned, Visitor};
 
 /// A type that writes and reads its canonical bytes itself.
 pub trait Direct: Sized {
@@ -57,6 +58,18 @@ impl<'a> Input<'a> {
     pub fn take_counted(&mut self) -> Result<&'a [u8], CodecError> {
         let len = u32::read(self)?;
         self.take(usize::try_from(len).map_err(|_| CodecError::Malformed)?)
+    }
+
+    /// A value that does not read itself.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn plain<T: DeserializeOwned + Serialize>(&mut self) -> Result<T, CodecError> {
+        let (value, rest) = postcard::take_from_bytes(self.0).map_err(|_| CodecError::Malformed)?;
+        let (read, _) = self.0.split_at(self.0.len() - rest.len());
+        self.0 = rest;
+        super::check_canonical(&value, read)?;
+        Ok(value)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {

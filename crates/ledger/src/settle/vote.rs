@@ -1,7 +1,6 @@
 //! Who votes, what a vote says, and how many make a quorum.
 
 use crate::bytes::{CircleId, DeviceId, Hash, HeaderHash, MemberId, Signature, VoteKey};
-use crate::codec::direct::direct;
 use crate::codec::encode;
 use crate::entry::Anchor;
 use crate::genesis::Genesis;
@@ -257,11 +256,6 @@ pub enum CertificateError {
     },
 }
 
-direct! { Witness { device: DeviceId, vote_key: VoteKey, always_on: bool } }
-direct! { Witnesses { all: Vec<Witness>, liars: u8 } }
-direct! { Renewal { after: Anchor, witness: Witness, signature: Signature } }
-direct! { Certificate { header: HeaderHash, view: u64, votes: Vec<(VoteKey, Signature)> } }
-
 impl Certificate {
     /// The vote that each witness of a certificate signs.
     pub fn vote(circle: CircleId, height: u64, view: u64, header: HeaderHash) -> Vote {
@@ -276,29 +270,22 @@ impl Certificate {
         header: HeaderHash,
         witnesses: &Witnesses,
     ) -> Result<(), CertificateError> {
-        self.check_votes_but_signatures(header, witnesses)?;
+        self.check_but_signatures(header, witnesses)?;
         let message = Self::vote(circle, height, self.view, header).message();
         let bad = self.votes.iter().zip(verify_batch(&self.claims(&message))).find(|(_, holds)| !holds);
         bad.map_or(Ok(()), |((key, _), _)| Err(CertificateError::BadVote(*key)))
-    }
-
-    /// Whether each of several certificates settles its header at its height, all by the same witnesses; the signatures
-    /// are checked at once.
-    pub fn all_hold(circle: CircleId, all: &[(&Certificate, u64, HeaderHash)], witnesses: &Witnesses) -> bool {
-        let counts =
-            |(of, _, header): &(&Self, u64, HeaderHash)| of.check_votes_but_signatures(*header, witnesses).is_ok();
-        let message =
-            |(of, height, header): &(&Self, u64, HeaderHash)| Self::vote(circle, *height, of.view, *header).message();
-        let messages: Vec<[u8; 32]> = all.iter().map(message).collect();
-        let claims: Vec<Claim> = all.iter().zip(&messages).flat_map(|((of, ..), message)| of.claims(message)).collect();
-        all.iter().all(counts) && verify_batch(&claims).into_iter().all(|holds| holds)
     }
 
     fn claims<'a>(&'a self, message: &'a [u8; 32]) -> Vec<Claim<'a>> {
         self.votes.iter().map(|(key, signature)| Claim { key: &key.0, signature, message }).collect()
     }
 
-    fn check_votes_but_signatures(&self, header: HeaderHash, witnesses: &Witnesses) -> Result<(), CertificateError> {
+    /// As [`Certificate::check`], but for the signatures.
+    pub(crate) fn check_but_signatures(
+        &self,
+        header: HeaderHash,
+        witnesses: &Witnesses,
+    ) -> Result<(), CertificateError> {
         if self.header != header {
             return Err(CertificateError::OtherHeader);
         }

@@ -1,14 +1,17 @@
-//! Settled headers that follow on each other, all by the same witnesses, checked as one *run*: their votes at once, and the
-//! roots of the history and of the state, which tell of everything before, at its end alone. Else each costs a signature
-//! check by itself and a hash of every record, and where headers settle little that is most of the work.
+//! Settled headers that follow on each other, all by the same witnesses, checked as one *run*. Each names the one before it
+//! by hash, so a quorum's votes for the last speak for all, and the roots of the history and of the state tell at the end of
+//! everything before. Else each header costs a signature check for each vote and a hash of every record, and where headers
+//! settle little that is most of the work. The votes of the others must be as many as they must, of witnesses; their
+//! signatures are to be checked before any of these headers is given on.
 //!
 //! A run holds or it does not. What is wrong with one that does not is found by checking its headers one by one.
 
-use super::{Block, Chain, Opener, VERSION, fold};
+use super::{Block, Chain, Opener, Refusal, VERSION, Voted, fold};
 use crate::bytes::EntryId;
 use crate::check::Vouched;
+use crate::dag::Dag;
 use crate::entry::Packed;
-use crate::settle::{Certificate, Checkpoint, Proof, Witnesses, cut_hash};
+use crate::settle::{Checkpoint, Proof, Witnesses, cut_hash};
 use crate::state::State;
 use alloc::vec::Vec;
 
@@ -27,7 +30,8 @@ impl Chain {
         proofs.take_while(in_run).count()
     }
 
-    /// Checks the next headers, each with its entries, as [`Chain::check_votes`] and [`Chain::check_vouched`] do one by one.
+    /// Checks the next headers, each with its entries, as [`Chain::check_votes`] and [`Chain::check_vouched`] do one by one,
+    /// but for the signatures of all votes but the last's.
     /// Of the blocks only the last has a state: all are to be adopted, or none. `None` if they are no run, or do not hold.
     /// `now` is the own clock in milliseconds since 1970.
     pub fn check_run(&self, run: &[(&Proof, &Vouched)], opener: Option<&dyn Opener>, now: u64) -> Option<Vec<Block>> {
@@ -49,14 +53,27 @@ impl Chain {
         Some(blocks)
     }
 
+    /// Checks a header that was taken in a run before, by the votes of a later one: as [`Chain::check`], but for the
+    /// signatures of its own votes.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn check_again(&self, dag: &Dag, opener: Option<&dyn Opener>, proof: &Proof) -> Result<Block, Refusal> {
+        let Checkpoint { header, certificate } = &proof.checkpoint;
+        let hash = self.check_place(header, Some(certificate))?;
+        certificate.check_but_signatures(hash, self.witnesses()).map_err(Refusal::BadCertificate)?;
+        let held = |_: usize, id: &EntryId| dag.get(id);
+        self.check_voted(&|cut| dag.order(cut), &held, opener, &Voted { proof, renewed: None }, u64::MAX)
+    }
+
     /// Whether each header says what it must whatever its entries are, and is voted for.
     fn follow(&self, run: &[(&Proof, &Vouched)], now: u64) -> bool {
         let voters = self.witnesses();
         let mut history = self.history.clone();
         let (mut prev, mut height, mut time) = (self.last(), self.height(), self.time());
-        let mut certificates: Vec<(&Certificate, u64, _)> = Vec::with_capacity(run.len());
-        let mut root = None;
-        for (Proof { checkpoint: Checkpoint { header, certificate }, cut, .. }, _) in run {
+        let mut newest = None;
+        for (at, (proof, _)) in run.iter().enumerate() {
+            let Proof { checkpoint: Checkpoint { header, certificate }, cut, .. } = proof;
             let to = if voters.all().len() == 1 { now.saturating_add(self.clock_bound).max(time) } else { u64::MAX };
             let follows = header.version == VERSION
                 && header.circle == self.circle
@@ -69,13 +86,17 @@ impl Chain {
                 return false;
             }
             (prev, height, time) = (header.hash(), header.height, header.time);
-            root = Some(header.history_root);
-            certificates.push((certificate, height, prev));
-            if certificates.len() < run.len() {
+            if certificate.check_but_signatures(prev, voters).is_err() {
+                return false;
+            }
+            if at + 1 < run.len() {
                 history.push(&prev.0);
             }
+            newest = Some((header, certificate));
         }
-        root == Some(history.root()) && Certificate::all_hold(self.circle, &certificates, voters)
+        newest.is_some_and(|(header, certificate)| {
+            header.history_root == history.root() && certificate.check(self.circle, height, prev, voters).is_ok()
+        })
     }
 
     /// One header of a run, its entries folded into the state before it.
