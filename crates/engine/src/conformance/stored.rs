@@ -7,6 +7,7 @@ use crate::settler::agreement::MAX_STORED;
 use crate::snapshot::{self, MAX_SNAPSHOT};
 use crate::store::Item;
 use crate::unchecked::Unchecked;
+use crate::unvoted::Unvoted;
 use crate::wire::{MAX_GOSSIP, MAX_KEYBOX, MAX_PARCEL};
 use crate::write::Invitation;
 use crate::{joining, keybox, mailbox};
@@ -39,6 +40,7 @@ pub fn formats() -> Vec<Format> {
     let kept_parcel = |parcel: Option<Vec<u8>>| encode(&(invite(), parcel));
     let invitation = ("token".to_owned(), invite(), true, Hash([92; 32]), vec![1_u8, 2]);
     let (spans, forged) = (vec![(3_u64, 300_u64), (301, 302)], vec![7_u64, 300]);
+    let unvoted_spans = vec![(3_u64, 300_u64, device), (302, 302, device)];
     vec![
         Format::of("item", Frozen(1), Item::from_bytes, Item::to_bytes)
             .accepts("an entry", Item::Entry(entry.clone()).to_bytes())
@@ -55,6 +57,10 @@ pub fn formats() -> Vec<Format> {
             .accepts("two stretches, two that are forged", encode(&(&spans, &forged)))
             .refuses("stretches that touch", encode(&(vec![(3_u64, 5_u64), (5, 6)], &forged)))
             .refuses("out of order", encode(&(&spans, vec![300_u64, 7]))),
+        Format::of("record unvoted", Frozen(1), unvoted, encode::<Unvoted>)
+            .accepts("two stretches, one height that is spoiled", encode(&(&unvoted_spans, Some(7_u64))))
+            .refuses("a stretch that ends before it begins", encode(&(vec![(3_u64, 2_u64, device)], None::<u64>)))
+            .refuses("out of order", encode(&(vec![(3_u64, 5_u64, device), (4, 6, device)], None::<u64>))),
         Format::plain::<Left>("record left", Frozen(1), 4 * 1024 * 1024)
             .accepts("a member at 3, a device at 300", encode(&(vec![(member, 3_u64)], vec![(device, 300_u64)]))),
         Format::plain::<Renewal>("record renewal", Frozen(1), 256).accepts("as in the topic settle", renewal),
@@ -78,6 +84,10 @@ pub fn formats() -> Vec<Format> {
         Format::plain::<joining::Snapshot>("record joined", Frozen(1), joining::MAX_SNAPSHOT)
             .accepts("of the founder's join", joined(entry)),
     ]
+}
+
+fn unvoted(bytes: &[u8]) -> Result<Unvoted, &'static str> {
+    Unvoted::from_record(bytes).ok_or("no such record")
 }
 
 fn unchecked(bytes: &[u8]) -> Result<Unchecked, &'static str> {
