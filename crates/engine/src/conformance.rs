@@ -9,8 +9,8 @@ mod stored;
 use crate::join::Parcel;
 use crate::store::EntryItem;
 use crate::wire::{
-    Answer, Ask, Brief, ClaimKeybox, Enlist, MAX_ANSWER, MAX_GOSSIP, No, Order, Place, PlacedVote, REGISTER, Range,
-    Register, Settled, There, Topic as Gossip, Votes,
+    Answer, Ask, Brief, ClaimKeybox, Enlist, MAX_GOSSIP, No, Order, Place, PlacedVote, REGISTER, Range, Register,
+    Settled, There, Topic as Gossip, Votes,
 };
 use ledgerno_ledger::bytes::{BoxKey, CircleId, DeviceId, EntryId, Hash, HeaderHash, Signature, VoteKey};
 use ledgerno_ledger::codec::{self, encode};
