@@ -33,7 +33,7 @@ pub fn install(cargo: &mut Command) -> Result<()> {
 /// A flag for rustc that says how it is called, so that cargo builds anew when this changes.
 pub fn flag() -> String {
     let without: Vec<String> = WITHOUT.iter().map(|(krate, feature)| format!("{krate}/{feature}")).collect();
-    format!("--cfg=page=\"{} {}\"", without.join(" "), UNSTABLE.join(" "))
+    format!("--cfg=page=\"{};{}\"", without.join(","), UNSTABLE.join(","))
 }
 
 /// Calls rustc if cargo means us to.

@@ -6,6 +6,7 @@
 use super::probe::{fields, fields_of, kinds};
 use super::*;
 use crate::bulk::MAX_HEIGHTS;
+use crate::wire::MAX_ANSWER;
 use crate::wire::{ANSWER_BYTES, BATCH_BYTES, ENLIST, KEYBOX, MAX_ASK, MAX_KEYBOX, MAX_LEFT, MAX_PARCEL};
 use crate::write::MAX_LATER;
 use crate::{joining, session, store};
