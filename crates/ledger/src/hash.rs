@@ -12,17 +12,25 @@ pub struct Context {
     pub text: &'static str,
     /// BLAKE3 hashes a context to a key before it hashes anything under it, which for short parts is half the work. Those
     /// used by the thousand bring theirs. None is secret, and a test works each out again.
-    key: Option<ContextKey>,
+    key: Option<&'static ContextKey>,
 }
 
 /// One context for each kind of thing. No two are equal.
 pub mod context {
     use super::{Context, key};
 
+    macro_rules! brings {
+        () => {
+            None
+        };
+        ($key:literal) => {
+            Some(&key($key))
+        };
+    }
     macro_rules! contexts {
         ($($(#[$doc:meta])* $name:ident = $text:literal $(, $key:literal)?;)*) => {
             $($(#[$doc])* pub const $name: &Context =
-                &Context { text: concat!("ledgerno v1 ", $text), key: key(concat!($($key)?)) };)*
+                &Context { text: concat!("ledgerno v1 ", $text), key: brings!($($key)?) };)*
             /// All of them, for the test that no two are equal.
             pub const ALL: &[&Context] = &[$($name),*];
         };
@@ -159,25 +167,22 @@ pub(crate) fn expand(context: &Context, parts: &[&[u8]], out: &mut [u8]) {
     hasher(context, parts).finalize_xof().fill(out);
 }
 
-/// A key from its hexadecimal digits, if there are any.
-const fn key(hex: &str) -> Option<ContextKey> {
+/// A key from its hexadecimal digits.
+const fn key(hex: &str) -> ContextKey {
     const fn digit(digit: u8) -> u8 {
         if digit <= b'9' { digit - b'0' } else { digit - b'a' + 10 }
     }
     let (hex, mut key, mut at) = (hex.as_bytes(), [0; 32], 0);
-    if hex.is_empty() {
-        return None;
-    }
     while at < 32 {
         key[at] = digit(hex[2 * at]) << 4 | digit(hex[2 * at + 1]);
         at += 1;
     }
-    Some(key)
+    key
 }
 
 /// The hasher under a context, having taken the parts.
 pub fn hasher(context: &Context, parts: &[&[u8]]) -> blake3::Hasher {
-    let mut hasher = match &context.key {
+    let mut hasher = match context.key {
         Some(key) => blake3::Hasher::new_from_context_key(key),
         None => blake3::Hasher::new_derive_key(context.text),
     };
@@ -205,7 +210,7 @@ mod tests {
         let mut keys = 0;
         for context in context::ALL {
             if let Some(key) = context.key {
-                assert_eq!(Hash(key), Hash(hash_derive_key_context(context.text)), "{}", context.text);
+                assert_eq!(Hash(*key), Hash(hash_derive_key_context(context.text)), "{}", context.text);
                 keys += 1;
             }
             assert_eq!(hash(context, &[b"ab", b"c"]), blake3::derive_key(context.text, b"abc"));
