@@ -49,12 +49,18 @@ pub mod fixed {
 
 /// The order of byte strings of one length, which is eight times a number. A word at a time: the memory of a page is
 /// compared byte by byte else.
-fn order(one: &[u8], other: &[u8]) -> Ordering {
-    let (one, other) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
-    one.iter()
-        .zip(other)
-        .find(|(one, other)| one != other)
-        .map_or(Ordering::Equal, |(one, other)| u64::from_be_bytes(*one).cmp(&u64::from_be_bytes(*other)))
+fn order<const N: usize>(one: &[u8; N], other: &[u8; N]) -> Ordering {
+    let mut left = (&one[..], &other[..]);
+    while let (Some((one, rest)), Some((other, others))) =
+        (left.0.split_first_chunk::<8>(), left.1.split_first_chunk::<8>())
+    {
+        let (one, other) = (u64::from_ne_bytes(*one), u64::from_ne_bytes(*other));
+        if one != other {
+            return one.to_be().cmp(&other.to_be());
+        }
+        left = (rest, others);
+    }
+    Ordering::Equal
 }
 
 macro_rules! byte_strings {

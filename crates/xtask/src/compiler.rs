@@ -21,8 +21,10 @@ const MARK: &str = "LEDGERNO_PAGE_COMPILER";
 /// What each crate is built without.
 const WITHOUT: [(&str, &str); 1] = [("curve25519_dalek", "precomputed-tables")];
 
-/// What rustc is told beyond: functions that are alike stay apart; panics do not say where in the source they are.
-const UNSTABLE: [&str; 2] = ["-Zmerge-functions=disabled", "-Zlocation-detail=none"];
+/// What rustc is told beyond: functions that are alike stay apart; panics do not say where in the source they are; and
+/// names are as stable compilers make them.
+const UNSTABLE: [&str; 4] =
+    ["-Zmerge-functions=disabled", "-Zlocation-detail=none", "-Zunstable-options", "-Csymbol-mangling-version=legacy"];
 
 /// Makes cargo call this program for rustc.
 pub fn install(cargo: &mut Command) -> Result<()> {
