@@ -9,7 +9,7 @@ use common::{RELAY, World};
 use ledgerno_engine::Event;
 use ledgerno_engine::status::Status;
 use ledgerno_engine::view::{Content, Deed};
-use ledgerno_engine::wire::{PlacedVote, Topic, Votes};
+use ledgerno_engine::wire::{Topic, Votes};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash};
 use ledgerno_ledger::settle::{Vote, VoteKind};
 
@@ -247,12 +247,10 @@ fn a_witness_that_lies_leaves_by_its_own_votes() {
     let liar = four.world.engine(four.all[3]).vote_secret().unwrap().clone();
     four.unlink(3);
     let (circle, height) = (four.world.engine(four.all[0]).circle(), four.height(four.all[0]) + 1);
-    let all = four.world.engine(four.all[0]).witnesses();
-    let place = all.iter().position(|one| one.device == four.all[3]).unwrap() as u8;
     for header in [1, 2] {
         let (kind, header) = (VoteKind::Notarize, Some(HeaderHash([header; 32])));
         let vote = Vote { kind, circle, height, view: 0, header }.cast(&liar);
-        let bytes = Votes::Vote { height, vote: PlacedVote::of(&vote, place) }.to_bytes();
+        let bytes = Votes::Vote { height, vote }.to_bytes();
         four.world.act(four.all[0], |engine, now| engine.gossip(Topic::Witnesses, RELAY, &bytes, now));
     }
     assert_eq!(four.world.engine(four.all[0]).evidence().len(), 1);

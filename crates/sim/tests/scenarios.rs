@@ -51,8 +51,6 @@ scenarios! {
     two_witnesses_asleep_but_a_minute_an_hour = "sleeping-witnesses",
     four_witnesses_asleep_for_a_week = "all-witnesses-asleep",
     equivocating_witness = "equivocating-witness",
-    two_faced_leader = "two-faced-leader",
-    withheld_votes = "withheld-votes",
     more_liars_than_are_borne_fork = "two-equivocating-witnesses",
     a_witness_whose_disk_was_rolled_back = "witness-rolled-back",
     a_removed_member_writes_on = "removed-member",
