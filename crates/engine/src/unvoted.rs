@@ -32,9 +32,11 @@ pub(crate) struct Unvoted {
 impl Unvoted {
     /// Notes a header above all others.
     pub fn add(&mut self, height: u64, by: Peer) {
+        // A record of more could not be read back: better a wrong name than that.
+        let is_full = self.is_full();
         match self.spans.last_mut() {
             // One between them was the last of its run, and is checked again with them.
-            Some((_, to, last)) if *last == by && to.saturating_add(2) >= height => *to = height,
+            Some((_, to, last)) if is_full || *last == by && to.saturating_add(2) >= height => *to = height,
             _ => self.spans.push((height, height, by)),
         }
     }
@@ -177,6 +179,14 @@ mod tests {
         unvoted.spoil(302);
         assert_eq!([301, 302, 400].map(|height| unvoted.may_lack(height)), [false, true, true]);
         assert_eq!((unvoted.withheld_from(), unvoted.next(), unvoted.is_empty()), (Some(302), None, true));
+        assert_eq!(Unvoted::from_record(&unvoted.record().1.unwrap()).unwrap(), unvoted);
+    }
+
+    #[test]
+    fn however_many_bring_them_the_record_reads_back() {
+        let mut unvoted = Unvoted::default();
+        (1..3_000).for_each(|height| unvoted.add(height, DeviceId([height as u8; 32])));
+        assert_eq!((unvoted.is_full(), unvoted.may_lack(2_999)), (true, true));
         assert_eq!(Unvoted::from_record(&unvoted.record().1.unwrap()).unwrap(), unvoted);
     }
 
