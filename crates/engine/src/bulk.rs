@@ -394,6 +394,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_message_of_lengths_alone_is_no_list_of_heights() {
+        let claims = |each: &[u8]| [&[11, 0x80, 0x80, 0x40][..], &each.repeat(1 << 18)].concat();
+        for each in [&[0, 0][..], &[0, 1, 0]] {
+            assert!(Answer::from_bytes(&claims(each)).is_err());
+        }
+    }
+
+    #[test]
     fn what_does_not_hold_together_is_tried_together_once() {
         let mut bulk = Bulk::default();
         bulk.is_no_run(10, 30);

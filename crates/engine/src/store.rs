@@ -95,7 +95,7 @@ impl EntryItem {
 }
 
 impl Direct for EntryItem {
-    const LEAST: usize = 1;
+    const LEAST: usize = 1 + Packed::LEAST;
 
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.0.get(1..).unwrap_or_default());
@@ -105,6 +105,10 @@ impl Direct for EntryItem {
         let entry = input.take_counted()?;
         if entry.len() > MAX_PACKED {
             return Err(CodecError::TooLong { len: entry.len(), max: MAX_PACKED });
+        }
+        // Else a message of nothing but lengths would be a list that is many times as long.
+        if entry.len() < Packed::LEAST {
+            return Err(CodecError::Malformed);
         }
         Ok(EntryItem(entry_item_of(entry)))
     }

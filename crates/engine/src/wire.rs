@@ -421,7 +421,8 @@ impl Answer {
 const SETTLED: u8 = 11;
 
 impl Direct for Settled {
-    const LEAST: usize = 2;
+    /// With one entry: none is told of without.
+    const LEAST: usize = 2 + EntryItem::LEAST;
 
     fn write(&self, out: &mut Vec<u8>) {
         self.proof.write(out);
@@ -429,7 +430,8 @@ impl Direct for Settled {
     }
 
     fn read(input: &mut Input) -> Result<Self, CodecError> {
-        Ok(Settled { proof: Direct::read(input)?, entries: Direct::read(input)? })
+        let settled = Settled { proof: Direct::read(input)?, entries: Direct::read(input)? };
+        if settled.entries.is_empty() { Err(CodecError::Malformed) } else { Ok(settled) }
     }
 }
 
