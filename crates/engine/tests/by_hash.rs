@@ -334,14 +334,13 @@ fn a_header_whose_votes_do_not_hold_stands_by_a_later_one_and_is_not_given_on() 
         }
         reader.act(|engine, now| engine.answered(no, answer, now));
     }
-    let settlement = relay.engine.settlement();
+    let theirs = relay.engine.settlement();
     let holds = |reader: &mut Alone| {
         let ours = reader.engine.settlement();
-        assert_eq!((ours.height, ours.header), (settlement.height, settlement.header));
+        assert_eq!((ours.height, ours.header), (theirs.height, theirs.header));
         assert!(ours.state_root.is_some());
     };
     holds(&mut reader);
-    // It ends before the votes are checked, and after.
     reader.engine = reader.reopen().unwrap();
     check_all(&mut reader);
     assert!(matches!(reader.engine.refusals(), [(70, Refusal::BadCertificate(_))]), "{:?}", reader.engine.refusals());
@@ -389,10 +388,9 @@ fn what_is_spoiled_on_the_way_is_refused_and_fetched_in_the_ordinary_way() {
             if let Some(Answer::Settled(came)) = &mut answer {
                 heights += 1;
                 // Heights are taken whole, up to the one that is wrong.
-                let right = if what == "the last vote spoiled" { came.len() - 1 } else { 1 };
+                let (lot, right) = (came.len(), if what == "the last vote spoiled" { came.len() - 1 } else { 1 });
                 let right: usize = came[..right].iter().map(|one| one.entries.len()).sum();
                 spoil(came);
-                let lot = came.len();
                 reader.act(|engine, now| engine.answered(no, answer, now));
                 let taken = reader.held() - before;
                 assert!(taken == 0 || taken == right, "{what}: {taken} entries were taken of {lot} heights");
