@@ -88,7 +88,7 @@ impl Play {
         vote_key
     }
 
-    fn seated(&self) -> Vec<DeviceId> {
+    pub(super) fn seated(&self) -> Vec<DeviceId> {
         let mut seated: Vec<_> = self.fold.state.witnesses().all().iter().map(|witness| witness.device).collect();
         seated.sort_unstable();
         seated

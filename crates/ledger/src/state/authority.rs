@@ -1,7 +1,8 @@
 //! What needs authority: the founder does it at once; who else proposes it opens a *motion*, which is carried as soon as
 //! more than half of the members are for it.
 //!
-//! A member has one open motion at most, and it lapses after 30 days. When it is carried it is judged by the state as it is
+//! A member has one open motion at most, and it lapses after 30 days. Where a member is removed, others' motions that most of
+//! those who stay are for are carried with it, as far as they hold. When it is carried it is judged by the state as it is
 //! then: if it does not hold any more, the consent that would have carried it is void and says why.
 
 use super::{State, VoidReason};
@@ -78,9 +79,29 @@ impl State {
                 if *member == self.founder {
                     return Err(VoidReason::NotAllowed);
                 }
-                self.start_epoch(id, epoch, Some(*member))
+                self.start_epoch(id, epoch, Some(*member))?;
+                self.carry_ripe();
+                Ok(())
             }
             Change::Witnesses { promote, demote } => self.change_witnesses(promote, demote),
+        }
+    }
+
+    /// Carries the motions that more than half are for now that there are fewer. Another removal is not among them: an epoch
+    /// has just begun.
+    fn carry_ripe(&mut self) {
+        let is_ripe =
+            |motion: &Motion| !matches!(motion.change, Change::Remove { .. }) && self.is_majority(&motion.consents);
+        let ripe: Vec<(EntryId, Change)> = self
+            .motions
+            .iter()
+            .filter(|(_, motion)| is_ripe(motion))
+            .map(|(id, motion)| (*id, motion.change.clone()))
+            .collect();
+        for (id, change) in ripe {
+            if self.carry(id, &change).is_ok() {
+                self.motions.remove(&id);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::acts::{Play, epoch};
+use super::epochs::MAX_ON_DEMAND;
 use super::tests::{assert_points_kept, void};
 use super::*;
 use crate::dag::fixture::Person;
@@ -95,6 +96,7 @@ fn a_motion_is_open_for_30_days_and_goes_with_its_author() {
     assert_eq!(play.act(3, Operation::Consent(id)), Verdict::Applied);
     assert_eq!(play.fold.state.rules().grant, 100);
     assert_eq!(play.act(2, Operation::Consent(id)), void(VoidReason::Removed));
+    play.later(1, 0);
     assert_eq!(play.act(0, remove(&play, 1)), Verdict::Applied);
     assert_eq!(play.act(4, Operation::Consent(id)), void(VoidReason::Unknown));
     assert_eq!(play.fold.state.motions().count(), 0);
@@ -195,6 +197,51 @@ fn a_readable_circle_begins_epochs_by_removals_alone() {
     assert_eq!(play.act(1, Operation::Epoch(new)), void(VoidReason::NotAllowed));
     assert_eq!(play.act(0, remove(&play, 2)), Verdict::Applied);
     assert_eq!(play.fold.state.lacking().count(), 0, "anyone computes its keys");
+}
+
+#[test]
+fn who_starts_epochs_without_end_leaves_room_for_removals() {
+    let mut play = Play::new(3, Rules::default());
+    let start = |play: &mut Play| play.act(1, Operation::Epoch(epoch(&play.fold.state, &[])));
+    for _ in 1..MAX_ON_DEMAND {
+        assert_eq!(start(&mut play), Verdict::Applied);
+        // It follows the one before it, and is at once with it all the same.
+        assert_eq!(start(&mut play), void(VoidReason::EpochPassed));
+        play.later(1, 0);
+    }
+    assert_eq!(start(&mut play), void(VoidReason::OutOfRange));
+    assert_eq!(play.fold.state.epochs().len(), MAX_ON_DEMAND);
+    assert_eq!(play.act(0, remove(&play, 1)), Verdict::Applied);
+    play.later(1, 0);
+    assert_eq!(play.act(0, remove(&play, 2)), Verdict::Applied);
+    assert_eq!(play.fold.state.epochs().len(), MAX_ON_DEMAND + 2);
+}
+
+#[test]
+fn a_removal_carries_what_most_of_those_who_stay_are_for() {
+    let mut play = Play::new(6, Rules::default());
+    let rules = |grant| Change::Config(Rules { grant, ..Rules::default() });
+    play.ready(1);
+    assert_eq!(play.act(1, propose(rules(7))), Verdict::Applied);
+    assert_eq!(play.act(2, promote(&play, 1)), Verdict::Applied);
+    assert_eq!(play.act(4, remove(&play, 3)), Verdict::Applied);
+    let motions: Vec<(EntryId, MemberId)> = play.fold.state.motions().map(|(id, motion)| (*id, motion.by)).collect();
+    let of = |who: MemberId| motions.iter().find(|(_, by)| *by == who).unwrap().0;
+    let (config, witnesses, removal) = (of(play.member(1)), of(play.member(2)), of(play.member(4)));
+    for id in [config, witnesses] {
+        for who in [1, 2, 3] {
+            let said = play.act(who, Operation::Consent(id));
+            assert!(said == Verdict::Applied || said == void(VoidReason::Already));
+        }
+    }
+    assert_eq!(play.act(5, Operation::Consent(removal)), Verdict::Applied);
+    assert_eq!((play.fold.state.rules().grant, play.seated().len()), (100, 1), "three of six are no majority");
+    // Who goes was against both.
+    assert_eq!(play.act(0, remove(&play, 5)), Verdict::Applied);
+    assert_eq!((play.fold.state.rules().grant, play.seated().len()), (7, 2));
+    let open: Vec<EntryId> = play.fold.state.motions().map(|(id, _)| *id).collect();
+    assert_eq!(open, [removal], "of which one who is left is for");
+    assert_points_kept(&play.fold.state);
 }
 
 #[test]

@@ -1,14 +1,20 @@
 //! Epochs: which lane keys are in use, and who was given them. See [`crate::epoch`].
 //!
+//! At one height one epoch begins: of two at once the later is void. Any member may start one on demand, so these are
+//! bounded: what is left of the epochs that one handout takes is for removals, which need authority.
+//!
 //! An entry may be sealed with the keys of any epoch that began at an earlier height; with others' it is unreadable for
 //! the fold, for all alike.
 
 use super::{State, VoidReason};
 use crate::bytes::{CircleId, DeviceId, EntryId, Hash, MemberId};
 use crate::entry::Entry;
-use crate::epoch::{Handout, Marks, NewEpoch};
+use crate::epoch::{Handout, MAX_RING, Marks, NewEpoch};
 use crate::genesis::Kind;
 use serde::{Deserialize, Serialize};
+
+/// With so many epochs, the first among them, none is started on demand any more.
+pub const MAX_ON_DEMAND: usize = MAX_RING / 2;
 
 /// An epoch that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,11 +42,15 @@ impl State {
         new: &NewEpoch,
         without: Option<MemberId>,
     ) -> Result<(), VoidReason> {
-        if new.after != self.newest_epoch().id {
+        let newest = self.newest_epoch();
+        if new.after != newest.id || newest.height == self.height {
             return Err(VoidReason::EpochPassed);
         }
         if self.kind == Kind::Readable && without.is_none() {
             return Err(VoidReason::NotAllowed);
+        }
+        if self.epochs.len() >= MAX_ON_DEMAND && without.is_none() {
+            return Err(VoidReason::OutOfRange);
         }
         if let Some(member) = without {
             self.remove(member)?;
