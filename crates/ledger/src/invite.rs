@@ -152,7 +152,7 @@ impl fmt::Debug for InviteLink {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use crate::bytes::HeaderHash;
+    use crate::bytes::{HeaderHash, InviteKey, Signature};
     use crate::hostile::Circle;
     use alloc::string::ToString;
     use proptest::prelude::*;
@@ -218,6 +218,15 @@ mod tests {
         assert!(!Invite { uses: 11, ..invite }.check(circle));
         assert!(!Invite { uses: 0, ..invite }.check(circle));
         assert!(!Invite { expiry: invite.expiry + 1, ..invite }.check(circle));
+        // Of small order: whoever holds no secret comes by such a key, and such an issuer "signs" anything.
+        let issuer = DeviceKey::from_secret([3; 32]);
+        let given = |key| {
+            let mut invite = Invite { key, issuer: issuer.id(), ..invite };
+            invite.signature = issuer.sign(&invite.message(circle));
+            invite.check(circle)
+        };
+        assert!(given(invite.key) && !given(InviteKey([0; 32])));
+        assert!(!Invite { issuer: DeviceId([0; 32]), signature: Signature([0; 64]), ..invite }.check(circle));
     }
 
     #[test]

@@ -71,6 +71,7 @@ mod tests {
         assert!(may_have_keybox(member, keeper, device, &claim));
         assert!(!may_have_keybox(member, device, keeper, &claim));
         assert!(!may_have_keybox(member, keeper, DeviceId([3; 32]), &claim));
+        assert!(!may_have_keybox(member, DeviceId([3; 32]), device, &claim));
         assert!(!may_have_keybox(Identity::from_secret([8; 32]).member(), keeper, device, &claim));
         // A key of small order "signs" anything.
         let mut neutral = [0; 32];

@@ -398,6 +398,26 @@ mod tests {
         assert!(open_at(&place(), &key, &sealed).is_ok());
     }
 
+    /// What an author could seal who leaves the padding out, or pads otherwise.
+    #[test]
+    fn what_is_padded_otherwise_does_not_open() {
+        let (key, nonce) = (LaneKey([9; 32]), [6; NONCE]);
+        let crafted = |text: [u8; 56]| {
+            let keys = Keys::derive(context::SEAL, &key.0, &nonce);
+            let cipher = XChaCha20Poly1305::new((&keys.encryption).into());
+            let mut text = text;
+            let tag =
+                cipher.encrypt_inout_detached(&nonce.into(), &encode(&place()), text.as_mut_slice().into()).unwrap();
+            open_at(&place(), &key, &[&nonce[..], &keys.commitment, &text, &tag].concat())
+        };
+        let mut text = [0; 56];
+        assert_eq!(crafted(text), Err(SealError::Padding));
+        text[..3].copy_from_slice(&[1, 2, 0x80]);
+        assert_eq!(crafted(text), Ok(vec![1, 2]));
+        text[55] = 1;
+        assert_eq!(crafted(text), Err(SealError::Padding));
+    }
+
     #[test]
     fn an_entrys_body_opens_with_its_lanes_key() {
         let mut circle = Circle::new(1);

@@ -300,6 +300,53 @@ mod tests {
         }
     }
 
+    /// Signatures that are wrong by the same on either side: the sum of all would hold.
+    #[test]
+    fn wrongs_that_cancel_out_are_found() {
+        let moved = |seed: u8, by: Scalar| {
+            let good = case(9, seed, vec![seed; 9]);
+            let (_, s) = halves(&good.signature);
+            let s: Scalar = Option::from(Scalar::from_canonical_bytes(s)).unwrap();
+            let mut signature = good.signature;
+            signature.0[32..].copy_from_slice((s + by).as_bytes());
+            Case { signature, ..good }
+        };
+        let by = Scalar::from(77_u64);
+        // Of one key, and of two.
+        for (one, other) in [(1, 1), (1, 2)] {
+            let mut cases = vec![moved(one, by), moved(other, -by)];
+            cases.extend((3..9).map(|seed| moved(seed, Scalar::ZERO)));
+            let claims: Vec<Claim> = cases.iter().map(Case::claim).collect();
+            let expected: Vec<bool> = (0..8).map(|at| at > 1).collect();
+            assert_eq!(verify_batch(&claims), expected);
+        }
+    }
+
+    /// Who could change a claim and keep the coefficients could choose what cancels out.
+    #[test]
+    fn every_part_of_every_claim_is_in_the_coefficients() {
+        let cases: Vec<Case> = (1..4).map(|seed| case(9, seed, vec![seed; 9])).collect();
+        let drawn = |cases: &[Case]| {
+            let claims: Vec<Claim> = cases.iter().map(Case::claim).collect();
+            Coefficients::of(&claims).next()
+        };
+        let changes: [fn(&mut Case); 5] = [
+            |case| case.key[31] ^= 1,
+            |case| case.signature.0[0] ^= 1,
+            |case| case.signature.0[63] ^= 1,
+            |case| case.message[8] ^= 1,
+            |case| case.message.truncate(8),
+        ];
+        for at in 0..cases.len() {
+            for change in changes {
+                let mut changed = cases.clone();
+                change(&mut changed[at]);
+                assert_ne!(drawn(&changed), drawn(&cases));
+            }
+        }
+        assert_ne!(drawn(&cases[..2]), drawn(&cases));
+    }
+
     #[test]
     fn a_few_bad_ones_are_found_across_batches() {
         let good = case(9, 1, b"again and again".to_vec());

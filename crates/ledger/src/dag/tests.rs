@@ -266,6 +266,48 @@ fn composing_approves_what_is_news_and_no_more_than_allowed() {
 }
 
 #[test]
+fn of_a_forked_device_two_heads_are_approved() {
+    let world = World::new();
+    let first = world.founds();
+    let mut dag = world.dag();
+    take(&mut dag, &first);
+    let branches: Vec<_> =
+        ["one", "two", "three"].map(|text| world.follows(&world.founder.device, &first, talk(text))).into();
+    branches.iter().for_each(|branch| drop(take(&mut dag, branch)));
+    let approves = dag.parents(&Person::new(2).device.id()).approves;
+    assert_eq!(approves.len(), 2);
+    assert!(approves.is_sorted() && approves.iter().all(|named| branches.iter().any(|branch| head(branch) == *named)));
+    // A newcomer's next entry names the one that is left.
+    let (alice, joins) = newcomer(&world, 2);
+    take(&mut dag, &joins);
+    take(&mut dag, &world.follows(&alice.device, &joins, Draft { approves: approves.clone(), ..talk("") }));
+    let rest = dag.parents(&alice.device.id()).approves;
+    assert_eq!(rest.len(), 1);
+    assert!(!approves.contains(&rest[0]));
+}
+
+#[test]
+fn a_cut_settles_so_many_at_once_and_what_is_above_comes_next() {
+    let world = World::new();
+    let mut dag = world.dag();
+    let mut chain = alloc::vec![world.founds()];
+    take(&mut dag, &chain[0]);
+    dag.mark_later();
+    for at in 1..=MAX_NEW {
+        let next = world.follows(&world.founder.device, &chain[at - 1], talk(""));
+        take(&mut dag, &next);
+        chain.push(next);
+    }
+    let [fits, is_more] = [MAX_NEW - 1, MAX_NEW].map(|at| alloc::vec![head(&chain[at])]);
+    assert_eq!(dag.order(&is_more), Err(CutError::TooMuch));
+    assert_eq!(dag.cut(), fits);
+    let order = dag.order(&fits).unwrap();
+    assert!(order.iter().eq(chain[..MAX_NEW].iter().map(Checked::id).collect::<Vec<_>>().iter()));
+    dag.settle(fits, &order);
+    assert_eq!((dag.cut(), dag.order(&is_more)), (is_more.clone(), Ok(alloc::vec![chain[MAX_NEW].id()])));
+}
+
+#[test]
 fn seen_by_counts_other_members_once() {
     let world = World::new();
     let first = world.founds();

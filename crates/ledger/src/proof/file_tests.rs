@@ -320,6 +320,11 @@ fn what_does_not_belong_together_is_refused() {
     assert_eq!(with(&|claim| claim.settled = None), not_under, "the newest header settled another");
     assert_eq!(with(&|claim| claim.settled.as_mut().unwrap().header.time += 1), not_under);
     assert_eq!(with(&|claim| claim.signed = told.thanks.signed.clone()), not_under);
+    // A key of small order "signs" anything.
+    let anybodys = with(&|claim| {
+        (claim.signed.entry.device, claim.signed.signature) = (DeviceId([0; 32]), crate::bytes::Signature([0; 64]));
+    });
+    assert_eq!(anybodys, Err(FileError::Proof(ProofError::Signature)));
     let other = Err(FileError::Proof(ProofError::Other));
     let friend = told.tree.prove(StateKey::Member(told.friend));
     assert_eq!(with(&|claim| claim.author.member = friend.clone()), other, "another member's device");

@@ -1,13 +1,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
-use crate::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash, MemberId};
+use crate::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash, MemberId, Signature};
 use crate::codec::{decode, encode};
-use crate::entry::Anchor;
+use crate::entry::{Anchor, Entry, Signed};
 use crate::hash::{context, hash};
 use crate::hostile::{Circle, Person, besiege, flip_every_bit};
 use crate::merkle::{ENTRIES, HISTORY, MAX_PATH, Path};
 use crate::settle::{self, Header};
 use crate::state::{Member, StateKey};
+use crate::verify::verify;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use proptest::prelude::*;
@@ -234,7 +235,16 @@ fn a_fork_is_two_entries_at_one_place_signed_by_the_device() {
     assert!(ForkProof::new(circle.id, anothers.clone(), one).is_none(), "another device");
     let mut forged = other.clone();
     forged.signature = anothers.signature;
-    assert!(ForkProof::new(circle.id, forged, other).is_none(), "not signed");
+    assert!(ForkProof::new(circle.id, forged, other.clone()).is_none(), "not signed");
+    let anybodys = |signed: &Signed| {
+        let entry = Entry { device: DeviceId([0; 32]), ..signed.entry.clone() };
+        let signed = Signed { entry, signature: Signature([0; 64]) };
+        let id = signed.entry.id(circle.id);
+        assert!(verify(&signed.entry.device.0, &id.0, &signed.signature), "a key of small order \"signs\" anything");
+        signed
+    };
+    let [one, other] = proof.entries().map(anybodys);
+    assert!(ForkProof::new(circle.id, one, other).is_none(), "signed by nobody");
 }
 
 #[test]

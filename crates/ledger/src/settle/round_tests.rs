@@ -2,7 +2,7 @@
 //! Four witnesses at one height: rounds, bundles, proposals and the certificate that comes of them.
 
 use super::*;
-use crate::bytes::Signature;
+use crate::bytes::{Signature, VoteKey};
 use crate::dag::Dag;
 use crate::dag::fixture::*;
 use crate::keys::{DeviceKey, VoteSecret};
@@ -296,6 +296,9 @@ fn the_founder_names_another_sole_witness() {
     let renewal = Renewal::sign(world.circle, &world.founder.identity, at, witness);
     let stranger = Renewal::sign(world.circle, &Person::new(9).identity, at, witness);
     assert!(!chain.renew(stranger) && chain.is_sole_witness(world.vote.key()));
+    // A key of small order "signs" anything, so anybody would vote.
+    let anybody = Witness { vote_key: VoteKey([0; 32]), ..witness };
+    assert!(!chain.renew(Renewal::sign(world.circle, &world.founder.identity, at, anybody)));
     assert!(chain.renew(renewal) && chain.is_sole_witness(vote.key()));
     let second = chain.next(&dag, Some(&Plain), world.founder.device.id(), NOW).unwrap().unwrap();
     let proof = chain.certify(&second, &vote);

@@ -219,6 +219,71 @@ fn a_quorum_is_of_distinct_witnesses() {
         let all = Witnesses::new(alloc::vec![witness(&secrets[0]); witnesses], None);
         assert_eq!((all.liars(), all.quorum()), (liars, quorum), "{witnesses}");
     }
+    // The circle's rules may say less than a third of them, and no more.
+    for (said, liars, quorum) in [(0, 0, 4), (1, 1, 5), (2, 2, 5), (3, 2, 5), (255, 2, 5)] {
+        let all = Witnesses::new(alloc::vec![witness(&secrets[0]); 7], Some(said));
+        assert_eq!((all.liars(), all.quorum()), (liars, quorum), "{said}");
+    }
+}
+
+#[test]
+fn evidence_is_two_votes_of_one_witness_in_one_view_that_no_honest_one_casts() {
+    use VoteKind::{Finalize, Notarize, Nullify};
+    let (circle, height) = (World::new().circle, 7);
+    let [anna, ben] = [1, 2].map(|seed| VoteSecret::from_secret([seed; 32]));
+    let cast = |by: &VoteSecret, kind, view, header: Option<u8>| {
+        let header = header.map(|header| HeaderHash([header; 32]));
+        Vote { kind, circle, height, view, header }.cast(by)
+    };
+    let of = |one: SignedVote, other: SignedVote| {
+        let evidence = Evidence::of(height, one, other);
+        assert_eq!(evidence, Evidence::of(height, other, one), "in either order");
+        evidence
+    };
+    let lies = [
+        [(Notarize, Some(1)), (Notarize, Some(2))],
+        [(Finalize, Some(1)), (Finalize, Some(2))],
+        [(Finalize, Some(1)), (Nullify, None)],
+    ];
+    for [(one, header), (other, other_header)] in lies {
+        let vote = |by, view| [cast(by, one, view, header), cast(by, other, view, other_header)];
+        let [first, second] = vote(&anna, 3);
+        let evidence = of(first, second).unwrap();
+        assert_eq!(evidence.check(circle), Some(anna.key()));
+        assert_eq!(of(first, vote(&anna, 4)[1]), None, "in another view");
+        assert_eq!(of(first, vote(&ben, 3)[1]), None, "of another witness");
+        assert_eq!(of(first, first), None);
+        let wrong = |change: fn(&mut Evidence)| {
+            let mut wrong = evidence;
+            change(&mut wrong);
+            wrong.check(circle)
+        };
+        let changes: [fn(&mut Evidence); 4] = [
+            |evidence| evidence.height += 1,
+            |evidence| evidence.one.signature.0[2] ^= 1,
+            |evidence| evidence.other.signature.0[2] ^= 1,
+            |evidence| core::mem::swap(&mut evidence.one, &mut evidence.other),
+        ];
+        changes.into_iter().for_each(|change| assert_eq!(wrong(change), None));
+        assert_eq!(evidence.check(CircleId([9; 32])), None);
+    }
+    let honest = [
+        [(Notarize, 3, Some(1)), (Finalize, 4, Some(2))],
+        [(Notarize, 3, Some(1)), (Finalize, 3, Some(2))],
+        [(Notarize, 3, Some(1)), (Nullify, 3, None)],
+        [(Finalize, 3, Some(1)), (Nullify, 4, None)],
+        [(Finalize, 3, Some(1)), (Finalize, 4, Some(2))],
+    ];
+    for votes in honest {
+        let [one, other] = votes.map(|(kind, view, header)| cast(&anna, kind, view, header));
+        assert_eq!(of(one, other), None);
+    }
+    // What is signed so is no vote: a nullify of a header, and a finalize of none.
+    for (kind, header) in [(Nullify, Some(1)), (Finalize, None), (Notarize, None)] {
+        assert!(!cast(&anna, kind, 3, header).holds(circle, height));
+    }
+    let [finalize, nullify] = [cast(&anna, Finalize, 3, Some(1)), cast(&anna, Nullify, 3, Some(1))];
+    assert_eq!(of(finalize, nullify).and_then(|evidence| evidence.check(circle)), None);
 }
 
 #[test]
@@ -333,6 +398,50 @@ fn what_does_not_open_or_is_of_no_epoch_is_void() {
     let block = scene.chain.next(&scene.dag, Some(&Picky), device.id(), NOW).unwrap().unwrap();
     let unreadable = Verdict::Void(VoidReason::Unreadable);
     assert_eq!(block.verdicts[2..], [(closed.id(), unreadable), (strange.id(), unreadable)]);
+}
+
+/// Lacks the keys of all epochs but the first.
+struct Behind(EntryId);
+
+impl Opener for Behind {
+    fn open(&self, _: &Entry, sealed: &[u8]) -> Option<Vec<u8>> {
+        Some(sealed.to_vec())
+    }
+
+    fn salt(&self) -> [u8; 32] {
+        Plain.salt()
+    }
+
+    fn holds(&self, epoch: &EntryId) -> bool {
+        *epoch == self.0
+    }
+}
+
+#[test]
+fn who_lacks_an_epochs_key_neither_makes_nor_checks_a_header_above_its_beginning() {
+    use crate::bytes::BoxKey;
+    use crate::epoch::{Handout, Marks, NewEpoch};
+    let mut scene = Scene::new();
+    let device = scene.world.founder.device.clone();
+    let marks = Marks { state: OTHER, talk: OTHER };
+    let keys = Handout { sealer: BoxKey([9; 32]), to: Vec::new() };
+    let new = NewEpoch { after: scene.world.circle.into(), marks, keys };
+    let starts = scene.world.follows(&device, &scene.entries[2], operation(Operation::Epoch(new)));
+    take(&mut scene.dag, &starts);
+    let behind = Behind(scene.world.circle.into());
+    let next = |scene: &Scene| scene.chain.next(&scene.dag, Some(&behind), device.id(), NOW);
+    let block = next(&scene).unwrap().unwrap();
+    let proof = scene.chain.certify(&block, &scene.world.vote);
+    scene.chain.adopt(&mut scene.dag, block, proof);
+    take(&mut scene.dag, &scene.world.follows(&device, &starts, talk("above")));
+    assert!(matches!(next(&scene), Err(SettleError::NoBody(epoch)) if epoch == starts.id()));
+    let (proof, now) = (scene.chain.certify(&scene.next(), &scene.world.vote), NOW + 5);
+    let why = scene.chain.check(&scene.dag, Some(&behind), &proof, now).unwrap_err();
+    assert_eq!(why, Refusal::NoBody(starts.id()));
+    let header = (&proof.checkpoint.header, &proof.cut[..]);
+    let why = scene.chain.check_proposal(&scene.dag, &behind, header, false, now).unwrap_err();
+    assert_eq!(why, Refusal::NoBody(starts.id()));
+    assert_eq!(scene.check(&proof), Ok(()));
 }
 
 #[test]

@@ -203,10 +203,18 @@ fn an_epoch_begins_above_and_lists_who_lacks_its_keys() {
         Operation::Keys { epoch: starts.id(), keys }
     };
     assert_eq!(play.act(1, hand(&to)), void(VoidReason::Already));
+    let Operation::Keys { keys, .. } = hand(&expected) else { unreachable!() };
+    let old = Operation::Keys { epoch: play.fold.world.circle.into(), keys };
+    assert_eq!(play.act(1, old), void(VoidReason::EpochPassed));
     assert_eq!(play.act(1, hand(&expected)), Verdict::Applied);
     assert_eq!(play.fold.state.lacking().count(), 0);
     assert_eq!(play.act(2, Operation::Lacking), Verdict::Applied);
     assert_eq!(play.fold.state.lacking().collect::<Vec<_>>(), [play.device(2)]);
+    assert_eq!(play.act(2, Operation::Lacking), void(VoidReason::Already));
+    // Nobody seals keys to who is gone.
+    let mut gone = play.fold.state.clone();
+    gone.devices.get_mut(&play.device(2)).unwrap().retired = true;
+    assert_eq!(gone.lacking().count(), 0);
     // Whoever comes now lacks them too.
     let further = play.enrol(1, 72, Role::Write);
     assert!(play.fold.state.lacking().any(|device| device == further.id()));

@@ -5,6 +5,7 @@ use super::acts::{Play, epoch};
 use super::epochs::MAX_ON_DEMAND;
 use super::tests::{assert_points_kept, void};
 use super::*;
+use crate::bytes::VoteKey;
 use crate::dag::fixture::Person;
 use crate::genesis::Rules;
 use crate::keys::VoteSecret;
@@ -145,6 +146,18 @@ fn one_vote_key_seats_one_device() {
     assert_eq!(play.act(0, propose(twice)), void(VoidReason::NotAllowed));
     let twice = Change::Witnesses { promote: Vec::new(), demote: alloc::vec![play.device(0); 2] };
     assert_eq!(play.act(0, propose(twice)), void(VoidReason::Unknown));
+}
+
+#[test]
+fn no_witness_votes_with_a_key_of_small_order() {
+    let mut play = Play::new(2, Rules::default());
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    for vote_key in [VoteKey(neutral), VoteKey([0; 32]), play.fold.world.genesis.vote_key] {
+        let ready = Operation::Ready { vote_key, always_on: false };
+        assert_eq!(play.act(1, ready), void(VoidReason::NotAllowed), "it votes already, or for anybody");
+    }
+    assert_eq!(play.act(0, promote(&play, 1)), void(VoidReason::NotReady));
 }
 
 #[test]

@@ -243,6 +243,22 @@ fn what_does_not_open_is_void_and_counts() {
     assert_eq!(fold.state.counted(&device.id()), Some((1, closed.id())));
     let garbled = fold.world.follows(&device, &closed, operation(Operation::Enrol));
     assert_eq!(fold.state.apply(garbled.id(), garbled.entry(), Opened::Plain(&[200, 1])), void(VoidReason::Unreadable));
+    let merges = Operation::Merge.encode();
+    let mut entry = fold.world.follows(&device, &garbled, operation(Operation::Merge)).entry().clone();
+    entry.epoch = EntryId([4; 32]);
+    assert_eq!(
+        fold.state.apply(EntryId([5; 32]), &entry, Opened::Plain(&merges)),
+        void(VoidReason::Unreadable),
+        "of no epoch that began"
+    );
+    (entry.seq, entry.prev, entry.epoch) = (entry.seq + 2, EntryId([5; 32]), fold.world.circle.into());
+    assert_eq!(
+        fold.state.apply(EntryId([6; 32]), &entry, Opened::Plain(&merges)),
+        void(VoidReason::BranchNotCounted),
+        "not the next place"
+    );
+    entry.seq -= 1;
+    assert_eq!(fold.state.apply(EntryId([6; 32]), &entry, Opened::Plain(&merges)), Verdict::Applied);
 }
 
 #[test]
