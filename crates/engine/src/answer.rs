@@ -142,6 +142,9 @@ impl Engine {
         {
             return self.answer(no, Answer::No(No::NotAdmitted));
         }
+        if self.awaits_snapshot(now) {
+            return self.answer(no, Answer::No(No::Busy));
+        }
         let intake = self.take(entries, Vec::new(), now);
         self.spread(&intake.taken, now);
         let mut waits = false;

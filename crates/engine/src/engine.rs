@@ -373,7 +373,7 @@ impl Engine {
     /// When [`Engine::tick`] is wanted, in milliseconds since 1970.
     pub fn due(&self) -> Option<u64> {
         let settling = self.settler.due().into_iter().chain(self.agreement.due()).chain(self.epochs.due());
-        let settling = settling.chain(self.bulk.due()).chain(self.check_due());
+        let settling = settling.chain(self.bulk.due()).chain(self.check_due()).chain(self.joining_due());
         settling.chain(self.sessions.values().filter_map(Session::due)).min()
     }
 
@@ -385,6 +385,7 @@ impl Engine {
         self.beat(now);
         self.close(now);
         self.hand_out_keys(now);
+        self.stop_waiting_to_join(now);
         if self.bulk.due().is_some() {
             self.go_on_by_hash(now);
         }
@@ -406,7 +407,7 @@ impl Engine {
             Topic::Entries => {
                 let Ok(packed) = codec::decode::<Packed>(bytes, MAX_GOSSIP) else { return };
                 let intake = self.take(vec![packed], Vec::new(), now);
-                if intake.waiting > 0 {
+                if intake.waiting > 0 || self.awaits_snapshot(now) {
                     self.sync(from, now);
                 }
             }

@@ -40,7 +40,7 @@ impl Engine {
     /// durable.
     pub(crate) fn take(&mut self, entries: Vec<Packed>, then: Vec<Then>, now: u64) -> Intake {
         let mut intake = Intake::default();
-        let room = self.in_flight() < self.limits.in_flight;
+        let room = self.in_flight() < self.limits.in_flight && !self.awaits_snapshot(now);
         let mut new = Vec::new();
         for packed in entries {
             let named = Named::new(self.circle, packed);

@@ -2,6 +2,10 @@
 //! *snapshot* at a settled header: the way to that header, the state, the hashes of all headers, the cut and each device's
 //! first entry. It comes in chunks from one peer; the other sessions wait for it.
 //!
+//! One given entry would end that, for who holds something no longer joins. So while a snapshot may still come, from a peer
+//! that was not compared with yet, a newcomer refuses what is given and takes nothing in; it is asked for afterwards. That
+//! ends with the first snapshot, when all have said that they have none, when the circle is short, and after a while.
+//!
 //! Nothing of it is believed. The header is followed by light chains, from the genesis and from the header that the own
 //! invite pins. The state is held to its root, the hashes to the history root, the cut to its hash; where each device
 //! stands is read from the state; the first entries bear signatures, and what the state says of their members. What a
@@ -37,6 +41,8 @@ pub(crate) const MAX_SNAPSHOT: usize = 16 * 1024 * 1024;
 const VERSION: u8 = 1;
 /// A snapshot is given out till it is so many heights old.
 const MAX_AGE: u64 = 64;
+/// So long a newcomer waits for peers that may have a snapshot, in milliseconds.
+const PATIENCE_MS: u64 = 10_000;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Snapshot {
@@ -57,8 +63,14 @@ pub(crate) struct Snapshot {
 #[derive(Default)]
 pub(crate) struct Joining {
     coming: Option<Coming>,
-    /// Who gave none that holds.
-    refused: SortedMap<Peer, ()>,
+    /// Who has none: too few heights up to this one, or whatever its height, after it gave none that holds.
+    without: SortedMap<Peer, u64>,
+    /// Somebody said that there is much to hold.
+    is_long: bool,
+    /// Till when others are waited for.
+    until: Option<u64>,
+    /// They were waited for long enough.
+    is_late: bool,
     given: Option<Given>,
     /// Till nothing can be joined by any more: what the invite pinned.
     pub pinned: Option<Anchor>,
@@ -85,7 +97,7 @@ fn hash_of(bytes: &[u8]) -> Hash {
 impl Joining {
     /// A peer is gone: whether the others need not wait for it any more.
     pub fn part(&mut self, peer: &Peer) -> bool {
-        self.refused.remove(peer);
+        self.without.remove(peer);
         self.coming.take_if(|coming| coming.by == *peer).is_some()
     }
 
@@ -96,11 +108,55 @@ impl Joining {
 }
 
 impl Engine {
+    /// Whether this node may join by a snapshot: it holds nothing, and need not hold all.
+    pub(crate) fn is_newcomer(&self) -> bool {
+        let holds_nothing = self.history.len() == 0 && self.items == 0 && self.chain.height() == 0;
+        holds_nothing && self.opener().is_some() && !self.limits.archive
+    }
+
     /// Whether a peer of this height is asked for a snapshot: nothing is held here, and there is much to hold.
     pub(crate) fn may_join(&self, peer: &Peer, height: u64) -> bool {
-        let holds_nothing = self.history.len() == 0 && self.items == 0 && self.chain.height() == 0;
-        let reads = self.opener().is_some() && !self.limits.archive;
-        holds_nothing && reads && height >= self.limits.join_from && !self.joining.refused.contains_key(peer)
+        let has_none = self.joining.without.get(peer).is_some_and(|upto| height <= *upto);
+        self.is_newcomer() && height >= self.limits.join_from && !has_none
+    }
+
+    /// A peer said how many heights it has.
+    pub(crate) fn note_height(&mut self, peer: Peer, height: u64) {
+        if height >= self.limits.join_from {
+            self.joining.is_long = true;
+        } else if self.is_newcomer() {
+            self.joining.without.insert(peer, height);
+        }
+    }
+
+    /// Whether nothing is taken in but a snapshot, for one is coming or may come.
+    pub(crate) fn awaits_snapshot(&mut self, now: u64) -> bool {
+        if !self.is_newcomer() || self.joining.coming.is_some() {
+            return self.is_newcomer();
+        }
+        let Joining { without, is_long, pinned, until, is_late, .. } = &mut self.joining;
+        let is_long = *is_long || pinned.is_some_and(|pinned| pinned.height >= self.limits.join_from);
+        // Nobody has said yet how long the circle is.
+        let is_unknown = without.is_empty();
+        let may_come = self.keepers.iter().chain(self.sessions.keys()).any(|peer| !without.contains_key(peer));
+        if *is_late || !may_come || !is_long && !is_unknown {
+            return false;
+        }
+        until.get_or_insert(now.saturating_add(PATIENCE_MS));
+        true
+    }
+
+    /// When a newcomer has waited long enough.
+    pub(crate) fn joining_due(&self) -> Option<u64> {
+        self.joining.until.filter(|_| self.is_newcomer())
+    }
+
+    /// Takes all in from now on, if it was waited long enough.
+    pub(crate) fn stop_waiting_to_join(&mut self, now: u64) {
+        if self.joining.until.take_if(|until| *until <= now).is_some() {
+            self.joining.is_late = true;
+            self.go_on_by_hash(now);
+        }
     }
 
     /// The next question for a snapshot; none if it is not asked for any more.
@@ -117,7 +173,7 @@ impl Engine {
     /// A peer gives no snapshot, or one that does not hold.
     pub(crate) fn joins_not_by(&mut self, peer: Peer) {
         self.joining.coming.take_if(|coming| coming.by == peer);
-        self.joining.refused.insert(peer, ());
+        self.joining.without.insert(peer, u64::MAX);
     }
 
     /// A chunk came; whether more is to be asked for, or `None` if it is not what was asked for.

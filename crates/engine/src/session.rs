@@ -168,7 +168,7 @@ impl Engine {
     /// Nothing comes of what was asked of a peer.
     fn part(&mut self, peer: &Peer) {
         self.earlier.part(peer);
-        let is_waited_for = self.joining.part(peer);
+        let is_waited_for = self.joining.part(peer) || self.is_newcomer();
         self.bulk.part(peer, is_waited_for);
     }
 
@@ -237,7 +237,7 @@ impl Engine {
             }
             let height = self.sessions.get(&peer).map_or(0, |session| session.height);
             if matches!(step, Step::Settled | Step::Snapshot) {
-                match self.assigned(peer, &step, height) {
+                match self.assigned(peer, &step, height, now) {
                     Assigned::Ask(ask) => return self.ask(peer, step, ask),
                     Assigned::Done => continue,
                     Assigned::Wait => {}
@@ -268,9 +268,10 @@ impl Engine {
     }
 
     /// What a peer is asked for of settled history.
-    fn assigned(&mut self, peer: Peer, step: &Step, height: u64) -> Assigned {
+    fn assigned(&mut self, peer: Peer, step: &Step, height: u64, now: u64) -> Assigned {
         match step {
             Step::Snapshot if self.joining.waits(&peer) => Assigned::Wait,
+            Step::Snapshot if !self.may_join(&peer, height) && self.awaits_snapshot(now) => Assigned::Wait,
             Step::Snapshot => self.ask_snapshot(peer, height).map_or(Assigned::Done, Assigned::Ask),
             _ => self.assign(peer, height),
         }

@@ -63,15 +63,27 @@ impl Story {
 
     /// The reader asks till it rests; what it is answered may be spoiled.
     fn read(&mut self, reader: &mut Alone, mut spoil: impl FnMut(&mut Option<Answer>)) -> Vec<Ask> {
-        let mut asked = Vec::new();
         reader.act(|engine, now| engine.connected(GIVER, now));
+        self.read_on(reader, |story, _, _, ask| {
+            let mut answer = story.giver.ask(story.reader.device.id(), ask);
+            spoil(&mut answer);
+            answer
+        })
+    }
+
+    /// The reader asks on till it rests.
+    fn read_on(
+        &mut self,
+        reader: &mut Alone,
+        mut answer: impl FnMut(&mut Self, &mut Alone, DeviceId, Ask) -> Option<Answer>,
+    ) -> Vec<Ask> {
+        let mut asked = Vec::new();
         for _ in 0..20 {
             while !reader.asks.is_empty() {
                 assert!(asked.len() < 200, "an endless session");
-                let (_, no, ask) = reader.asks.remove(0);
+                let (peer, no, ask) = reader.asks.remove(0);
                 asked.push(ask.clone());
-                let mut answer = self.giver.ask(self.reader.device.id(), ask);
-                spoil(&mut answer);
+                let answer = answer(self, reader, peer, ask);
                 reader.act(|engine, now| engine.answered(no, answer, now));
             }
             let Some(due) = reader.engine.due() else { break };
@@ -479,4 +491,84 @@ fn a_giver_holds_one_snapshot_at_once() {
         let Some(Answer::Snapshot { chunk, .. }) = ask(other, second, another, at) else { panic!("none") };
         assert_eq!(chunk, Vec::<u8>::new());
     }
+}
+
+/// Whoever is ahead gives at once, while the newcomer is still asking for the snapshot.
+#[test]
+fn what_is_given_meanwhile_does_not_keep_a_newcomer_from_joining_by_a_snapshot() {
+    let mut story = Story::new(40);
+    let mut whole = story.reader(u64::MAX);
+    story.read(&mut whole, |_| {});
+    let firsts = story.friends.entries[..20].to_vec();
+    // Before the first, the second, the third answer: the frontiers, the devices, the snapshot.
+    for (by_gossip, before) in [(false, 1), (false, 2), (false, 3), (true, 1), (true, 2), (true, 3)] {
+        let (mut joined, mut questions) = (story.reader(10), 0);
+        joined.engine.set_keepers(vec![GIVER]);
+        joined.act(|engine, now| engine.connected(GIVER, now));
+        let asked = story.read_on(&mut joined, |story, joined, _, ask| {
+            questions += 1;
+            if questions == before && by_gossip {
+                firsts.iter().for_each(|packed| joined.gossip(packed));
+            } else if questions == before {
+                assert_eq!(joined.give(GIVER, firsts.clone()), Some(Answer::No(No::Busy)));
+            }
+            story.giver.ask(story.reader.device.id(), ask)
+        });
+        assert!(by_snapshot(&asked), "gossip {by_gossip}, before answer {before}: {asked:?}");
+        assert!(joined.held() < 10, "{} entries", joined.held());
+        assert_same(&story, &mut joined, &mut whole);
+        // From now on it takes what it is given.
+        let post = story.friends.post("given");
+        assert!(matches!(joined.give(GIVER, vec![post]), Some(Answer::Held { entries: 1, refused: 0, .. })));
+        story.friends.entries.pop();
+        story.friends.friend = alone::twin_before(&story.friends);
+    }
+}
+
+/// A relay that is no witness keeps everything and reads nothing, so it has no snapshot.
+#[test]
+fn a_newcomer_waits_a_while_for_who_may_have_a_snapshot_and_no_longer() {
+    const KEEPER: DeviceId = DeviceId([6; 32]);
+    let mut story = Story::new(40);
+    let mut whole = story.reader(u64::MAX);
+    story.read(&mut whole, |_| {});
+    let mut keeper = Alone::keeper(&story.friends.circle);
+    story.friends.entries.iter().for_each(|packed| keeper.gossip(packed));
+    story.proofs.iter().for_each(|proof| keeper.vote(proof));
+    let ask = |keeper: &mut Alone, story: &mut Story, peer, ask| {
+        let asked = if peer == KEEPER { keeper } else { &mut story.giver };
+        asked.ask(story.reader.device.id(), ask)
+    };
+    let mut read = |story: &mut Story, joined: &mut Alone, by: DeviceId| {
+        joined.act(|engine, now| engine.connected(by, now));
+        story.read_on(joined, |story, _, peer, asked| ask(&mut keeper, story, peer, asked))
+    };
+    // Nobody else is to be expected: at once.
+    let mut joined = story.reader(10);
+    joined.engine.set_keepers(vec![KEEPER]);
+    assert!(!by_snapshot(&read(&mut story, &mut joined, KEEPER)));
+    assert_eq!(joined.now, alone::NOW);
+    assert_same(&story, &mut joined, &mut whole);
+
+    // Another may come, and does not.
+    let mut joined = story.reader(10);
+    joined.engine.set_keepers(vec![KEEPER, GIVER]);
+    assert!(!by_snapshot(&read(&mut story, &mut joined, KEEPER)));
+    assert!((5_000..=10_000).contains(&(joined.now - alone::NOW)), "{} ms", joined.now - alone::NOW);
+    assert_same(&story, &mut joined, &mut whole);
+
+    // It comes meanwhile.
+    let mut joined = story.reader(10);
+    joined.engine.set_keepers(vec![KEEPER, GIVER]);
+    joined.act(|engine, now| engine.connected(KEEPER, now));
+    while let Some((peer, no, asked)) = (!joined.asks.is_empty()).then(|| joined.asks.remove(0)) {
+        let answer = ask(&mut keeper, &mut story, peer, asked);
+        joined.act(|engine, now| engine.answered(no, answer, now));
+    }
+    assert_eq!((joined.held(), joined.now), (0, alone::NOW));
+    joined.act(|engine, now| engine.connected(GIVER, now));
+    let asked = story.read_on(&mut joined, |story, _, peer, asked| ask(&mut keeper, story, peer, asked));
+    assert!(by_snapshot(&asked));
+    assert_eq!(joined.now, alone::NOW);
+    assert_same(&story, &mut joined, &mut whole);
 }

@@ -78,7 +78,8 @@ impl Engine {
             self.acknowledged(upto, now);
         }
         let height = self.sessions.get(&peer).map_or(0, |session| session.height);
-        if self.may_join(&peer, height) {
+        self.note_height(peer, height);
+        if self.may_join(&peer, height) || self.awaits_snapshot(now) {
             if let Some(session) = self.sessions.get_mut(&peer) {
                 session.plan = VecDeque::from([Step::Snapshot, Step::Compare]);
             }
