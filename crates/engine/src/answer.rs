@@ -74,7 +74,7 @@ impl Engine {
                 self.answer_entries(no, ids);
             }
             Ask::Snapshot { pinned, hash, at } => {
-                let answer = self.give_chunk(peer, pinned, hash, at);
+                let answer = self.give_chunk(peer, (pinned, hash, at), now);
                 self.answer(no, answer);
             }
             Ask::Settled { from, skip, to } => {

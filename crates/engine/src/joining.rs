@@ -43,6 +43,8 @@ const VERSION: u8 = 1;
 const MAX_AGE: u64 = 64;
 /// So long a newcomer waits for peers that may have a snapshot, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
+/// For so long it keeps its place from those who pin another header, in milliseconds: each costs the making of another.
+const KEPT_MS: u64 = 2_000;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Snapshot {
@@ -84,6 +86,7 @@ struct Coming {
 }
 
 struct Given {
+    made: u64,
     height: u64,
     pinned: Option<Anchor>,
     hash: Hash,
@@ -291,7 +294,12 @@ impl Engine {
     }
 
     /// A chunk of a snapshot, for who can read it anyway.
-    pub(crate) fn give_chunk(&mut self, peer: Peer, pinned: Option<Anchor>, hash: Hash, at: u64) -> Answer {
+    pub(crate) fn give_chunk(
+        &mut self,
+        peer: Peer,
+        (pinned, hash, at): (Option<Anchor>, Hash, u64),
+        now: u64,
+    ) -> Answer {
         let reads = |state: &State| state.device(&peer).is_none() || state.is_active(&peer);
         if !self.chain.state().is_some_and(reads) || self.keepers.contains(&peer) {
             return Answer::No(No::NotKept);
@@ -299,7 +307,12 @@ impl Engine {
         if at == 0 {
             let is_fresh = |given: &Given| given.pinned == pinned && given.height + MAX_AGE >= self.chain.height();
             if !self.joining.given.as_ref().is_some_and(is_fresh) {
-                self.joining.given = self.snapshot_to_give(pinned);
+                if self.joining.given.as_ref().is_some_and(|given| now.saturating_sub(given.made) < KEPT_MS) {
+                    return Answer::No(No::Busy);
+                }
+                // A pin that leads nowhere costs those nothing who are at the one that is held.
+                let Some(given) = self.snapshot_to_give(pinned, now) else { return Answer::No(No::NotKept) };
+                self.joining.given = Some(given);
             }
         }
         let given = self.joining.given.as_ref().filter(|given| at == 0 || given.hash == hash);
@@ -309,13 +322,14 @@ impl Engine {
         Answer::Snapshot { hash: *hash, len: bytes.len() as u64, chunk: chunk.to_vec() }
     }
 
-    fn snapshot_to_give(&self, pinned: Option<Anchor>) -> Option<Given> {
+    fn snapshot_to_give(&self, pinned: Option<Anchor>, made: u64) -> Option<Given> {
         let (state, height) = (self.chain.state()?, self.chain.height());
         let newest = self.proofs.last().filter(|_| height == self.given_height() && self.all_is_checked())?;
         let hashes = self.chain.hashes();
         let proofs = || self.turns.iter().chain(&self.proofs);
         let pin = |pinned: &Anchor| pinned.height > 0 && pinned.height < height;
         let start = match pinned.filter(pin) {
+            Some(Anchor { height, hash }) if self.chain.hash_at(height) != Some(hash) => return None,
             Some(Anchor { height, .. }) => Some(Pinned {
                 header: self.proof_at(height)?.checkpoint.header.clone(),
                 witnesses: self.chain.witnesses_at(height + 1)?.clone(),
@@ -345,7 +359,7 @@ impl Engine {
             firsts,
         };
         let bytes = codec::encode(&snapshot);
-        (bytes.len() <= MAX_SNAPSHOT).then(|| Given { height, pinned, hash: hash_of(&bytes), bytes })
+        (bytes.len() <= MAX_SNAPSHOT).then(|| Given { made, height, pinned, hash: hash_of(&bytes), bytes })
     }
 }
 

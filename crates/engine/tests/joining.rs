@@ -122,6 +122,7 @@ fn who_joins_by_a_snapshot_ends_at_the_root_of_a_full_replay() {
     story.witness.dag.insert(check(story.friends.circle.id, open).unwrap()).unwrap();
     let (mut joined, mut whole) = (story.reader(10), story.reader(u64::MAX));
     for pinned in [None, Some(17)] {
+        story.giver.now += 2_000;
         joined = story.reader(10);
         joined.engine.pin(
             pinned.map(|height| Anchor { height, hash: story.proofs[height as usize - 1].checkpoint.header.hash() }),
@@ -471,7 +472,11 @@ fn a_giver_holds_one_snapshot_at_once() {
     let [one, other] = [story.friends.circle.founder.device.id(), story.friends.friend.device.id()];
     let pin = |height: u64| Some(Anchor { height, hash: story.proofs[height as usize - 1].checkpoint.header.hash() });
     let (first, second) = (pin(7), pin(17));
-    let mut ask = |peer, pinned, hash, at| story.giver.ask(peer, Ask::Snapshot { pinned, hash, at });
+    let mut ask = |peer, pinned, hash, at| {
+        // Time goes on, for who comes with another.
+        story.giver.now += 2_000;
+        story.giver.ask(peer, Ask::Snapshot { pinned, hash, at })
+    };
     let begun = |answer| match answer {
         Some(Answer::Snapshot { hash, len, .. }) => (hash, len),
         answer => panic!("{answer:?}"),
@@ -571,4 +576,33 @@ fn a_newcomer_waits_a_while_for_who_may_have_a_snapshot_and_no_longer() {
     assert!(by_snapshot(&asked));
     assert_eq!(joined.now, alone::NOW);
     assert_same(&story, &mut joined, &mut whole);
+}
+
+/// Each pin takes a snapshot of its own, so who goes from one to the other makes a giver work: it does so now and then.
+#[test]
+fn who_alternates_pins_or_makes_them_up_takes_nothing_from_others() {
+    let mut story = Story::new(30);
+    let [honest, liar] = [story.friends.circle.founder.device.id(), story.friends.friend.device.id()];
+    let pin = |height: u64| Some(Anchor { height, hash: story.proofs[height as usize - 1].checkpoint.header.hash() });
+    let (first, second, made_up) = (pin(7), pin(17), Some(Anchor { height: 9, ..pin(7).unwrap() }));
+    let mut ask = |peer, pinned, hash, at, wait: u64| {
+        story.giver.now += wait;
+        match story.giver.ask(peer, Ask::Snapshot { pinned, hash, at }) {
+            Some(Answer::Snapshot { hash, .. }) => Ok(hash),
+            Some(Answer::No(why)) => Err(why),
+            answer => panic!("{answer:?}"),
+        }
+    };
+    let nothing = Hash([0; 32]);
+    let hash = ask(honest, first, nothing, 0, 0).unwrap();
+    for pinned in [second, None, made_up] {
+        assert_eq!(ask(liar, pinned, nothing, 0, 100), Err(No::Busy));
+        assert_eq!(ask(honest, first, hash, 5, 100), Ok(hash));
+    }
+    // Later too nobody makes another by a header that never was.
+    assert_eq!(ask(liar, made_up, nothing, 0, 2_000), Err(No::NotKept));
+    assert_eq!(ask(honest, first, hash, 5, 0), Ok(hash));
+    // But who has another invite comes to theirs.
+    assert!(ask(liar, second, nothing, 0, 0).is_ok());
+    assert_eq!(ask(honest, first, hash, 5, 0), Err(No::NotKept));
 }
