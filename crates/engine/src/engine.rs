@@ -289,6 +289,7 @@ impl Engine {
             }
         }
         engine.renew_again();
+        engine.unvoted.clip(engine.chain.height());
         // A witness without a past forgot nothing.
         engine.agreement.caught_up = engine.history.len() == 0;
         engine.open_height();

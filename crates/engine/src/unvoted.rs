@@ -75,6 +75,15 @@ impl Unvoted {
         });
     }
 
+    /// What stood above became void: nothing is known of the votes of what comes there.
+    pub fn clip(&mut self, height: u64) {
+        self.spans.retain_mut(|(from, to, _)| {
+            *to = (*to).min(height);
+            from <= to
+        });
+        self.spoiled.take_if(|lowest| *lowest > height);
+    }
+
     /// From there on nothing is given, so nothing has to be checked.
     fn spoil(&mut self, height: u64) {
         self.spoiled = Some(self.spoiled.map_or(height, |lowest| lowest.min(height)));
@@ -176,7 +185,17 @@ mod tests {
         assert_eq!((unvoted.withheld_from(), unvoted.next()), (Some(5), Some((5, 68, one))));
         unvoted.pass(300);
         assert_eq!((unvoted.withheld_from(), unvoted.next()), (Some(302), Some((302, 303, other))));
+        let mut clipped = unvoted.clone();
+        clipped.clip(302);
+        assert_eq!(clipped.spans, [(302, 302, other)]);
+        clipped.add(303, one);
+        assert_eq!(Unvoted::from_record(&clipped.record().1.unwrap()).unwrap(), clipped);
+        clipped.clip(301);
+        assert_eq!(clipped, Unvoted::default());
         unvoted.spoil(302);
+        clipped = unvoted.clone();
+        clipped.clip(301);
+        assert_eq!(clipped, Unvoted::default());
         assert_eq!([301, 302, 400].map(|height| unvoted.may_lack(height)), [false, true, true]);
         assert_eq!((unvoted.withheld_from(), unvoted.next(), unvoted.is_empty()), (Some(302), None, true));
         assert_eq!(Unvoted::from_record(&unvoted.record().1.unwrap()).unwrap(), unvoted);
