@@ -466,35 +466,39 @@ fn a_giver_that_drips_is_left_at_the_first_chunk_that_is_not_full() {
 }
 
 /// However many join at once, a giver holds one snapshot: who is at another one is told so, and takes the history whole.
+/// Each pin takes one of its own, so it makes another only now and then, and none for a header that never was.
 #[test]
-fn a_giver_holds_one_snapshot_at_once() {
+fn a_giver_holds_one_snapshot_and_alternating_pins_make_it_no_work() {
     let mut story = Story::new(30);
     let [one, other] = [story.friends.circle.founder.device.id(), story.friends.friend.device.id()];
     let pin = |height: u64| Some(Anchor { height, hash: story.proofs[height as usize - 1].checkpoint.header.hash() });
-    let (first, second) = (pin(7), pin(17));
-    let mut ask = |peer, pinned, hash, at| {
-        // Time goes on, for who comes with another.
-        story.giver.now += 2_000;
-        story.giver.ask(peer, Ask::Snapshot { pinned, hash, at })
-    };
-    let begun = |answer| match answer {
-        Some(Answer::Snapshot { hash, len, .. }) => (hash, len),
-        answer => panic!("{answer:?}"),
+    let (first, second, made_up) = (pin(7), pin(17), Some(Anchor { height: 9, ..pin(7).unwrap() }));
+    let mut ask = |peer, pinned, hash, at, wait: u64| {
+        story.giver.now += wait;
+        match story.giver.ask(peer, Ask::Snapshot { pinned, hash, at }) {
+            Some(Answer::Snapshot { hash, len, chunk }) => Ok((hash, len, chunk.len())),
+            Some(Answer::No(why)) => Err(why),
+            answer => panic!("{answer:?}"),
+        }
     };
     let nothing = Hash([0; 32]);
-    let (hash, len) = begun(ask(one, first, nothing, 0));
+    let (hash, len, whole) = ask(one, first, nothing, 0, 0).unwrap();
     // Two at the same one share it.
-    assert_eq!(begun(ask(other, first, nothing, 0)), (hash, len));
-    assert_eq!(begun(ask(one, first, hash, 5)), (hash, len));
+    assert_eq!(ask(other, first, nothing, 0, 0), Ok((hash, len, whole)));
+    for pinned in [second, None, made_up] {
+        assert_eq!(ask(other, pinned, nothing, 0, 100), Err(No::Busy));
+        assert_eq!(ask(one, first, hash, 5, 100), Ok((hash, len, whole - 5)));
+    }
+    assert_eq!(ask(other, made_up, nothing, 0, 2_000), Err(No::NotKept));
+    assert_eq!(ask(one, first, hash, 5, 0), Ok((hash, len, whole - 5)));
     // Another takes its place.
-    let (another, _) = begun(ask(other, second, nothing, 0));
+    let (another, len, _) = ask(other, second, nothing, 0, 0).unwrap();
     assert_ne!(another, hash);
-    assert_eq!(ask(one, first, hash, 5), Some(Answer::No(No::NotKept)));
-    assert_eq!(begun(ask(other, second, another, 5)).0, another);
+    assert_eq!(ask(one, first, hash, 5, 0), Err(No::NotKept));
+    assert!(ask(other, second, another, 5, 0).is_ok());
     // Beyond its end there is nothing, and nobody's place grows by asking for it.
     for at in [len + 1_000_000, u64::MAX] {
-        let Some(Answer::Snapshot { chunk, .. }) = ask(other, second, another, at) else { panic!("none") };
-        assert_eq!(chunk, Vec::<u8>::new());
+        assert_eq!(ask(other, second, another, at, 0), Ok((another, len, 0)));
     }
 }
 
@@ -576,33 +580,4 @@ fn a_newcomer_waits_a_while_for_who_may_have_a_snapshot_and_no_longer() {
     assert!(by_snapshot(&asked));
     assert_eq!(joined.now, alone::NOW);
     assert_same(&story, &mut joined, &mut whole);
-}
-
-/// Each pin takes a snapshot of its own, so who goes from one to the other makes a giver work: it does so now and then.
-#[test]
-fn who_alternates_pins_or_makes_them_up_takes_nothing_from_others() {
-    let mut story = Story::new(30);
-    let [honest, liar] = [story.friends.circle.founder.device.id(), story.friends.friend.device.id()];
-    let pin = |height: u64| Some(Anchor { height, hash: story.proofs[height as usize - 1].checkpoint.header.hash() });
-    let (first, second, made_up) = (pin(7), pin(17), Some(Anchor { height: 9, ..pin(7).unwrap() }));
-    let mut ask = |peer, pinned, hash, at, wait: u64| {
-        story.giver.now += wait;
-        match story.giver.ask(peer, Ask::Snapshot { pinned, hash, at }) {
-            Some(Answer::Snapshot { hash, .. }) => Ok(hash),
-            Some(Answer::No(why)) => Err(why),
-            answer => panic!("{answer:?}"),
-        }
-    };
-    let nothing = Hash([0; 32]);
-    let hash = ask(honest, first, nothing, 0, 0).unwrap();
-    for pinned in [second, None, made_up] {
-        assert_eq!(ask(liar, pinned, nothing, 0, 100), Err(No::Busy));
-        assert_eq!(ask(honest, first, hash, 5, 100), Ok(hash));
-    }
-    // Later too nobody makes another by a header that never was.
-    assert_eq!(ask(liar, made_up, nothing, 0, 2_000), Err(No::NotKept));
-    assert_eq!(ask(honest, first, hash, 5, 0), Ok(hash));
-    // But who has another invite comes to theirs.
-    assert!(ask(liar, second, nothing, 0, 0).is_ok());
-    assert_eq!(ask(honest, first, hash, 5, 0), Err(No::NotKept));
 }
