@@ -35,8 +35,10 @@ for (const lie of LIES) {
     await founder.does('post Believe me');
     const post = circle.entry(ben.page, 'Believe me');
     await post.waitFor();
+    const lies = Date.now();
     await founder.does(`lie ${lie}`);
     const { text } = await circle.alert(ben.page, 'settlement-refused');
+    assert.ok(Date.now() - lies >= 4_000, 'it is told once it has stood for a while');
     assert.ok(text.length > 20, `in words: ${text}`);
     assert.deepEqual(await circle.settled(ben.page), { height: 1, root }, 'nothing of the lie is taken');
     assert.notEqual(await post.getAttribute('data-status'), 'settled');
