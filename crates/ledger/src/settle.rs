@@ -160,4 +160,6 @@ impl Proof {
 #[cfg(test)]
 mod round_tests;
 #[cfg(test)]
+mod run_tests;
+#[cfg(test)]
 mod tests;

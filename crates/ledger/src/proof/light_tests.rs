@@ -5,7 +5,7 @@ use crate::bytes::{Hash, HeaderHash};
 use crate::entry::Anchor;
 use crate::hostile::{besiege, flip_every_bit};
 use crate::keys::Identity;
-use crate::settle::{CertificateError, Header, Renewal, Witnesses};
+use crate::settle::{CertificateError, Header, MAX_WITNESSES, Renewal, Witnesses};
 use alloc::vec::Vec;
 
 /// One witness, then four, then three others, then one, which is lost; the set changes at heights 3, 5, 6 and 9.
@@ -185,6 +185,45 @@ fn a_set_is_told_where_it_changes_and_only_there() {
     // A pinned header with other witnesses than it names.
     let start = pinned(&story, 4).map(|start| Pinned { witnesses: Witnesses::new(Vec::new(), None), ..start });
     assert_eq!(check(&story, &LightChain { start, links: Vec::new() }).map(drop), wrong);
+}
+
+/// The right witnesses may name any set by its hash: one that is none is not trusted to vote.
+#[test]
+fn who_votes_next_is_a_set_within_its_bounds() {
+    let story = story();
+    let named = |all: Vec<Voter>, liars: u8, sorted: bool| {
+        let mut all: Vec<_> = all.iter().map(|voter| voter.witness).collect();
+        all.sort_unstable_by_key(|witness| witness.vote_key);
+        if !sorted {
+            all.reverse();
+        }
+        let set: Witnesses = crate::codec::decode(&crate::codec::encode(&(all, liars)), 1 << 16).unwrap();
+        let mut trust = check(&story, &LightChain { start: pinned(&story, 3), links: Vec::new() }).unwrap();
+        let mut link = Link::new(&story.proofs[3], 3, &story.hashes).unwrap();
+        (link.checkpoint.header.witnesses, link.witnesses) = (set.hash(), Some(set.clone()));
+        link.checkpoint.certificate = certify(&link.checkpoint.header, &[1, 2, 3].map(Voter::new));
+        let mut header = link.checkpoint.header.clone();
+        header.height = 4;
+        let start = Pinned { header, witnesses: set };
+        let as_pinned = Trust::pinned(&story.circle.genesis, start.anchor(), &start).map(drop);
+        assert_eq!(as_pinned, trust.follow(&link));
+        as_pinned
+    };
+    let voters = |count: usize| (0..count).map(|seed| Voter::new(seed as u8)).collect::<Vec<_>>();
+    let wrong = Err(TrustError::WrongWitnesses);
+    assert_eq!(named(voters(7), 2, true), Ok(()));
+    assert_eq!(named(voters(7), 3, true), wrong, "more liars than are borne");
+    assert_eq!(named(voters(7), 2, false), wrong);
+    assert_eq!(named([1, 2, 2].map(Voter::new).into(), 0, true), wrong, "one twice");
+    assert_eq!(named(voters(0), 0, true), wrong);
+    assert_eq!(named(voters(MAX_WITNESSES), 42, true), Ok(()));
+    assert_eq!(named(voters(MAX_WITNESSES + 1), 0, true), wrong);
+    // The very next header shows what it follows by its `prev`, in one way only.
+    let mut trust = check(&story, &LightChain { start: pinned(&story, 3), links: Vec::new() }).unwrap();
+    let mut link = Link::new(&story.proofs[3], 3, &story.hashes).unwrap();
+    link.ancestry = HistoryProof::new(&story.hashes, 3, 4);
+    assert!(link.ancestry.as_ref().is_some_and(|proof| proof.check(&link.checkpoint.header, trust.head()).is_ok()));
+    assert_eq!(trust.follow(&link), Err(TrustError::Ancestry));
 }
 
 #[test]

@@ -214,6 +214,158 @@ fn a_bundle_lets_one_jump_and_no_changed_one_does() {
     }
 }
 
+/// A liar signs whatever it likes, and others' votes can be told in any way: what does not fit together tells nothing.
+#[test]
+fn a_bundle_whose_votes_all_hold_must_fit_together() {
+    let four = Four::new();
+    let block = four.block(NOW);
+    let hash = block.header.hash();
+    let voices = |by: &[usize], ballot: Ballot<HeaderHash>| -> Voices<Signature> {
+        by.iter().map(|at| (*at as u8, four.sign(*at, ballot).signature)).collect()
+    };
+    let notarized = |view, header: &Header, by: &[usize]| {
+        let voices = voices(by, Ballot::notarize(view, header.hash()));
+        Some(Notarization { view, header: header.clone(), cut: block.cut.clone(), voices })
+    };
+    let nullified = |view| Nullification { view, voices: voices(&[0, 1, 3], Ballot::nullify(view)) };
+    let own = |ballots: &[Ballot<HeaderHash>]| {
+        let mut own: Vec<SignedVote> = ballots.iter().map(|ballot| four.sign(1, *ballot)).collect();
+        own.sort_unstable();
+        own
+    };
+    let (all, finalizes, notarizes) = ([0, 1, 2], Ballot::finalize(0, hash), Ballot::notarize(3, hash));
+    let good = Bundle {
+        height: 2,
+        key: four.secrets[1].key(),
+        view: 3,
+        certificate: None,
+        notarization: notarized(0, &block.header, &all),
+        nullifications: vec![nullified(1), nullified(2)],
+        own: own(&[finalizes, notarizes, Ballot::nullify(3)]),
+    };
+    let check = |bundle: &Bundle| bundle.check(four.world.circle, four.chain.witnesses());
+    assert_eq!(check(&good), Ok(()));
+    let other = |change: fn(&mut Header)| {
+        let mut header = block.header.clone();
+        change(&mut header);
+        header
+    };
+    let faults: [&dyn Fn(&mut Bundle); 22] = [
+        &|bundle| bundle.notarization = notarized(3, &block.header, &all),
+        &|bundle| bundle.notarization = notarized(0, &other(|header| header.circle.0[0] ^= 1), &all),
+        &|bundle| bundle.notarization = notarized(0, &other(|header| header.height = 3), &all),
+        &|bundle| bundle.notarization = notarized(0, &other(|header| header.cut_hash = Hash([1; 32])), &all),
+        &|bundle| bundle.notarization = notarized(0, &block.header, &[0, 1]),
+        &|bundle| bundle.notarization = notarized(0, &block.header, &[0, 1, 1]),
+        &|bundle| bundle.notarization = notarized(0, &block.header, &[1, 0, 2]),
+        &|bundle| bundle.notarization.as_mut().unwrap().voices[2].0 = 4,
+        &|bundle| bundle.nullifications.insert(0, nullified(0)),
+        &|bundle| bundle.nullifications.push(nullified(3)),
+        &|bundle| bundle.nullifications.push(nullified(2)),
+        &|bundle| bundle.nullifications.reverse(),
+        &|bundle| bundle.nullifications[1].voices.truncate(2),
+        &|bundle| bundle.own.reverse(),
+        &|bundle| bundle.own.push(bundle.own[2]),
+        &|bundle| bundle.own = own(&[Ballot::notarize(2, hash)]),
+        &|bundle| bundle.own = own(&[Ballot::nullify(2)]),
+        &|bundle| bundle.own = own(&[Ballot::finalize(4, hash)]),
+        &|bundle| bundle.own = vec![four.sign(2, notarizes)],
+        &|bundle| bundle.own = own(&[Ballot { header: Some(hash), ..Ballot::nullify(3) }]),
+        &|bundle| bundle.own = own(&[Ballot { header: None, ..notarizes }]),
+        &|bundle| {
+            bundle.view = 100;
+            bundle.own = own(&(0..=66).map(|view| Ballot::finalize(view, hash)).collect::<Vec<_>>());
+        },
+    ];
+    for (at, fault) in faults.iter().enumerate() {
+        let mut wrong = good.clone();
+        fault(&mut wrong);
+        assert_eq!(check(&wrong), Err(BundleError::Shape), "fault {at}");
+    }
+    let mut strangers = good.clone();
+    strangers.key = four.world.vote.key();
+    assert_eq!(check(&strangers), Err(BundleError::NoWitness), "it votes no more");
+
+    // What is proposed is what the leader of the view notarizes, and of this height.
+    let leader = four.chain.witnesses().leader(2, 3).unwrap().vote_key;
+    let leads = four.secrets.iter().position(|secret| secret.key() == leader).unwrap();
+    let proposes = |by: usize, block: &Block, ballots: &[Ballot<HeaderHash>]| {
+        let mut own: Vec<SignedVote> = ballots.iter().map(|ballot| four.sign(by, *ballot)).collect();
+        own.sort_unstable();
+        let bundle = Bundle { key: four.secrets[by].key(), own, ..good.clone() };
+        Proposal { header: block.header.clone(), cut: block.cut.clone(), bundle }.check(four.chain.witnesses())
+    };
+    let not_justified = Err(BundleError::NotJustified);
+    assert_eq!(proposes(leads, &block, &[finalizes, notarizes]), Ok(hash));
+    assert_eq!(proposes((leads + 1) % 4, &block, &[finalizes, notarizes]), not_justified);
+    assert_eq!(proposes(leads, &block, &[finalizes]), not_justified);
+    assert_eq!(proposes(leads, &block, &[Ballot { header: Some(HeaderHash([1; 32])), ..notarizes }]), not_justified);
+    for change in [(|header| header.height = 3) as fn(&mut Header), |header| header.cut_hash = Hash([1; 32])] {
+        let wrong = Block { header: other(change), ..block.clone() };
+        let ballot = Ballot::notarize(3, wrong.header.hash());
+        let mut bundle = Bundle { key: leader, own: vec![four.sign(leads, ballot)], ..good.clone() };
+        bundle.notarization = notarized(0, &wrong.header, &all);
+        let proposal = Proposal { header: wrong.header, cut: block.cut.clone(), bundle };
+        assert_eq!(proposal.check(four.chain.witnesses()), not_justified);
+    }
+}
+
+/// What the model steps, in words: see `crates/model`.
+#[test]
+fn a_voter_votes_in_its_view_and_never_both_ways() {
+    let (one, other) = (HeaderHash([1; 32]), HeaderHash([2; 32]));
+    let mut voter = Voter::default();
+    voter.see_nullification(2);
+    assert_eq!(voter.view(), 3);
+    for view in [0, 2, 4] {
+        assert_eq!((voter.notarize(view, one), voter.nullify(view)), (None, None), "not in view {view}");
+    }
+    assert_eq!((voter.see_notarization(2, one), voter.view()), (None, 3), "it may have nullified that view");
+    voter.see_nullification(1);
+    assert_eq!(voter.view(), 3);
+    assert_eq!(voter.see_notarization(5, other), Some(Ballot::finalize(5, other)));
+    assert_eq!((voter.view(), voter.nullify(5), voter.see_notarization(5, one)), (6, None, None));
+    // A record may tell of a finalize of the view that it is in.
+    let mut back = Voter::from_record(5, [Ballot::finalize(5, other)]);
+    assert_eq!((back.nullify(5), back.see_notarization(5, one)), (None, None));
+}
+
+#[test]
+fn finalizes_of_the_last_views_add_up_and_older_ones_are_forgotten() {
+    let header = HeaderHash([1; 32]);
+    let voted = |by: &[u8], view, now| {
+        let mut tally = Tally::new(3);
+        for (at, by) in by.iter().enumerate() {
+            if at == 2 {
+                tally.enter(now);
+            }
+            tally.take(*by, Ballot::finalize(view, header), ());
+        }
+        tally.certificate().map(|(ballot, _)| ballot)
+    };
+    let last = super::tally::PAST;
+    assert_eq!(voted(&[0, 1, 2], 7, 8), Some(Ballot::finalize(7, header)), "late, and counted");
+    assert_eq!(voted(&[0, 1, 2], 7, 7 + last), Some(Ballot::finalize(7, header)));
+    assert_eq!(voted(&[0, 1, 2], 7, 8 + last), None);
+    assert_eq!(voted(&[0, 1, 2, 0, 1], 7, 8 + last), None, "as many views as are kept");
+    assert_eq!(voted(&[0, 1, 1], 7, 8), None, "of distinct witnesses");
+}
+
+#[test]
+fn the_highest_notarization_is_kept_whatever_comes_later() {
+    let four = Four::new();
+    let mut round = four.rounds[0].clone();
+    let voices: Voices<Signature> = (0..3).map(|at| (at, Signature([0; 64]))).collect();
+    let (high, low) = (HeaderHash([1; 32]), HeaderHash([2; 32]));
+    round.learn(Ballot::notarize(4, high), voices.clone());
+    round.learn(Ballot::notarize(1, low), voices.clone());
+    round.learn(Ballot::nullify(3), voices.clone());
+    assert_eq!(round.notarized().map(|(view, header, _)| (*view, *header)), Some((4, high)));
+    assert!(round.nullified().is_empty());
+    assert_eq!((round.view(), round.next()), (5, Some(Next::Again(high))));
+    assert!(justified(5, &high, Some((4, high)), &[]) && !justified(5, &high, Some((5, high)), &[]));
+}
+
 #[test]
 fn a_jump_over_unknown_views_waits_with_its_proposal() {
     let four = Four::new();

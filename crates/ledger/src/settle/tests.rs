@@ -122,6 +122,17 @@ fn a_changed_header_is_refused() {
     assert_eq!(scene.changed(|block| block.header.history_root = OTHER), wrong(Root::History));
     assert_eq!(scene.changed(|block| block.header.state_root = OTHER), wrong(Root::State));
     assert_eq!(scene.changed(|block| block.header.witnesses = OTHER), wrong(Root::Witnesses));
+    // They are told where they change, and nowhere else.
+    let mut told = scene.chain.certify(&scene.next(), &scene.world.vote);
+    told.witnesses = Some(Witnesses::of(&scene.world.genesis));
+    assert_eq!(scene.check(&told), wrong(Root::Witnesses));
+    // Another header of a settled height is a second history where its votes hold, and nothing else.
+    let mut block = scene.next();
+    block.header.height = 1;
+    let mut other = scene.chain.certify(&block, &scene.world.vote);
+    other.checkpoint.certificate.votes[0].1.0[3] ^= 1;
+    let own = scene.world.vote.key();
+    assert_eq!(scene.check(&other), Err(Refusal::BadCertificate(CertificateError::BadVote(own))));
 }
 
 #[test]
@@ -353,6 +364,12 @@ fn without_keys_all_but_the_state_is_checked() {
     take(&mut scene.dag, &more);
     let next = scene.chain.next(&scene.dag, Some(&Plain), scene.world.founder.device.id(), NOW);
     assert!(matches!(next, Err(SettleError::NotFolded)));
+    // Nor does it vote on what it can not compute.
+    let mut header = scene.chain.header().unwrap().clone();
+    let cut = scene.dag.cut();
+    (header.height, header.prev, header.cut_hash) = (3, scene.chain.head().hash, cut_hash(&cut));
+    let put = scene.chain.check_proposal(&scene.dag, &Plain, (&header, &cut), false, NOW);
+    assert_eq!(put.unwrap_err(), Refusal::NotFolded);
     let next = scene.chain.next(&scene.dag, Some(&Plain), Person::new(9).device.id(), NOW);
     assert!(matches!(next, Err(SettleError::NoWitness(_))));
 }
