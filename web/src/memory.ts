@@ -1,6 +1,6 @@
 /** Small conveniences that may be forgotten: where storage is blocked, they are. */
 
-type Key = 'language' | 'owner' | 'circle';
+type Key = 'language' | 'owner' | 'circle' | 'keep';
 
 export function remembered(key: Key): string | null {
   try {

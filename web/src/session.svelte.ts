@@ -62,6 +62,9 @@ class Session {
     const options: OpenOptions = {
       relay,
       page: relay?.page,
+      joinFrom: relay?.joinFrom,
+      // Days; no number is the circle's rules.
+      retention: Number(remembered('keep') ?? NaN),
       takeOver,
       onChange: () => this.#changed(),
       onProgress: (progress) => (this.progress = progress),

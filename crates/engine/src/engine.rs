@@ -85,6 +85,8 @@ pub struct Engine {
     pub(crate) items: u64,
     /// Entries settled since the last snapshot.
     pub(crate) unsaved: usize,
+    /// For the entries before this place a durable snapshot stands.
+    pub(crate) saved: usize,
     /// How many entries are durable.
     pub(crate) durable: usize,
     /// Entries and headers that were read back to be shown or proven.
@@ -201,6 +203,7 @@ impl Engine {
             history: History::default(),
             items: 0,
             unsaved: 0,
+            saved: 0,
             durable: 0,
             remembered: HashMap::new(),
             remembered_proofs: SortedMap::new(),
@@ -446,7 +449,7 @@ impl Engine {
             Then::Resume(peer) => self.resume(peer, now),
             Then::Forget { floor } => {
                 self.forget(floor);
-                self.prune(floor);
+                self.prune();
             }
             Then::LetGo(ids) => self.went(&ids),
         }

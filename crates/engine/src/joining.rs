@@ -276,7 +276,7 @@ impl Engine {
         let dag = Dag::resume(&self.genesis, self.limits.waiting, base, kept)?;
         let (proofs, turns) = (vec![newest], proofs);
         let items = log.len() as u64;
-        Some((Resumed { dag, chain, history, frontier, proofs, turns, items, here }, log))
+        Some((Resumed { dag, chain, history, frontier, proofs, turns, items, here, saved: 0 }, log))
     }
 
     /// The first entry of each device that the state knows: signed, and of the member that the state names.

@@ -38,8 +38,11 @@ impl Engine {
     /// An archive says that it holds the first `upto` entries of the order.
     pub(crate) fn archived(&mut self, by: Peer, upto: usize) {
         if self.keepers.contains(&by) {
-            self.archives.insert(by, ());
             self.archived = self.archived.max(upto);
+            if self.archives.insert(by, ()).is_none() {
+                // What was old before it said so, or before this device was told to keep less.
+                self.prune();
+            }
         }
     }
 
@@ -53,11 +56,11 @@ impl Engine {
         if self.let_go() == 0 { 0 } else { self.history.rows().iter().filter(|row| row.gone && !row.here).count() }
     }
 
-    /// Lets go of what is old and was taken before a place: a durable snapshot stands for it.
-    pub(crate) fn prune(&mut self, floor: usize) {
+    /// Lets go of what is old and for which a durable snapshot stands.
+    pub(crate) fn prune(&mut self) {
         let Some(age) = self.retention().filter(|_| !self.limits.archive && self.conflict.is_none()) else { return };
         let old = self.history.settled_before(age);
-        let floor = floor.min(self.archived).min(self.history.len());
+        let floor = self.saved.min(self.archived).min(self.history.len());
         let stays = self.own_heights();
         let packed = self.items.saturating_sub(self.limits.loose);
         let (mut items, mut ids) = (Vec::new(), Vec::new());

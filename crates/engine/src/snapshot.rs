@@ -93,6 +93,8 @@ pub(crate) struct Resumed {
     pub items: u64,
     /// The entries that are in memory.
     pub here: Vec<EntryId>,
+    /// The entries before this place are stored in it.
+    pub saved: usize,
 }
 
 /// Reads a snapshot; `None` when there is none. `log` begins with the item `first`.
@@ -176,7 +178,8 @@ pub(crate) fn resume(
     let dag = Dag::resume(genesis, limits.waiting, snapshot.base, kept).ok_or(NoSnapshot::Damaged)?;
     // Rows are read as not in memory.
     here.iter().filter(|id| dag.contains(id)).for_each(|id| history.set_here(id));
-    Ok(Some(Resumed { dag, chain, history, frontier, proofs, turns, items: snapshot.items, here }))
+    let saved = history.rows().partition_point(|row| u64::from(row.place.item) < snapshot.window);
+    Ok(Some(Resumed { dag, chain, history, frontier, proofs, turns, items: snapshot.items, here, saved }))
 }
 
 fn name_of(kind: &str, at: usize) -> String {
@@ -212,9 +215,9 @@ impl Engine {
     }
 
     pub(crate) fn take_back(&mut self, resumed: Resumed) {
-        let Resumed { dag, chain, history, frontier, proofs, turns, items, here } = resumed;
+        let Resumed { dag, chain, history, frontier, proofs, turns, items, here, saved } = resumed;
         (self.dag, self.chain, self.history, self.frontier) = (dag, chain, history, frontier);
-        (self.proofs, self.turns, self.items) = (proofs, turns, items);
+        (self.proofs, self.turns, self.items, self.saved) = (proofs, turns, items, saved);
         (self.durable, self.durable_height) = (self.history.len(), self.chain.height());
         if let Some(device) = self.device() {
             let own = self.history.of(&device).map(|(_, row)| (row.seq, row.id));
@@ -290,6 +293,7 @@ impl Engine {
 
     /// Forgets what is settled and was taken before a place: a durable snapshot stands for it.
     pub(crate) fn forget(&mut self, floor: usize) {
+        self.saved = floor;
         let (from, epochs) = (self.first_kept(floor), &self.epochs);
         self.dag.forget(|at, id| at >= from || epochs.waits_for(id));
         self.chain.forget_but(self.dag.ids());

@@ -113,6 +113,31 @@ fn a_circle_without_a_retention_lets_nothing_go() {
     assert_eq!(empty(&world, anna) + empty(&world, ben), 0);
 }
 
+/// Nothing new has to be settled for it.
+#[test]
+fn who_is_told_to_keep_less_lets_go_once_the_archive_is_back() {
+    let mut world = World::new(6);
+    let anna = world.found("Anna");
+    world.limit(RELAY, Limits { archive: true, ..forgetful() });
+    world.link(anna, RELAY);
+    let (token, _) = world.invite(anna, 5, START + WEEK);
+    let ben = world.join("Ben", &token);
+    live(&mut world, &[anna, ben], 30);
+    assert_eq!(empty(&world, ben), 0);
+    world.unlink(ben, RELAY);
+    world.limit(ben, Limits { retention: Some(5 * DAY), ..forgetful() });
+    world.run();
+    assert_eq!(empty(&world, ben), 0, "nobody says that it is kept");
+    world.link(ben, RELAY);
+    world.run();
+    let let_go = empty(&world, ben);
+    assert!(let_go > 10, "{let_go} are let go");
+    assert_eq!(agreed(world.engine(ben)), agreed(&replayed(&world, ben)));
+    assert_eq!(world.texts(ben).len(), 60, "fetched back to be shown");
+    world.crash(ben);
+    assert_eq!(agreed(world.engine(ben)), agreed(&replayed(&world, ben)));
+}
+
 /// What a person does, or what happens to a device.
 #[derive(Clone, Copy, Debug)]
 enum Deed {

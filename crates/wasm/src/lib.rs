@@ -12,7 +12,7 @@ use js_sys::{Array, Function, Promise, Reflect};
 use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_ledger::keys::Identity;
 use ledgerno_node::store::idb::IndexedDb as Idb;
-use ledgerno_node::{Node, NodeError};
+use ledgerno_node::{Limits, Node, NodeError};
 use std::pin::Pin;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -21,6 +21,8 @@ use wasm_bindgen_futures::future_to_promise;
 /// The browser's database.
 const DATABASE: &str = "ledgerno";
 const AGENT: &str = concat!("ledgerno-web/", env!("CARGO_PKG_VERSION"));
+
+const DAY_MS: f64 = 86_400_000.0;
 
 /// A node in a page.
 #[wasm_bindgen]
@@ -32,7 +34,8 @@ pub struct WasmNode {
 
 #[wasm_bindgen]
 impl WasmNode {
-    /// Opens this profile's node. `options`: `{relay?, page, onChange, onProgress}`.
+    /// Opens this profile's node. `options`: `{relay?, page, retention?, joinFrom?, onChange, onProgress}`; `retention` is in
+    /// days.
     ///
     /// # Errors
     /// When the browser gives no storage, or what it holds is damaged.
@@ -43,6 +46,10 @@ impl WasmNode {
         let page = field("page").as_string().unwrap_or_default();
         let relay = relay_of(&field("relay"))?;
         let public = Reflect::get(&field("relay"), &"publicUrl".into()).ok().and_then(|url| url.as_string());
+        let number = |name| field(name).as_f64().filter(|number| *number >= 0.0);
+        let mut limits = Limits::default();
+        limits.retention = number("retention").map(|days| (days * DAY_MS) as u64);
+        limits.join_from = number("joinFrom").map_or(limits.join_from, |heights| heights as u64);
         progress(&on_progress, "store");
         let store = Idb::open(DATABASE).await.map_err(|error| Thrown::from(NodeError::from(error)))?;
         let listener = move || {
@@ -51,7 +58,8 @@ impl WasmNode {
                 web_sys::console::error_1(&error);
             }
         };
-        let node = Node::member(store, AGENT, relay.clone(), Box::new(listener)).await.map_err(Thrown::from)?;
+        let opened = Node::member_within(store, AGENT, relay.clone(), limits, Box::new(listener)).await;
+        let node = opened.map_err(Thrown::from)?;
         progress(&on_progress, "connect");
         // Invites carry the public address, which need not be the one that this page came by.
         let home = relay.map(|relay| RelayAddress { url: public.unwrap_or(relay.url), peer: relay.peer });

@@ -160,6 +160,10 @@ export const en = {
     light: 'This device’s part: light. It reads and writes; others vote.',
     witness: 'This device’s part: witness. It votes on what is settled.',
   },
+  keep: 'Keep on this device',
+  kept: { all: 'What the circle’s rules say', 30: 'The last 30 days', 0: 'Only the newest' } as Record<string, string>,
+  keepMeans:
+    'Only what the relay keeps too is let go, and little by little; it comes back when you scroll to it. What you wrote stays.',
 };
 
 export type More = typeof en;

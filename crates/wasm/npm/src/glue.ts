@@ -67,6 +67,9 @@ export interface WasmOpenOptions {
   relay: RelayInfo | undefined;
   /** Invite links are this address, `#/join/` and the token. */
   page: string;
+  /** Days; what is no number is the circles' rules. */
+  retention?: number;
+  joinFrom?: number;
   /** May be called from within any other call: it only notes that something changed. */
   onChange: (what: Change) => void;
   onProgress: (step: 'store' | 'connect') => void;

@@ -21,6 +21,17 @@ export interface OpenOptions {
   relay?: RelayInfo;
   /** The address that invite links begin with; by default where this page came from. */
   page?: string;
+  /**
+   * For how many days this device keeps what is settled, in place of the circles' rules (which keep it for ever unless they
+   * say otherwise); 0: no longer than it must. Only what the circle's relay keeps is let go, never one's own entries; it is
+   * fetched again to be shown. May differ at each start; what was let go does not come back to the device.
+   */
+  retention?: number;
+  /**
+   * From how many settled heights on a circle is joined by a snapshot instead of its whole history; 20,000 by default. What
+   * was before is fetched to be shown.
+   */
+  joinFrom?: number;
   /** Read the views again. Never called within one of this node's own calls. */
   onChange: (what: Change) => void;
   onProgress?: (progress: Progress) => void;
@@ -75,6 +86,8 @@ export class Node {
       const wasm = await (await loading).open({
         relay: options.relay,
         page: options.page ?? `${location.origin}/`,
+        retention: options.retention,
+        joinFrom: options.joinFrom,
         onChange: (what) => queueMicrotask(() => options.onChange(what)),
         onProgress: (step) => onProgress({ step }),
       });
