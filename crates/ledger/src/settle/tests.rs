@@ -238,66 +238,6 @@ fn a_quorum_is_of_distinct_witnesses() {
 }
 
 #[test]
-fn evidence_is_two_votes_of_one_witness_in_one_view_that_no_honest_one_casts() {
-    use VoteKind::{Finalize, Notarize, Nullify};
-    let (circle, height) = (World::new().circle, 7);
-    let [anna, ben] = [1, 2].map(|seed| VoteSecret::from_secret([seed; 32]));
-    let cast = |by: &VoteSecret, kind, view, header: Option<u8>| {
-        let header = header.map(|header| HeaderHash([header; 32]));
-        Vote { kind, circle, height, view, header }.cast(by)
-    };
-    let of = |one: SignedVote, other: SignedVote| {
-        let evidence = Evidence::of(height, one, other);
-        assert_eq!(evidence, Evidence::of(height, other, one), "in either order");
-        evidence
-    };
-    let lies = [
-        [(Notarize, Some(1)), (Notarize, Some(2))],
-        [(Finalize, Some(1)), (Finalize, Some(2))],
-        [(Finalize, Some(1)), (Nullify, None)],
-    ];
-    for [(one, header), (other, other_header)] in lies {
-        let vote = |by, view| [cast(by, one, view, header), cast(by, other, view, other_header)];
-        let [first, second] = vote(&anna, 3);
-        let evidence = of(first, second).unwrap();
-        assert_eq!(evidence.check(circle), Some(anna.key()));
-        assert_eq!(of(first, vote(&anna, 4)[1]), None, "in another view");
-        assert_eq!(of(first, vote(&ben, 3)[1]), None, "of another witness");
-        assert_eq!(of(first, first), None);
-        let wrong = |change: fn(&mut Evidence)| {
-            let mut wrong = evidence;
-            change(&mut wrong);
-            wrong.check(circle)
-        };
-        let changes: [fn(&mut Evidence); 4] = [
-            |evidence| evidence.height += 1,
-            |evidence| evidence.one.signature.0[2] ^= 1,
-            |evidence| evidence.other.signature.0[2] ^= 1,
-            |evidence| core::mem::swap(&mut evidence.one, &mut evidence.other),
-        ];
-        changes.into_iter().for_each(|change| assert_eq!(wrong(change), None));
-        assert_eq!(evidence.check(CircleId([9; 32])), None);
-    }
-    let honest = [
-        [(Notarize, 3, Some(1)), (Finalize, 4, Some(2))],
-        [(Notarize, 3, Some(1)), (Finalize, 3, Some(2))],
-        [(Notarize, 3, Some(1)), (Nullify, 3, None)],
-        [(Finalize, 3, Some(1)), (Nullify, 4, None)],
-        [(Finalize, 3, Some(1)), (Finalize, 4, Some(2))],
-    ];
-    for votes in honest {
-        let [one, other] = votes.map(|(kind, view, header)| cast(&anna, kind, view, header));
-        assert_eq!(of(one, other), None);
-    }
-    // What is signed so is no vote: a nullify of a header, and a finalize of none.
-    for (kind, header) in [(Nullify, Some(1)), (Finalize, None), (Notarize, None)] {
-        assert!(!cast(&anna, kind, 3, header).holds(circle, height));
-    }
-    let [finalize, nullify] = [cast(&anna, Finalize, 3, Some(1)), cast(&anna, Nullify, 3, Some(1))];
-    assert_eq!(of(finalize, nullify).and_then(|evidence| evidence.check(circle)), None);
-}
-
-#[test]
 fn a_cut_is_minimal_sorted_and_holds_the_previous() {
     let mut scene = Scene::new();
     let device = DeviceKey::from_secret([40; 32]);
