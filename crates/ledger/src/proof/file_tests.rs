@@ -325,6 +325,30 @@ fn what_does_not_belong_together_is_refused() {
         (claim.signed.entry.device, claim.signed.signature) = (DeviceId([0; 32]), crate::bytes::Signature([0; 64]));
     });
     assert_eq!(anybodys, Err(FileError::Proof(ProofError::Signature)));
+    let forged = with(&|claim| claim.signed.signature.0[3] ^= 1);
+    assert_eq!(forged, Err(FileError::Proof(ProofError::Signature)));
+    assert_eq!(with(&|claim| claim.signed.entry.version = 2), Err(FileError::Proof(ProofError::Version)));
+    // Whoever has the lane's key could seal another text to the same place.
+    let another = with(&|claim| {
+        let (circle, entry) = (&told.story.circle, &claim.signed.entry);
+        let (talk, at) = (circle.keys.talk.as_ref().unwrap(), crate::seal::BodyContext::of(circle.id, entry));
+        let talks = Talk::Post { text: "the cake is in my room".to_string() };
+        let body = crate::seal::seal_body(&at, talk, [0x77; 24], &talks.encode()).unwrap();
+        assert_eq!(body.len(), entry.body_len as usize);
+        let key = BodyKey::of_body(talk, &body).unwrap();
+        assert!(key.open_body(circle.id, entry, &body).is_ok());
+        claim.opened = Some(Opened { body, key, reason: None });
+    });
+    assert_eq!(another, Err(FileError::Body));
+    // What needs no header has none, and its circle can be one all the same.
+    let bare = told.fork(None);
+    assert!(bare.check().is_ok());
+    let mut start = bare.clone();
+    start.chain.start = Some(Pinned { header: told.story.header(2), witnesses: set(&[1, 2, 3].map(Voter::new)) });
+    assert_eq!(start.check(), Err(FileError::NoHeader));
+    let mut nameless = bare;
+    nameless.genesis.name.clear();
+    assert!(matches!(nameless.check(), Err(FileError::Genesis(_))));
     let other = Err(FileError::Proof(ProofError::Other));
     let friend = told.tree.prove(StateKey::Member(told.friend));
     assert_eq!(with(&|claim| claim.author.member = friend.clone()), other, "another member's device");

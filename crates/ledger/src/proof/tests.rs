@@ -236,6 +236,13 @@ fn a_fork_is_two_entries_at_one_place_signed_by_the_device() {
     let mut forged = other.clone();
     forged.signature = anothers.signature;
     assert!(ForkProof::new(circle.id, forged, other.clone()).is_none(), "not signed");
+    let unknown = |text| {
+        let mut person = Person::new(2);
+        person.seq = 3;
+        let entry = Entry { version: 2, ..circle.post(&mut person, &[], text).signed.entry };
+        Signed::sign(entry, circle.id, &person.device)
+    };
+    assert!(ForkProof::new(circle.id, unknown("one"), unknown("other")).is_none(), "of a version that is not known");
     let anybodys = |signed: &Signed| {
         let entry = Entry { device: DeviceId([0; 32]), ..signed.entry.clone() };
         let signed = Signed { entry, signature: Signature([0; 64]) };

@@ -251,7 +251,10 @@ fn a_bundle_whose_votes_all_hold_must_fit_together() {
         header
     };
     let faults: [&dyn Fn(&mut Bundle); 22] = [
-        &|bundle| bundle.notarization = notarized(3, &block.header, &all),
+        &|bundle| {
+            bundle.notarization = notarized(3, &block.header, &all);
+            bundle.nullifications.clear();
+        },
         &|bundle| bundle.notarization = notarized(0, &other(|header| header.circle.0[0] ^= 1), &all),
         &|bundle| bundle.notarization = notarized(0, &other(|header| header.height = 3), &all),
         &|bundle| bundle.notarization = notarized(0, &other(|header| header.cut_hash = Hash([1; 32])), &all),

@@ -281,7 +281,8 @@ fn a_renewal_is_over_the_newest_header_of_a_sole_witness_and_settles_one() {
 #[test]
 fn where_several_vote_none_is_renewed() {
     let told = Told::new();
-    let votes: [VoteKey; 2] = [1, 2].map(|seed| VoteSecret::from_secret([seed; 32]).key());
+    let [one, other] = [1, 2].map(|seed| VoteSecret::from_secret([seed; 32]));
+    let votes: [VoteKey; 2] = [one.key(), other.key()];
     let witness = |vote_key| Witness { device: DeviceKey::from_secret([1; 32]).id(), vote_key, always_on: false };
     plan::from(2, Witnesses::new(votes.map(witness).to_vec(), None));
     let (mut chain, mut dag) = (Chain::new(&told.world.genesis), told.world.dag());
@@ -291,5 +292,15 @@ fn where_several_vote_none_is_renewed() {
     chain.adopt(&mut dag, block, proof);
     assert_eq!(chain.witnesses().all().len(), 2);
     let founder = &told.world.founder.identity;
-    assert!(!chain.renew(Renewal::sign(told.world.circle, founder, chain.head(), witness(votes[0]))));
+    let renewal = Renewal::sign(told.world.circle, founder, chain.head(), witness(votes[0]));
+    assert!(!chain.renew(renewal));
+    // Nor is what they settled overruled by one of them.
+    take(&mut dag, &told.world.follows(&told.world.founder.device, &told.world.founds(), talk("on")));
+    let block = chain.next(&dag, Some(&Plain), DeviceKey::from_secret([1; 32]).id(), NOW).unwrap().unwrap();
+    let mut lone =
+        chain.certify(&Block { header: Header { time: NOW + 1, ..block.header.clone() }, ..block.clone() }, &one);
+    lone.renewal = Some(renewal);
+    let proof = chain.certify(&block, &one);
+    chain.adopt(&mut dag, block, proof);
+    assert!(chain.height() == 2 && !chain.is_overruled_by(&lone));
 }
