@@ -46,12 +46,8 @@ impl Invite {
     /// Whether it is for at least one newcomer, its key is a proper one and its issuer signed it. Whether the issuer
     /// may give invites, and whether it is used up or expired, the state says.
     pub fn check(&self, circle: CircleId) -> bool {
-        check_key(&self.issuer.0).is_ok() && self.check_of_device(circle)
-    }
-
-    /// As [`Invite::check`], where the issuer is a device that was let in: its key was checked then.
-    pub fn check_of_device(&self, circle: CircleId) -> bool {
         self.uses > 0
+            && check_key(&self.issuer.0).is_ok()
             && check_key(&self.key.0).is_ok()
             && verify(&self.issuer.0, &self.message(circle), &self.signature)
     }

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
-use crate::check::Checked;
+use crate::check::{Checked, Refused, Signer, check};
 use crate::dag::fixture::*;
 use crate::entry::{Invite, Packed};
 use crate::genesis::Inviters;
@@ -128,15 +128,22 @@ fn invites_are_given_by_those_who_may() {
     let same_key = fold.world.invite(&secret, &fold.world.founder.device, 1);
     let gives_too = fold.world.follows(&fold.world.founder.device, &founds, operation(Operation::Invite(same_key)));
     assert_eq!(fold.apply(&gives_too), Verdict::Applied);
-    // The same issuer again, with more uses; somebody else's; a forged one.
+    // The same issuer again, with more uses; somebody else's; one for nobody.
     let more = fold.world.invite(&secret, &friend.device, 4);
     let gives_more = fold.world.follows(&friend.device, &gives, operation(Operation::Invite(more)));
     assert_eq!(fold.apply(&gives_more), void(VoidReason::InviteKnown));
     let gives_others = fold.world.follows(&friend.device, &gives_more, operation(Operation::Invite(same_key)));
     assert_eq!(fold.apply(&gives_others), void(VoidReason::NotAllowed));
-    let forged = Invite { expiry: own.expiry + 1, key: InviteSecret::from_secret([4; 32]).key(), ..own };
-    let forges = fold.world.follows(&friend.device, &gives_others, operation(Operation::Invite(forged)));
-    assert_eq!(fold.apply(&forges), void(VoidReason::NotAllowed));
+    let for_nobody = Invite { uses: 0, ..own };
+    let gives_none = fold.world.follows(&friend.device, &gives_others, operation(Operation::Invite(for_nobody)));
+    assert_eq!(fold.apply(&gives_none), void(VoidReason::NotAllowed));
+    // One whose signature does not hold is the issuer's own loss: the join that bears it is refused by itself.
+    let unsigned_key = InviteSecret::from_secret([4; 32]);
+    let unsigned = Invite { key: unsigned_key.key(), ..own };
+    let gives_unsigned = fold.world.follows(&friend.device, &gives_none, operation(Operation::Invite(unsigned)));
+    assert_eq!(fold.apply(&gives_unsigned), Verdict::Applied);
+    let comes = fold.world.joins(&Person::new(7), &unsigned_key, unsigned, Vec::new()).into_packed();
+    assert_eq!(check(fold.world.circle, comes), Err(Refused::Signature(Signer::Issuer)));
     // A join by other words than registered.
     let other = fold.world.joins(&Person::new(6), &secret, more, Vec::new());
     assert_eq!(fold.apply(&other), void(VoidReason::UnknownInvite));
