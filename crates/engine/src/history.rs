@@ -114,6 +114,7 @@ impl History {
         })
     }
 
+    #[cfg_attr(page, optimize(speed))]
     fn push(&mut self, row: Row) {
         let at = self.rows.len() as u32;
         self.index.insert(row.id, at);

@@ -134,6 +134,7 @@ impl Engine {
         self.watch_for_twin(id, facts.device);
     }
 
+    #[cfg_attr(page, optimize(speed))]
     fn facts(&self, entry: &Entry) -> Facts {
         let prev = self.history.row(&entry.prev);
         let rank_of = |head: &Head| self.history.row(&head.id).map_or(0, |row| row.rank);

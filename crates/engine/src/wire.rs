@@ -409,6 +409,7 @@ impl Answer {
     }
 
     /// Reads an answer.
+    #[cfg_attr(page, optimize(speed))]
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         match bytes.split_first() {
             Some((&SETTLED, settled)) => codec::decode_directly(settled, MAX_ANSWER).map(Answer::Settled),

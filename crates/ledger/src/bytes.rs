@@ -15,6 +15,7 @@ pub mod fixed {
     use super::*;
 
     /// Writes the bytes.
+    #[cfg_attr(page, optimize(speed))]
     pub fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], out: S) -> Result<S::Ok, S::Error> {
         let mut tuple = out.serialize_tuple(N)?;
         for byte in bytes {
@@ -49,6 +50,8 @@ pub mod fixed {
 
 /// The order of byte strings of one length, which is eight times a number. A word at a time: the memory of a page is
 /// compared byte by byte else.
+#[inline]
+#[cfg_attr(page, optimize(speed))]
 fn order<const N: usize>(one: &[u8; N], other: &[u8; N]) -> Ordering {
     let mut left = (&one[..], &other[..]);
     while let (Some((one, rest)), Some((other, others))) =
@@ -70,18 +73,21 @@ macro_rules! byte_strings {
         pub struct $name(pub [u8; $len]);
 
         impl PartialEq for $name {
+            #[inline]
             fn eq(&self, other: &Self) -> bool {
                 order(&self.0, &other.0).is_eq()
             }
         }
 
         impl PartialOrd for $name {
+            #[inline]
             fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
                 Some(self.cmp(other))
             }
         }
 
         impl Ord for $name {
+            #[inline]
             fn cmp(&self, other: &Self) -> Ordering {
                 order(&self.0, &other.0)
             }
@@ -116,6 +122,7 @@ macro_rules! byte_strings {
                 self.0.write(out);
             }
 
+            #[inline]
             fn read(input: &mut Input) -> Result<Self, CodecError> {
                 Direct::read(input).map($name)
             }

@@ -5,7 +5,8 @@
 //! [`crate::verify`].
 
 use crate::bytes::{CircleId, DeviceId, EntryId, Signature};
-use crate::entry::{Admission, Entry, Invited, Lane, MAX_APPROVES, MAX_BODY, Packed, VERSION, hash_body};
+use crate::entry::{Admission, Entry, Invited, Lane, MAX_APPROVES, MAX_BODY, Packed, VERSION};
+use crate::hash::{Hashing, context};
 use crate::keys::{KeyError, check_box_key, check_key};
 use crate::sorted::SortedMap;
 use crate::verify::{Claim, verify, verify_batch};
@@ -247,7 +248,7 @@ pub fn check_admission(circle: CircleId, device: DeviceId, admission: &Admission
 /// Checks everything but the signatures.
 fn check_form(circle: CircleId, named: Named, keys: &mut Keys) -> Result<Checked, Refused> {
     let packed = &named.0.packed;
-    check_shape(circle, packed)?;
+    check_shape(circle, packed, &mut Hashing::new(context::BODY))?;
     let entry = &packed.signed.entry;
     if let Some(admission) = &entry.admission {
         check_admission_keys(entry.device, admission, keys)?;
@@ -256,14 +257,15 @@ fn check_form(circle: CircleId, named: Named, keys: &mut Keys) -> Result<Checked
 }
 
 /// Checks everything but keys and signatures: the body's hash, and else nothing that takes long.
-fn check_shape(circle: CircleId, packed: &Packed) -> Result<(), Refused> {
+#[cfg_attr(page, optimize(speed))]
+fn check_shape(circle: CircleId, packed: &Packed, bodies: &mut Hashing) -> Result<(), Refused> {
     let entry = &packed.signed.entry;
     if entry.version != VERSION {
         return Err(Refused::Version(entry.version));
     }
     check_approves(entry)?;
     check_place(circle, entry)?;
-    check_body(entry, packed.body.as_deref())
+    check_body(entry, packed.body.as_deref(), bodies)
 }
 
 fn check_approves(entry: &Entry) -> Result<(), Refused> {
@@ -302,7 +304,7 @@ fn check_place(circle: CircleId, entry: &Entry) -> Result<(), Refused> {
     Ok(())
 }
 
-fn check_body(entry: &Entry, body: Option<&[u8]>) -> Result<(), Refused> {
+fn check_body(entry: &Entry, body: Option<&[u8]>, bodies: &mut Hashing) -> Result<(), Refused> {
     if entry.body_len as usize > MAX_BODY {
         return Err(Refused::BodyTooLong(entry.body_len.into()));
     }
@@ -310,7 +312,7 @@ fn check_body(entry: &Entry, body: Option<&[u8]>) -> Result<(), Refused> {
         None if entry.lane == Lane::State => Err(Refused::BodyMissing),
         None => Ok(()),
         Some(body) if body.len() != entry.body_len as usize => Err(Refused::OtherBody),
-        Some(body) if hash_body(body) != entry.body_hash => Err(Refused::OtherBody),
+        Some(body) if bodies.hash(&[body]) != entry.body_hash.0 => Err(Refused::OtherBody),
         Some(_) => Ok(()),
     }
 }

@@ -44,13 +44,6 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     postcard::serialize_with_flavor(value, out).expect("a type of known lengths is encoded into memory")
 }
 
-/// As [`encode`], behind what is there already.
-#[expect(clippy::expect_used, reason = "as above")]
-pub fn append<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
-    let to = Out { bytes: core::mem::take(out), expected: None };
-    *out = postcard::serialize_with_flavor(value, to).expect("a type of known lengths is encoded into memory");
-}
-
 /// Room in bytes for an entry with a usual body, so that it is encoded without moving.
 pub const USUAL: usize = 640;
 
@@ -66,7 +59,11 @@ impl Flavor for Out<'_> {
 
     #[inline(always)]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
+        if self.expected.is_some() {
+            return self.try_extend(&[byte]);
+        }
+        self.bytes.push(byte);
+        Ok(())
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {

@@ -8,7 +8,7 @@
 use crate::bytes::{BoxKey, CircleId, DeviceId, EntryId, Hash, HeaderHash, InviteKey, MemberId, Signature};
 use crate::codec::direct::{Direct, Input, counted, direct, write_len};
 use crate::codec::{self, CodecError};
-use crate::hash::{context, hash};
+use crate::hash::{Hashing, context, hash};
 use crate::keys::DeviceKey;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -203,6 +203,7 @@ impl Direct for Packed {
     }
 }
 
+#[cfg_attr(page, optimize(speed))]
 fn read_body(input: &mut Input) -> Result<Option<Vec<u8>>, CodecError> {
     let body = bool::read(input)?.then(|| input.take_counted()).transpose()?;
     Ok(body.map(<[u8]>::to_vec))
@@ -272,14 +273,19 @@ impl Packed {
     ///
     /// # Errors
     /// [`CodecError`].
-    pub fn decode_named(circle: CircleId, bytes: &[u8]) -> Result<(EntryId, Self), CodecError> {
+    #[cfg_attr(page, optimize(speed))]
+    pub(crate) fn decode_named(
+        circle: CircleId,
+        bytes: &[u8],
+        ids: &mut Hashing,
+    ) -> Result<(EntryId, Self), CodecError> {
         if bytes.len() > MAX_PACKED {
             return Err(CodecError::TooLong { len: bytes.len(), max: MAX_PACKED });
         }
         let mut input = Input::new(bytes);
         let entry = Entry::read(&mut input)?;
         let (canonical, _) = bytes.split_at(bytes.len() - input.left());
-        let id = EntryId(hash(context::ENTRY, &[&circle.0, canonical]));
+        let id = EntryId(ids.hash(&[&circle.0, canonical]));
         let signature = Signature::read(&mut input)?;
         let body = read_body(&mut input)?;
         if input.left() > 0 {

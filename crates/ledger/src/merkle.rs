@@ -14,7 +14,7 @@ mod path;
 pub use path::{MAX_PATH, Path};
 
 use crate::bytes::Hash;
-use crate::hash::{Context, context, hash};
+use crate::hash::{Context, Hashing, context, hash};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -54,9 +54,9 @@ impl Tree {
 
     /// The root over leaves in their given order.
     pub fn root<'a>(&self, leaves: impl IntoIterator<Item = &'a [u8; 32]>) -> Hash {
-        let mut mountains = Mountains::new(*self);
-        leaves.into_iter().for_each(|leaf| mountains.push(leaf));
-        mountains.root()
+        let mut leaf = Hashing::new(self.leaf);
+        let hashes: Vec<Hash> = leaves.into_iter().map(|bytes| Hash(leaf.hash(&[bytes]))).collect();
+        self.seal(hashes.len() as u64, &self.top(&hashes))
     }
 
     /// The top over leaves that are hashed already.
@@ -64,12 +64,18 @@ impl Tree {
         match hashes {
             [] => NOTHING,
             [only] => *only,
-            _ => {
-                let (left, right) = hashes.split_at(split(hashes.len() as u64) as usize);
-                self.node(&self.top(left), &self.top(right))
-            }
+            several => top_of(&mut Hashing::new(self.node), several),
         }
     }
+}
+
+fn top_of(node: &mut Hashing, hashes: &[Hash]) -> Hash {
+    if let [only] = hashes {
+        return *only;
+    }
+    let (left, right) = hashes.split_at(split(hashes.len() as u64) as usize);
+    let (left, right) = (top_of(node, left), top_of(node, right));
+    Hash(node.hash(&[&left.0, &right.0]))
 }
 
 /// Where a tree over `count` > 1 leaves is split: the greatest power of two below `count`.

@@ -34,8 +34,8 @@ pub use vote::{
 pub use voter::{Ballot, MAX_FINALIZES, Voter};
 
 use crate::bytes::{CircleId, DeviceId, Hash, HeaderHash};
-use crate::codec::direct::{Direct, Input};
-use crate::codec::{self, CodecError, encode, encode_directly, encode_list};
+use crate::codec::direct::direct;
+use crate::codec::{self, CodecError, encode_directly, encode_list};
 use crate::dag::MAX_CUT;
 use crate::entry::Head;
 use crate::hash::{context, hash};
@@ -82,7 +82,7 @@ pub struct Header {
 impl Header {
     /// Its hash, by which the next header and all votes name it.
     pub fn hash(&self) -> HeaderHash {
-        HeaderHash(hash(context::HEADER, &[&encode(self)]))
+        HeaderHash(hash(context::HEADER, &[&encode_directly(self)]))
     }
 }
 
@@ -113,23 +113,14 @@ pub struct Proof {
     pub renewal: Option<Renewal>,
 }
 
-/// What a height has most of is its cut; the rest is read as everything is.
-impl Direct for Proof {
-    const LEAST: usize = 1;
-
-    fn write(&self, out: &mut Vec<u8>) {
-        let Proof { checkpoint, cut, witnesses, renewal } = self;
-        codec::append(checkpoint, out);
-        cut.write(out);
-        codec::append(&(witnesses, renewal), out);
-    }
-
-    fn read(input: &mut Input) -> Result<Self, CodecError> {
-        let (checkpoint, cut) = (input.plain()?, Direct::read(input)?);
-        let (witnesses, renewal) = input.plain()?;
-        Ok(Proof { checkpoint, cut, witnesses, renewal })
-    }
-}
+direct! { Header {
+    version: u8, circle: CircleId, height: u64, prev: HeaderHash, proposer: DeviceId, time: u64, cut_hash: Hash, entries: u32,
+    entries_root: Hash, history_root: Hash, state_root: Hash, witnesses: Hash,
+} }
+direct! { Checkpoint { header: Header, certificate: Certificate } }
+direct! { Proof {
+    checkpoint: Checkpoint, cut: Vec<Head>, witnesses: Option<Witnesses>, renewal: Option<Renewal>,
+} }
 
 impl Proof {
     /// Whether its header is the one of its height among these hashes.

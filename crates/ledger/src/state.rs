@@ -200,6 +200,7 @@ impl State {
     }
 
     /// Folds the next entry in settled order. `body` is looked at for the state lane only.
+    #[cfg_attr(page, optimize(speed))]
     pub fn apply(&mut self, id: EntryId, entry: &Entry, body: Opened) -> Verdict {
         if !self.count(id, entry) {
             return Verdict::Void(VoidReason::BranchNotCounted);

@@ -6,9 +6,10 @@
 //! calls xtask in rustc's place (`RUSTC_WRAPPER`), and xtask calls rustc without that feature.
 //!
 //! It also tells rustc some things that only nightly compilers listen to, unless they are told by `RUSTC_BOOTSTRAP`. They
-//! are about what is said in panics, and about functions that are alike: these stay apart until [`crate::quiet`] has
-//! emptied what nobody reads by its name, for what it empties must not be another function as well. No nightly feature of
-//! the language is used.
+//! are about what is said in panics; about functions that are alike, which stay apart until [`crate::quiet`] has emptied
+//! what nobody reads by its name, for what it empties must not be another function as well; and about the few functions
+//! that are compiled to be fast where all else is to be small (`optimize(speed)`, under `cfg(page)`). None of them changes
+//! what a program means.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -21,10 +22,15 @@ const MARK: &str = "LEDGERNO_PAGE_COMPILER";
 /// What each crate is built without.
 const WITHOUT: [(&str, &str); 1] = [("curve25519_dalek", "precomputed-tables")];
 
-/// What rustc is told beyond: functions that are alike stay apart; panics do not say where in the source they are; and
-/// names are as stable compilers make them.
-const UNSTABLE: [&str; 4] =
-    ["-Zmerge-functions=disabled", "-Zlocation-detail=none", "-Zunstable-options", "-Csymbol-mangling-version=legacy"];
+/// What rustc is told beyond: functions that are alike stay apart; panics do not say where in the source they are; names
+/// are as stable compilers make them; and some functions may ask to be fast.
+const UNSTABLE: [&str; 5] = [
+    "-Zmerge-functions=disabled",
+    "-Zlocation-detail=none",
+    "-Zunstable-options",
+    "-Csymbol-mangling-version=legacy",
+    "-Zcrate-attr=feature(optimize_attribute)",
+];
 
 /// Makes cargo call this program for rustc.
 pub fn install(cargo: &mut Command) -> Result<()> {
@@ -35,7 +41,7 @@ pub fn install(cargo: &mut Command) -> Result<()> {
 /// A flag for rustc that says how it is called, so that cargo builds anew when this changes.
 pub fn flag() -> String {
     let without: Vec<String> = WITHOUT.iter().map(|(krate, feature)| format!("{krate}/{feature}")).collect();
-    format!("--cfg=page=\"{};{}\"", without.join(","), UNSTABLE.join(","))
+    format!("--cfg=page=\"{};{}\" --cfg=page", without.join(","), UNSTABLE.join(","))
 }
 
 /// Calls rustc if cargo means us to.

@@ -175,13 +175,14 @@ impl Engine {
     }
 
     /// Takes one height in that was checked.
+    #[cfg_attr(page, optimize(speed))]
     fn take_height(&mut self, one: Gathered, height: Height, batch: &mut Batch, now: u64) {
-        let Height { entries, order, block } = height;
-        let (proof, mut items, mut entries) = (*one.proof, one.entries, entries.into_entries());
+        let Height { mut entries, order, block } = height;
+        let (proof, mut items) = (*one.proof, one.entries);
         let is_old = (self.history.len() + items.len()).saturating_add(self.limits.window) <= self.bulk.awaited;
         let mut taken = Vec::with_capacity(items.len());
         for came in self.dag.take_vouched(&mut entries, &order, is_old) {
-            let passed = came.at.filter(|_| came.passed).and_then(|at| entries.get(at)?.as_ref());
+            let passed = came.at.filter(|_| came.passed).and_then(|at| entries.get(at));
             match passed {
                 Some(checked) => self.passed(came.id, checked.entry()),
                 None if self.took(&[came.id]).is_empty() => continue,

@@ -8,6 +8,7 @@ use super::{Checked, Refused, check_shape};
 use crate::bytes::{CircleId, EntryId};
 use crate::codec::CodecError;
 use crate::entry::{Head, Packed};
+use crate::hash::{Hashing, context};
 use crate::merkle::ENTRIES;
 use crate::settle::Header;
 use alloc::vec::Vec;
@@ -35,15 +36,17 @@ pub enum Unvouched {
     Form(#[from] Refused),
 }
 
-/// All entries of one header, in settled order, of which everything holds but what keys and signatures say.
+/// All entries of one header, in settled order, of which everything holds but what keys and signatures say. Each stays in
+/// its place till it is taken.
 #[derive(Clone, Debug)]
-pub struct Vouched(Vec<Checked>);
+pub struct Vouched(Vec<Option<Checked>>);
 
 impl Vouched {
     /// Reads entries from their canonical bytes, and holds them to a header. That its votes hold is the chain's to say.
     ///
     /// # Errors
     /// [`Unvouched`].
+    #[cfg_attr(page, optimize(speed))]
     pub fn read<'a>(
         circle: CircleId,
         header: &Header,
@@ -52,24 +55,29 @@ impl Vouched {
         if header.entries as usize != entries.len() {
             return Err(Unvouched::Count { says: header.entries, are: entries.len() });
         }
+        let (mut ids, mut bodies) = (Hashing::new(context::ENTRY), Hashing::new(context::BODY));
         let mut read = Vec::with_capacity(entries.len());
         for bytes in entries {
-            let (id, packed) = Packed::decode_named(circle, bytes)?;
-            read.push(Checked { packed, id });
+            let (id, packed) = Packed::decode_named(circle, bytes, &mut ids)?;
+            read.push(Some(Checked { packed, id }));
         }
-        let entries = read;
-        if ENTRIES.root(entries.iter().map(|entry| &entry.id.0)) != header.entries_root {
+        let entries = Vouched(read);
+        if ENTRIES.root(entries.all().map(|entry| &entry.id.0)) != header.entries_root {
             return Err(Unvouched::Root);
         }
-        for checked in &entries {
-            check_shape(circle, &checked.packed)?;
+        for checked in entries.all() {
+            check_shape(circle, &checked.packed, &mut bodies)?;
         }
-        Ok(Vouched(entries))
+        Ok(entries)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Checked> + '_ {
+        self.0.iter().flatten()
     }
 
     /// Each with its id, in settled order.
     pub fn iter(&self) -> impl Iterator<Item = (EntryId, &Packed)> + '_ {
-        self.0.iter().map(|checked| (checked.id, &checked.packed))
+        self.all().map(|checked| (checked.id, &checked.packed))
     }
 
     /// How many there are.
@@ -82,16 +90,16 @@ impl Vouched {
         self.0.is_empty()
     }
 
-    pub(crate) fn get(&self, at: usize) -> Option<&Packed> {
-        self.0.get(at).map(Checked::packed)
+    /// The one in a place, unless it was taken.
+    pub fn get(&self, at: usize) -> Option<&Checked> {
+        self.0.get(at)?.as_ref()
+    }
+
+    pub(crate) fn take(&mut self, at: usize) -> Option<Checked> {
+        self.0.get_mut(at)?.take()
     }
 
     pub(crate) fn heads(&self) -> impl Iterator<Item = Head> + '_ {
-        self.0.iter().map(|checked| checked.entry().head(checked.id))
-    }
-
-    /// Each in its place, from which it can be taken.
-    pub fn into_entries(self) -> Vec<Option<Checked>> {
-        self.0.into_iter().map(Some).collect()
+        self.all().map(|checked| checked.entry().head(checked.id))
     }
 }

@@ -8,8 +8,7 @@ use super::CodecError;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use serde::Serialize;
-use serde::de::{DeserializeOwned, Visitor};
+use serde::de::Visitor;
 
 /// A type that writes and reads its canonical bytes itself.
 pub trait Direct: Sized {
@@ -45,6 +44,7 @@ impl<'a> Input<'a> {
     ///
     /// # Errors
     /// [`CodecError::Malformed`] when there are fewer.
+    #[inline]
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], CodecError> {
         let (taken, rest) = self.0.split_at_checked(len).ok_or(CodecError::Malformed)?;
         self.0 = rest;
@@ -55,23 +55,13 @@ impl<'a> Input<'a> {
     ///
     /// # Errors
     /// [`CodecError`].
+    #[inline]
     pub fn take_counted(&mut self) -> Result<&'a [u8], CodecError> {
         let len = u32::read(self)?;
         self.take(usize::try_from(len).map_err(|_| CodecError::Malformed)?)
     }
 
-    /// A value that does not read itself.
-    ///
-    /// # Errors
-    /// [`CodecError`].
-    pub fn plain<T: DeserializeOwned + Serialize>(&mut self) -> Result<T, CodecError> {
-        let (value, rest) = postcard::take_from_bytes(self.0).map_err(|_| CodecError::Malformed)?;
-        let (read, _) = self.0.split_at(self.0.len() - rest.len());
-        self.0 = rest;
-        super::check_canonical(&value, read)?;
-        Ok(value)
-    }
-
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(CodecError::Malformed)?;
         self.0 = rest;
@@ -79,6 +69,8 @@ impl<'a> Input<'a> {
     }
 
     /// A varint of at most `bits` bits, seven to a byte, in its shortest form.
+    #[inline]
+    #[cfg_attr(page, optimize(speed))]
     fn varint(&mut self, bits: u32) -> Result<u64, CodecError> {
         let mut value = 0;
         for shift in (0..bits).step_by(7) {
@@ -131,6 +123,7 @@ impl Direct for u8 {
         out.push(*self);
     }
 
+    #[inline]
     fn read(input: &mut Input) -> Result<Self, CodecError> {
         input.array().map(|[byte]| byte)
     }
@@ -145,6 +138,7 @@ macro_rules! varints {
                 write_varint(u64::from(*self), out);
             }
 
+            #[inline]
             fn read(input: &mut Input) -> Result<Self, CodecError> {
                 input.varint(<$type>::BITS).map(|value| value as $type)
             }
@@ -160,6 +154,7 @@ impl Direct for bool {
         out.push(u8::from(*self));
     }
 
+    #[inline]
     fn read(input: &mut Input) -> Result<Self, CodecError> {
         match u8::read(input)? {
             0 => Ok(false),
@@ -176,6 +171,7 @@ impl<const N: usize> Direct for [u8; N] {
         out.extend_from_slice(self);
     }
 
+    #[inline]
     fn read(input: &mut Input) -> Result<Self, CodecError> {
         input.array()
     }
@@ -191,6 +187,7 @@ impl<T: Direct> Direct for Option<T> {
         }
     }
 
+    #[inline]
     fn read(input: &mut Input) -> Result<Self, CodecError> {
         bool::read(input)?.then(|| T::read(input)).transpose()
     }
@@ -215,6 +212,7 @@ impl<T: Direct> Direct for Vec<T> {
         write_list(self, out);
     }
 
+    #[cfg_attr(page, optimize(speed))]
     fn read(input: &mut Input) -> Result<Self, CodecError> {
         let len = u32::read(input)? as usize;
         let mut list = Vec::with_capacity(len.min(input.0.len() / T::LEAST));
@@ -248,6 +246,7 @@ macro_rules! direct {
                 $($crate::codec::direct::Direct::write(&self.$field, out);)*
             }
 
+            #[cfg_attr(page, optimize(speed))]
             fn read(input: &mut $crate::codec::direct::Input) -> Result<Self, $crate::codec::CodecError> {
                 Ok($type { $($field: $crate::codec::direct::Direct::read(input)?),* })
             }

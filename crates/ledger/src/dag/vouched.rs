@@ -7,7 +7,7 @@
 
 use super::{Dag, Standing, refs};
 use crate::bytes::{DeviceId, EntryId, MemberId};
-use crate::check::{Checked, Vouched};
+use crate::check::Vouched;
 use crate::entry::{Entry, Head, Lane, Packed};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -61,18 +61,18 @@ impl Dag {
 
     /// Takes the entries of the next header out of their places, in the order that was planned; if they are `old`, passes
     /// the talk among them where it can, which stays in its place.
-    pub fn take_vouched(&mut self, entries: &mut [Option<Checked>], order: &[usize], old: bool) -> Vec<Brought> {
+    #[cfg_attr(page, optimize(speed))]
+    pub fn take_vouched(&mut self, entries: &mut Vouched, order: &[usize], old: bool) -> Vec<Brought> {
         let passes = old && self.open.is_empty() && self.waiting.len() == 0;
         let mut brought = Vec::with_capacity(order.len());
         for &at in order {
-            let Some(entry) = entries.get_mut(at) else { continue };
-            if let Some(checked) = entry.as_ref().filter(|_| passes)
+            if let Some(checked) = entries.get(at).filter(|_| passes)
                 && self.pass(checked.id(), checked.entry())
             {
                 brought.push(Brought { id: checked.id(), at: Some(at), checked: false, passed: true });
                 continue;
             }
-            let Some(checked) = entry.take().filter(|checked| !self.index.contains_key(&checked.id())) else {
+            let Some(checked) = entries.take(at).filter(|checked| !self.index.contains_key(&checked.id())) else {
                 continue;
             };
             let id = checked.id();
@@ -110,6 +110,7 @@ impl Dag {
 
     /// The places of the entries in an order in which each can be taken: the settled one, but that a device comes after
     /// what lets it in.
+    #[cfg_attr(page, optimize(speed))]
     fn order_to_take(&self, entries: &Vouched, header: usize, before: &mut Before) -> Option<Vec<usize>> {
         let mut order = Vec::with_capacity(entries.len());
         let mut left: Vec<usize> = (0..entries.len()).collect();

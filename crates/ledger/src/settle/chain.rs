@@ -10,7 +10,7 @@
 
 use super::{Certificate, Checkpoint, Header, Proof, Renewal, VERSION, Voices, Witnesses, cut_hash};
 use crate::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash, MemberId, Signature, VoteKey};
-use crate::check::Vouched;
+use crate::check::{Checked, Vouched};
 use crate::dag::{CutError, Dag};
 use crate::entry::{Anchor, Entry, Head, Lane, Packed};
 use crate::genesis::Genesis;
@@ -342,7 +342,7 @@ impl Chain {
         now: u64,
     ) -> Result<Block, Refusal> {
         let order = |_: &[Head]| Ok(entries.iter().map(|(id, _)| id).collect());
-        self.check_voted(&order, &|at, _| entries.get(at), opener, voted, now)
+        self.check_voted(&order, &|at, _| entries.get(at).map(Checked::packed), opener, voted, now)
     }
 
     fn check_voted(

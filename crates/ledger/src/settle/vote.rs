@@ -1,7 +1,8 @@
 //! Who votes, what a vote says, and how many make a quorum.
 
 use crate::bytes::{CircleId, DeviceId, Hash, HeaderHash, MemberId, Signature, VoteKey};
-use crate::codec::encode;
+use crate::codec::direct::direct;
+use crate::codec::{encode, encode_directly};
 use crate::entry::Anchor;
 use crate::genesis::Genesis;
 use crate::hash::{context, hash};
@@ -32,6 +33,11 @@ pub struct Witnesses {
     /// B: how many of them may lie.
     liars: u8,
 }
+
+direct! { Witness { device: DeviceId, vote_key: VoteKey, always_on: bool } }
+direct! { Witnesses { all: Vec<Witness>, liars: u8 } }
+direct! { Renewal { after: Anchor, witness: Witness, signature: Signature } }
+direct! { Certificate { header: HeaderHash, view: u64, votes: Vec<(VoteKey, Signature)> } }
 
 impl Witnesses {
     /// The witnesses of height 1: the founder's device alone.
@@ -75,7 +81,7 @@ impl Witnesses {
 
     /// What a header says of them.
     pub fn hash(&self) -> Hash {
-        Hash(hash(context::WITNESSES, &[&encode(self)]))
+        Hash(hash(context::WITNESSES, &[&encode_directly(self)]))
     }
 }
 

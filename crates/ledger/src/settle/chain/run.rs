@@ -8,7 +8,7 @@
 
 use super::{Block, Chain, Opener, Refusal, VERSION, Voted, fold};
 use crate::bytes::EntryId;
-use crate::check::Vouched;
+use crate::check::{Checked, Vouched};
 use crate::dag::Dag;
 use crate::entry::Packed;
 use crate::settle::{Checkpoint, Proof, Witnesses, cut_hash};
@@ -111,7 +111,7 @@ impl Chain {
         let order: Vec<EntryId> = entries.iter().map(|(id, _)| id).collect();
         let (mut verdicts, mut witnesses) = (Vec::new(), proof.witnesses.clone().unwrap_or_else(|| voters.clone()));
         if let (Some(state), Some(opener)) = (state, opener) {
-            let held = |at: usize, _: &EntryId| -> Option<&Packed> { entries.get(at) };
+            let held = |at: usize, _: &EntryId| -> Option<&Packed> { entries.get(at).map(Checked::packed) };
             verdicts = fold(state, &held, opener, &order, (header.height, header.time, header.proposer)).ok()?;
             witnesses = self.witnesses_after(state);
         }
