@@ -11,7 +11,8 @@ use ledgerno_engine::status::Status;
 use ledgerno_engine::view::{Content, Deed};
 use ledgerno_engine::wire::{Topic, Votes};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash};
-use ledgerno_ledger::settle::{Vote, VoteKind};
+use ledgerno_ledger::codec;
+use ledgerno_ledger::settle::{Bundle, Header, Proposal, Vote, VoteKind};
 
 /// A founder and three friends, all linked to the relay.
 struct Four {
@@ -76,6 +77,34 @@ impl Four {
             assert!(self.world.now < end, "not settled: {:?} {:?}", self.settled(&id), stand(self));
             self.world.pass(1_000);
         }
+    }
+
+    /// The next header is proposed, and so many of the others notarize it: their votes are durable, and not said. Gives who
+    /// leads.
+    fn all_notarize(&mut self, others: usize) -> DeviceId {
+        let votes = |four: &Self, id: &DeviceId| {
+            let held = &four.world.hosts[id].disk.held;
+            held.iter().any(|(_, _, records)| records.iter().any(|(name, _)| name == "bundle"))
+        };
+        for id in &self.all {
+            self.world.hosts.get_mut(id).unwrap().disk.holds = true;
+        }
+        let leader = loop {
+            if let Some(leader) = self.all.iter().find(|id| votes(self, id)) {
+                break *leader;
+            }
+            self.world.pass(50);
+        };
+        self.world.flush(leader);
+        let voted: Vec<DeviceId> = self.all.iter().filter(|id| **id != leader && votes(self, id)).copied().collect();
+        assert_eq!(voted.len(), 3, "all hear the proposal");
+        for id in voted.iter().take(others) {
+            let disk = &mut self.world.hosts.get_mut(id).unwrap().disk;
+            while let Some((_, log, records)) = disk.held.pop_front() {
+                disk.write(log, records);
+            }
+        }
+        leader
     }
 
     fn unlink(&mut self, who: usize) {
@@ -205,6 +234,80 @@ fn a_witness_that_crashes_at_any_write_goes_on() {
             assert!(four.world.hosts.values().all(|host| host.engine.evidence().is_empty()));
         }
     }
+}
+
+/// All notarize what the leader proposes, and all crash before anybody hears of another's vote. What they voted for is as
+/// durable as the votes: else these would add up for a header that nobody holds, and the height would never be settled.
+#[test]
+fn what_was_notarized_outlives_a_crash_of_all_who_held_it() {
+    for away in 0..5 {
+        let mut four = Four::elected(35, 4);
+        let post = four.world.post(four.all[1], "held by all");
+        let leader = four.all_notarize(3);
+        // Its own bundle is said again by whoever is there; one may be away for ever.
+        let away = four.all.get(away).copied();
+        for id in four.all.clone() {
+            four.world.crash(id);
+            four.world.hosts.get_mut(&id).unwrap().disk.holds = false;
+        }
+        four.world.crash(RELAY);
+        let there: Vec<usize> = (0..4).filter(|who| Some(four.all[*who]) != away).collect();
+        there.iter().for_each(|who| four.link(*who));
+        four.world.pass(120_000);
+        let settled = four.settled(&post);
+        assert!(there.iter().all(|who| settled[*who]), "{leader:?} led, {away:?} is away: {settled:?}");
+    }
+}
+
+/// A leader that lies shows one header after the other: a witness keeps the one that it voted for.
+#[test]
+fn many_headers_of_one_leader_push_out_none_that_was_voted_for() {
+    let mut four = Four::elected(37, 4);
+    four.world.post(four.all[1], "one");
+    let leader = four.all_notarize(0);
+    let told = four.world.engine(RELAY).bundles().pop().unwrap();
+    let (header, cut) = told.voted.clone().expect("who hears a proposal keeps its header for who is away");
+    let liar = four.world.engine(leader).vote_secret().unwrap().clone();
+    let others: Vec<DeviceId> = four.all.iter().filter(|id| **id != leader).copied().collect();
+    let (other, third) = (others[0], four.world.engine(others[1]).vote_secret().unwrap().clone());
+    for later in 1..=8 {
+        let header = Header { time: header.time + later, ..header.clone() };
+        let (kind, height, view) = (VoteKind::Notarize, header.height, 0);
+        let vote = Vote { kind, circle: header.circle, height, view, header: Some(header.hash()) }.cast(&liar);
+        let bundle = Bundle { own: vec![vote], voted: None, ..told.clone() };
+        let proposal = Proposal { header, cut: cut.clone(), bundle };
+        let bytes = Votes::Proposal(Box::new(proposal)).to_bytes();
+        four.world.act(other, |engine, now| engine.gossip(Topic::Witnesses, RELAY, &bytes, now));
+    }
+    assert_eq!(four.world.engine(other).evidence().len(), 1);
+    // It hears two others, so its time runs: it nullifies, and writes its bundle anew.
+    let (circle, height, kind) = (header.circle, header.height, VoteKind::Nullify);
+    let vote = Vote { kind, circle, height, view: 0, header: None }.cast(&third);
+    let bundle = Bundle { key: third.key(), own: vec![vote], voted: None, ..told };
+    let bytes = Votes::Bundle(Box::new(bundle)).to_bytes();
+    four.world.act(other, |engine, now| engine.gossip(Topic::Witnesses, RELAY, &bytes, now));
+    four.world.pass(5_000);
+    four.world.flush(other);
+    let record: Bundle = codec::decode(&four.world.hosts[&other].disk.records["bundle"], 1 << 20).unwrap();
+    assert!(record.own.iter().any(|vote| vote.kind == VoteKind::Nullify && vote.view == 0), "{:?}", record.own);
+    assert_eq!(record.voted, Some((header, cut)));
+}
+
+/// In version 1 the record of the own bundle ended with its votes.
+#[test]
+fn a_bundle_of_version_1_is_read() {
+    let mut four = Four::elected(36, 4);
+    let id = four.post(1, "hello");
+    four.all_settle(id, 3_000);
+    for who in 0..4 {
+        let id = four.all[who];
+        let record = four.world.hosts.get_mut(&id).unwrap().disk.records.get_mut("bundle").unwrap();
+        assert_eq!(record.pop(), Some(0), "no header that it votes for");
+        four.world.crash(id);
+        four.link(who);
+    }
+    let id = four.post(1, "after a restart");
+    four.all_settle(id, 10_000);
 }
 
 #[test]

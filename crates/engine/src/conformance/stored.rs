@@ -49,7 +49,7 @@ pub fn formats() -> Vec<Format> {
             .accepts("of a member", encode(&keys))
             .accepts("of an enlisted relay", encode(&blind)),
         Format::plain::<[u8; 32]>("record vote", Frozen(1), 32).accepts("the secret 3d, 32 times", vec![61; 32]),
-        Format::plain::<Bundle>("record bundle", Frozen(1), MAX_STORED).accepts("as in the topic bundles", bundle),
+        Format::plain::<Bundle>("record bundle", Frozen(2), MAX_STORED).accepts("as in the topic bundles", bundle),
         Format::plain::<VoteKey>("record retired", Frozen(1), 32).accepts("a vote key", encode(&VoteKey([31; 32]))),
         Format::plain::<Proof>("record conflict", Frozen(1), MAX_PROOF).accepts("a settled header", encode(&proof)),
         Format::plain::<u64>("record sent", Frozen(1), 16).accepts("300 entries", encode(&300_u64)),

@@ -35,7 +35,8 @@ const MAX_BEAT_MS: u64 = 8_000;
 const MAX_DIVIDED_BEATS: u32 = 16;
 /// For how long a witness counts as heard: longer than the longest pause.
 const HEARD_MS: u64 = 20_000;
-/// The most headers of one height that are kept: those proposed, and the one notarized.
+/// The most headers of one height that are kept: those proposed, the one that this witness notarized, and the one that a
+/// quorum did. Others' bundles hold what their votes name.
 const MAX_CANDIDATES: usize = 4;
 /// The most votes against each other that are remembered.
 const MAX_EVIDENCE: usize = 8;
@@ -114,7 +115,16 @@ impl Open {
         over.into_iter().chain(self.beat_at).chain(self.tell_at).min()
     }
 
-    /// Keeps a header; the oldest that is not notarized makes room.
+    /// Keeps a header that a quorum names, if another witness's bundle holds it.
+    fn keep_from(&mut self, hash: &HeaderHash, bundles: &SortedMap<VoteKey, Bundle>) {
+        if self.candidate(hash).is_none()
+            && let Some((header, cut)) = in_bundles(hash, bundles)
+        {
+            self.keep(header, cut, None, true);
+        }
+    }
+
+    /// Keeps a header; the oldest that neither a quorum nor this witness notarized makes room.
     fn keep(&mut self, header: &Header, cut: &[Head], proposed: Option<u64>, again: bool) {
         let hash = header.hash();
         if let Some(known) = self.candidate(&hash) {
@@ -122,9 +132,9 @@ impl Open {
             known.again |= again;
             return;
         }
-        let notarized = self.round.notarized().map(|(_, hash, _)| *hash);
+        let notarized = [self.round.notarized().map(|(_, hash, _)| *hash), self.round.voter().notarized()];
         if self.candidates.len() >= MAX_CANDIDATES
-            && let Some(at) = self.candidates.iter().position(|one| Some(one.hash) != notarized)
+            && let Some(at) = self.candidates.iter().position(|one| !notarized.contains(&Some(one.hash)))
         {
             self.candidates.remove(at);
         }
@@ -137,6 +147,11 @@ impl Open {
             block: None,
         });
     }
+}
+
+/// A header with its cut, as a witness's bundle holds it.
+fn in_bundles<'a>(hash: &HeaderHash, bundles: &'a SortedMap<VoteKey, Bundle>) -> Option<(&'a Header, &'a [Head])> {
+    bundles.values().flat_map(Bundle::headers).find(|(header, _)| header.hash() == *hash)
 }
 
 impl Agreement {
@@ -152,9 +167,10 @@ impl Agreement {
 }
 
 impl Engine {
-    /// Takes back the own bundle; false if it is none.
+    /// Takes back the own bundle; false if it is none. One of version 1 ends before the header that was voted for.
     pub(crate) fn restore_bundle(&mut self, bytes: &[u8]) -> bool {
-        self.agreement.stored = codec::decode(bytes, MAX_STORED).ok();
+        let read = codec::decode(bytes, MAX_STORED).or_else(|_| codec::decode(&[bytes, &[0]].concat(), MAX_STORED));
+        self.agreement.stored = read.ok();
         self.agreement.stored.is_some()
     }
 
@@ -198,8 +214,8 @@ impl Engine {
             since: None,
         };
         if let Some(stored) = &stored {
-            if let Some(one) = &stored.notarization {
-                open.keep(&one.header, &one.cut, None, true);
+            for (header, cut) in stored.headers() {
+                open.keep(header, cut, None, false);
             }
             for (ballot, voices) in stored.quorums() {
                 open.round.learn(ballot, voices.clone());
@@ -279,7 +295,9 @@ impl Engine {
         if candidate.block.is_some() {
             return Ok(());
         }
-        let (header, cut, again) = (candidate.header.clone(), candidate.cut.clone(), candidate.again);
+        let (header, cut, mut again) = (candidate.header.clone(), candidate.cut.clone(), candidate.again);
+        // What a quorum notarized was in time.
+        again |= self.agreement.open.as_ref().and_then(|open| open.round.notarized()).is_some_and(|one| one.1 == *hash);
         self.let_in(&cut, now);
         let opener = self.opener().ok_or(Refusal::NotFolded)?;
         let block = self.chain.check_proposal(&self.dag, opener, (&header, &cut), again, now)?;
@@ -295,7 +313,10 @@ impl Engine {
         let proposed = (is_again || fitting::fits_again(proposal)).then_some(proposal.bundle.view);
         let Some(open) = &mut self.agreement.open else { return true };
         open.keep(&proposal.header, &proposal.cut, proposed, is_again);
-        self.notarize_proposed(now)
+        let is_whole = self.notarize_proposed(now);
+        // Its votes may have been here before it.
+        self.go_on(Vec::new(), now);
+        is_whole
     }
 
     /// Notarizes what was proposed in this view, if it holds; false if entries are missing.
@@ -382,9 +403,9 @@ impl Engine {
             return;
         }
         let Some(secret) = self.vote_secret().cloned() else { return };
-        let Some(open) = &mut self.agreement.open else { return };
+        let Agreement { open: Some(open), bundles, stored, .. } = &mut self.agreement else { return };
         let (height, before) = (open.height, open.round.view());
-        let told = self.agreement.stored.as_ref().map_or(0, |stored| stored.view);
+        let told = stored.as_ref().map_or(0, |stored| stored.view);
         let mut cast = Vec::new();
         loop {
             for Ballot { view, kind, header } in own {
@@ -392,7 +413,12 @@ impl Engine {
                 open.round.take(open.place, vote.ballot(), vote.signature);
                 cast.push(vote);
             }
-            own = open.round.advance();
+            let Open { round, candidates, .. } = &mut *open;
+            own = round
+                .advance(|hash| candidates.iter().any(|one| one.hash == *hash) || in_bundles(hash, bundles).is_some());
+            if let Some(hash) = open.round.notarized().map(|(_, hash, _)| *hash) {
+                open.keep_from(&hash, bundles);
+            }
             if own.is_empty() {
                 break;
             }
@@ -411,9 +437,10 @@ impl Engine {
 
     /// Settles the open height if a quorum finalized a header that is held whole.
     pub(crate) fn settle_certified(&mut self, now: u64) {
-        let Some(open) = &self.agreement.open else { return };
+        let Agreement { open: Some(open), bundles, .. } = &mut self.agreement else { return };
         let Some((ballot, voices)) = open.round.certificate() else { return };
         let Some(hash) = ballot.header else { return };
+        open.keep_from(&hash, bundles);
         if let Some(candidate) = self.agreement.open.as_mut().and_then(|open| open.candidate(&hash)) {
             // A quorum found it in time.
             candidate.again = true;

@@ -95,7 +95,11 @@ impl Engine {
         if Some(bundle.key) == self.vote_key() {
             self.compare_own(bundle, now);
         }
-        if self.agreement.bundles.get(&bundle.key).is_none_or(|known| bundle.is_newer_than(known)) {
+        let tells = |known: &Bundle| {
+            let holds_more = bundle.voted.is_some() && known.voted.is_none();
+            bundle.is_newer_than(known) || holds_more && !known.is_newer_than(bundle)
+        };
+        if self.agreement.bundles.get(&bundle.key).is_none_or(tells) {
             self.agreement.bundles.insert(bundle.key, bundle.clone());
         }
         if !self.votes_with_others() {
@@ -112,15 +116,15 @@ impl Engine {
     }
 
     fn hear_proposal(&mut self, proposal: &Proposal, topic: Topic, now: u64) -> bool {
-        let lacks = self.hear_bundle(&proposal.bundle, Some(topic), now);
+        let bundle = proposal.whole_bundle();
+        let lacks = self.hear_bundle(&bundle, Some(topic), now);
         let is_next = proposal.bundle.height == self.chain.height() + 1;
         if lacks || !is_next || !self.votes_with_others() {
             return lacks;
         }
         // Its bundle was checked as it is kept, or is refused again here.
-        let known = self.agreement.bundles.get(&proposal.bundle.key);
-        let holds =
-            known == Some(&proposal.bundle) || proposal.bundle.check(self.circle, self.chain.witnesses()).is_ok();
+        let known = self.agreement.bundles.get(&bundle.key);
+        let holds = known == Some(&bundle) || bundle.check(self.circle, self.chain.witnesses()).is_ok();
         holds && proposal.check(self.chain.witnesses()).is_ok() && !self.take_proposal(proposal, now)
     }
 

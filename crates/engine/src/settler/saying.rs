@@ -14,7 +14,7 @@ use ledgerno_ledger::bytes::{Signature, VoteKey};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::mutant::{Mutant, is_on};
 use ledgerno_ledger::settle::{
-    Ballot, Bundle, Checkpoint, Notarization, Nullification, Proof, Proposal, SignedVote, Vote, VoteKind,
+    Ballot, Bundle, Checkpoint, MAX_BUNDLE, Notarization, Nullification, Proof, Proposal, SignedVote, Vote, VoteKind,
 };
 
 /// The most nullifications said in a bundle: the newest.
@@ -78,7 +78,7 @@ impl Engine {
             // Its votes of the views that it left are in no bundle.
             let left = cast.iter().filter(|vote| !bundle.own.contains(vote));
             says.extend(left.map(|vote| Votes::Vote { height, vote: *vote }));
-            says.push(Votes::Bundle(Box::new(bundle.clone())));
+            says.push(in_room(bundle.clone()));
         } else {
             says.extend(cast.iter().map(|vote| Votes::Vote { height, vote: *vote }));
         }
@@ -88,7 +88,7 @@ impl Engine {
         self.write(Vec::new(), vec![record], Vec::new(), then, now);
     }
 
-    /// What this witness tells of the open height.
+    /// What this witness keeps of the open height. It may have more than [`MAX_BUNDLE`] bytes.
     pub(crate) fn own_bundle(&self) -> Option<Bundle> {
         let open = self.agreement.open.as_ref()?;
         let secret = self.vote_secret()?;
@@ -106,6 +106,9 @@ impl Engine {
         };
         let mut own: Vec<SignedVote> = open.round.voter().ballots().map(cast).collect();
         own.sort_unstable();
+        let voted = open.round.voter().notarized();
+        let voted = voted.filter(|hash| open.round.notarized().is_none_or(|(_, notarized, _)| notarized != hash));
+        let voted = voted.and_then(|hash| open.candidates.iter().find(|one| one.hash == hash));
         Some(Bundle {
             height: open.height,
             key: secret.key(),
@@ -114,6 +117,7 @@ impl Engine {
             notarization,
             nullifications: nullified[newest..].iter().map(nullification).collect(),
             own,
+            voted: voted.map(|one| (one.header.clone(), one.cut.clone())),
         })
     }
 
@@ -128,14 +132,15 @@ impl Engine {
         let hash = open.round.voter().notarized()?;
         let candidate = open.candidates.iter().find(|one| one.hash == hash)?;
         let (header, cut) = (candidate.header.clone(), candidate.cut.clone());
-        Some(Votes::Proposal(Box::new(Proposal { header, cut, bundle: bundle.clone() })))
+        let bundle = Bundle { voted: None, ..bundle.clone() };
+        Some(Votes::Proposal(Box::new(Proposal { header, cut, bundle })))
     }
 
     /// Says where this witness stands: what it proposes, or its bundle. It is durable: only what was written is said.
     pub(crate) fn say_bundle(&mut self, now: u64) {
         let Some(bundle) = self.own_bundle().filter(|_| self.agreement.caught_up) else { return };
         let proposal = self.leads().then(|| self.proposal(&bundle)).flatten();
-        let votes = proposal.unwrap_or_else(|| Votes::Bundle(Box::new(bundle)));
+        let votes = proposal.unwrap_or_else(|| in_room(bundle));
         self.tell(&votes, now);
     }
 
@@ -181,6 +186,14 @@ impl Engine {
         }
         self.once_durable(Then::Offer, now);
     }
+}
+
+/// A bundle as it is said. Where there is no room for two cuts, the one that a quorum notarized is told.
+fn in_room(mut bundle: Bundle) -> Votes {
+    if codec::encode(&bundle).len() > MAX_BUNDLE {
+        bundle.voted = None;
+    }
+    Votes::Bundle(Box::new(bundle))
 }
 
 /// Gossip about votes; what is over the bound is found by sync.

@@ -62,6 +62,7 @@ fn bundle(of: &VoteSecret) -> Bundle {
         }),
         nullifications: vec![Nullification { view: 2, voices: voices(VoteKind::Nullify, 2, 4) }],
         own,
+        voted: None,
     }
 }
 
@@ -73,10 +74,18 @@ pub fn bundles() -> Vec<Format> {
         change(&mut changed);
         encode(&changed)
     };
+    // In view 0, where it notarizes what was proposed, and nothing else is known.
+    let voted = |change: fn(&mut Bundle)| {
+        let (own, voted) = (vec![vote(VoteKind::Notarize, 0).cast(&secret)], Some((proposed(), cut().to_vec())));
+        let (notarization, nullifications) = (None, Vec::new());
+        let mut bundle = Bundle { view: 0, notarization, nullifications, own, voted, ..whole.clone() };
+        change(&mut bundle);
+        encode(&bundle)
+    };
     let leader = witnesses().leader(300, 3).map(|leader| leader.vote_key);
     let leader = secrets().into_iter().find(|secret| Some(secret.key()) == leader);
     let Some(leader) = leader else { return Vec::new() };
-    let other = secrets().into_iter().find(|secret| secret.key() != leader.key()).unwrap_or(secret);
+    let other = secrets().into_iter().find(|secret| secret.key() != leader.key()).unwrap_or_else(|| secret.clone());
     let proposal = |of: &VoteSecret| Proposal { header: proposed(), cut: cut().to_vec(), bundle: bundle(of) };
     let unjustified = {
         let mut proposal = proposal(&leader);
@@ -94,6 +103,16 @@ pub fn bundles() -> Vec<Format> {
                     nullifications: Vec::new(),
                     own: Vec::new(),
                     ..whole.clone()
+                }),
+            )
+            .accepts("in view 0, with the header that it notarizes", voted(|_| {}))
+            .refuses("with a header that it does not notarize", voted(|bundle| bundle.own.clear()))
+            .refuses(
+                "with a header and another cut",
+                voted(|bundle| {
+                    if let Some((_, cut)) = &mut bundle.voted {
+                        cut.pop();
+                    }
                 }),
             )
             .refuses("of who is no witness", encode(&bundle(&VoteSecret::from_secret([9; 32]))))

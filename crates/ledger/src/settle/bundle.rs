@@ -5,8 +5,12 @@
 //! Whoever hears it can go on from there: it needs nothing that came before. Mailboxes keep the newest bundle of each
 //! witness.
 //!
+//! What a vote names is in the bundle too, so it is as durable as the vote, and who counts the vote can have it: the header
+//! that it notarizes in this view with its cut, and that which it finalized last, for that is the one notarized. Were it not,
+//! all who held a header could crash between their vote and the quorum's, and then a quorum would settle what nobody has.
+//!
 //! A *proposal* is a header with its cut and the leader's bundle, in which the leader's own vote notarizes it: so the
-//! bundle shows who proposes, and what justifies it.
+//! bundle shows who proposes, and what justifies it. The bundle in it does not hold the header once more.
 
 use super::{Ballot, Checkpoint, Header, MAX_WITNESSES, SignedVote, Vote, VoteKind, Witnesses, cut_hash, justified};
 use super::{Voices, voter::MAX_FINALIZES};
@@ -60,6 +64,9 @@ pub struct Bundle {
     pub nullifications: Vec<Nullification>,
     /// Votes of this view, and all finalizes; sorted, each once.
     pub own: Vec<SignedVote>,
+    /// The header that it notarizes in this view and its cut, unless the notarization is of that one, or it is beside the
+    /// bundle.
+    pub voted: Option<(Header, Vec<Head>)>,
 }
 
 /// A header put to the vote.
@@ -140,7 +147,26 @@ impl Bundle {
                 let in_time = vote.view == self.view || vote.view < self.view && vote.kind == VoteKind::Finalize;
                 in_time && vote.key == self.key && vote.header.is_some() == (vote.kind != VoteKind::Nullify)
             });
-        notarized && nullified && own
+        let voted = self.voted.as_ref().is_none_or(|(header, cut)| {
+            header.circle == circle
+                && header.height == self.height
+                && header.cut_hash == cut_hash(cut)
+                && self.notarizes(&header.hash())
+        });
+        notarized && nullified && own && voted
+    }
+
+    /// Whether its witness notarizes a header in the view that it is in.
+    fn notarizes(&self, hash: &HeaderHash) -> bool {
+        let says =
+            |vote: &SignedVote| (vote.kind, vote.view, vote.header) == (VoteKind::Notarize, self.view, Some(*hash));
+        self.own.iter().any(says)
+    }
+
+    /// The headers in it, each with its cut.
+    pub fn headers(&self) -> impl Iterator<Item = (&Header, &[Head])> {
+        let notarized = self.notarization.iter().map(|one| (&one.header, &one.cut[..]));
+        notarized.chain(self.voted.iter().map(|(header, cut)| (header, &cut[..])))
     }
 
     /// What quorums say in it, by view.
@@ -167,12 +193,18 @@ impl Proposal {
         let Bundle { height, view, key, .. } = self.bundle;
         let hash = self.header.hash();
         let leads = witnesses.leader(height, view).is_some_and(|leader| leader.vote_key == key);
-        let says = |vote: &SignedVote| (vote.kind, vote.view, vote.header) == (VoteKind::Notarize, view, Some(hash));
         let notarized = self.bundle.notarization.as_ref().map(|one| (one.view, one.header.hash()));
         let nullified: Vec<u64> = self.bundle.nullifications.iter().map(|one| one.view).collect();
         let fits = self.header.height == height && self.header.cut_hash == cut_hash(&self.cut);
-        let holds = leads && fits && self.bundle.own.iter().any(says) && justified(view, &hash, notarized, &nullified);
+        let holds = leads && fits && self.bundle.notarizes(&hash) && justified(view, &hash, notarized, &nullified);
         if holds { Ok(hash) } else { Err(BundleError::NotJustified) }
+    }
+
+    /// The leader's bundle with what it votes for, as others keep it.
+    pub fn whole_bundle(&self) -> Bundle {
+        let is_told = self.is_again() || !self.bundle.notarizes(&self.header.hash());
+        let voted = (!is_told).then(|| (self.header.clone(), self.cut.clone()));
+        Bundle { voted, ..self.bundle.clone() }
     }
 
     /// Whether the header was notarized before.

@@ -4,9 +4,10 @@
 //! *justified* when every view between u (or the start) and this one has a nullification: then no quorum finalized
 //! another header before. A proposal travels with what justifies it.
 //!
-//! A witness keeps the highest notarization and every nullification after it. A notarization or nullification of a
-//! later view lets it jump past that view, whether or not it knows those between; it proposes only when it does. Who
-//! leads rotates with height and view: over the witnesses that are always on in the first pass, then over all.
+//! A witness keeps the highest notarization, with its header, and every nullification after it. Votes for a header that it
+//! does not hold it counts, and goes by them once it holds it. A notarization or nullification of a later view lets it jump
+//! past that view, whether or not it knows those between; it proposes only when it does. Who leads rotates with height and
+//! view: over the witnesses that are always on in the first pass, then over all.
 
 use super::{Ballot, Taken, Tally, Voices, VoteKind, Voter, Witness, Witnesses};
 use crate::mutant::{Mutant, is_on};
@@ -78,10 +79,11 @@ impl<H: Copy + Ord, S: Copy> Round<H, S> {
     }
 
     /// Goes on as far as the votes allow; gives the own finalizes that follow. They are to be signed and taken, and the
-    /// record is durable before they are sent.
-    pub fn advance(&mut self) -> Vec<Ballot<H>> {
+    /// record is durable before they are sent. A notarization is waited for until its header is `held`: who finalizes what
+    /// it can not tell others would count on their holding it for ever.
+    pub fn advance(&mut self, held: impl Fn(&H) -> bool) -> Vec<Ballot<H>> {
         let mut own = Vec::new();
-        while let Some((ballot, voices)) = self.tally.oldest() {
+        while let Some((ballot, voices)) = self.tally.oldest(&held) {
             own.extend(self.learn(ballot, voices));
         }
         own

@@ -62,7 +62,7 @@ impl Four {
             round.take(by as u8, ballot, vote.signature);
         }
         for at in 0..4 {
-            for own in self.rounds[at].advance() {
+            for own in self.rounds[at].advance(|_| true) {
                 self.tell(at, own);
             }
         }
@@ -102,6 +102,7 @@ impl Four {
                 .map(|(view, voices)| Nullification { view: *view, voices: voices.clone() })
                 .collect(),
             own,
+            voted: None,
         }
     }
 
@@ -170,6 +171,21 @@ fn a_header_that_was_notarized_is_proposed_again() {
         four.notarize(by, hash);
     }
     assert_eq!(four.rounds[3].certificate().map(|(ballot, _)| ballot), Some(Ballot::finalize(1, hash)));
+}
+
+#[test]
+fn a_notarization_counts_once_its_header_is_held() {
+    let four = Four::new();
+    let hash = four.block(NOW + 5).header.hash();
+    let mut round = four.rounds[3].clone();
+    let ballot = Ballot::notarize(0, hash);
+    for by in 0..3 {
+        round.take(by, ballot, four.sign(by.into(), ballot).signature);
+    }
+    assert_eq!(round.advance(|_| false), []);
+    assert_eq!((round.view(), round.notarized(), round.next()), (0, None, Some(Next::New)));
+    assert_eq!(round.advance(|held| *held == hash), [Ballot::finalize(0, hash)]);
+    assert_eq!((round.view(), round.next()), (1, Some(Next::Again(hash))));
 }
 
 #[test]
@@ -242,6 +258,7 @@ fn a_bundle_whose_votes_all_hold_must_fit_together() {
         notarization: notarized(0, &block.header, &all),
         nullifications: vec![nullified(1), nullified(2)],
         own: own(&[finalizes, notarizes, Ballot::nullify(3)]),
+        voted: None,
     };
     let check = |bundle: &Bundle| bundle.check(four.world.circle, four.chain.witnesses());
     assert_eq!(check(&good), Ok(()));

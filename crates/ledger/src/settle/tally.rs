@@ -90,23 +90,23 @@ impl<H: Copy + Ord, S: Copy> Tally<H, S> {
     }
 
     /// The notarization or nullification of the oldest view from the present one on that has one; a notarization if it
-    /// has both, for that may be finalized.
-    pub fn oldest(&self) -> Option<(Ballot<H>, Voices<S>)> {
-        self.quorums(|kind| kind != VoteKind::Finalize)
+    /// has both, for that may be finalized. A header that is not `held` counts as not notarized yet.
+    pub fn oldest(&self, held: impl Fn(&H) -> bool) -> Option<(Ballot<H>, Voices<S>)> {
+        self.quorums(|said| said.kind != VoteKind::Finalize && said.header.as_ref().is_none_or(&held))
     }
 
     /// The finalizes of a quorum.
     pub fn certificate(&self) -> Option<(Ballot<H>, Voices<S>)> {
-        self.quorums(|kind| kind == VoteKind::Finalize)
+        self.quorums(|said| said.kind == VoteKind::Finalize)
     }
 
     /// The first thing of such a kind that a quorum says.
-    fn quorums(&self, is_it: fn(VoteKind) -> bool) -> Option<(Ballot<H>, Voices<S>)> {
+    fn quorums(&self, is_it: impl Fn(&Ballot<H>) -> bool) -> Option<(Ballot<H>, Voices<S>)> {
         let mut last = None;
         for (held, ..) in &self.votes {
-            if is_it(held.kind) && last != Some(*held) {
+            if last != Some(*held) {
                 last = Some(*held);
-                if let Some(voices) = self.quorum_for(held) {
+                if let Some(voices) = self.quorum_for(held).filter(|_| is_it(held)) {
                     return Some((*held, voices));
                 }
             }
