@@ -3,8 +3,8 @@
 //! [`Node`] is the handle: [`Node::member`] opens a person's node, [`Node::keeper`] a relay's. It lives on one thread and
 //! spawns its tasks there (natively inside a `tokio::task::LocalSet`).
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
-mod conformance;
+#[cfg(any(test, feature = "cases"))]
+pub mod conformance;
 mod driver;
 mod enlist;
 mod error;

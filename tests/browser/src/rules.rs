@@ -11,5 +11,7 @@ pub async fn run(outcomes: &mut Outcomes) -> Result<(), JsValue> {
     let hold = async { conformance::check(conformance::TOPICS).map(drop) };
     outcomes.test("the conformance fixtures of the ledger hold", hold).await?;
     let hold = async { conformance::check(ledgerno_engine::conformance::TOPICS).map(drop) };
-    outcomes.test("the conformance fixtures of the wire hold", hold).await
+    outcomes.test("the conformance fixtures of the wire hold", hold).await?;
+    let hold = async { conformance::check(ledgerno_node::conformance::TOPICS).map(drop) };
+    outcomes.test("the conformance fixtures of the key file hold", hold).await
 }

@@ -52,6 +52,7 @@ impl Target {
 /// All targets.
 pub fn targets() -> Vec<Target> {
     let topics = conformance::TOPICS.iter().chain(ledgerno_engine::conformance::TOPICS);
+    let topics = topics.chain(ledgerno_node::conformance::TOPICS);
     let formats = topics.flat_map(|topic| (topic.formats)().into_iter().map(|format| (topic.name, format)));
     formats.filter_map(|(topic, format)| Target::of(topic, format)).chain([batch::target()]).collect()
 }
