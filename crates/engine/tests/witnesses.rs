@@ -341,6 +341,35 @@ fn a_disk_that_was_rolled_back_retires_its_vote() {
     four.all_settle(post, 120_000);
     four.world.crash(id);
     assert!(four.world.engine(id).is_vote_retired(), "it stays so");
+    // With it three of four are awake, and it votes on no later height either.
+    four.link(2);
+    four.unlink(0);
+    let post = four.post(1, "who votes?");
+    four.world.pass(120_000);
+    assert_eq!(four.settled(&post), [false; 4]);
+    four.link(0);
+    four.all_settle(post, 120_000);
+}
+
+#[test]
+fn after_a_restart_nothing_is_signed_until_another_node_was_asked() {
+    let mut four = Four::elected(26, 4);
+    four.post(1, "before");
+    let bundles = |four: &Four| -> Vec<_> {
+        four.all.iter().map(|id| four.world.hosts[id].disk.records.get("bundle").cloned()).collect()
+    };
+    for at in 0..4 {
+        four.unlink(at);
+        four.world.crash(four.all[at]);
+    }
+    let before = bundles(&four);
+    // Whoever leads this height holds something to propose.
+    let posts: Vec<EntryId> = (0..4).map(|at| four.world.post(four.all[at], "alone")).collect();
+    four.world.pass(60_000);
+    assert_eq!(bundles(&four), before, "a bundle is on the disk before what it permits is said");
+    (0..4).for_each(|at| four.link(at));
+    posts.into_iter().for_each(|post| four.all_settle(post, 120_000));
+    assert_ne!(bundles(&four), before);
 }
 
 /// One of four votes for two headers, against a view and for it: whoever hears both writes it, and it leaves.
