@@ -298,6 +298,32 @@ fn a_knock_with_an_expired_or_foreign_invite_gets_a_clear_word() {
 }
 
 #[test]
+fn so_many_guests_come_in_by_an_admitted_devices_invite_that_has_uses_left() {
+    let friends = Friends::new();
+    let mut relay = Alone::keeper(&friends.circle);
+    friends.feed(&mut relay);
+    let knock = |person: &Person, invite| {
+        let invited = friends.secret.invited(friends.circle.id, person.member(), person.device.id(), invite);
+        let role = ledgerno_ledger::entry::Role::Write;
+        Ask::Knock(Box::new(person.identity.admit(friends.circle.id, &person.device, role, Some(invited))))
+    };
+    let stranger = Person::new(200);
+    let strangers = Invite::issue(friends.circle.id, &friends.secret, &stranger.device, 9, friends.invite.expiry);
+    let peer = stranger.device.id();
+    assert_eq!(relay.ask(peer, knock(&stranger, strangers)), Some(Answer::No(No::NotAdmitted)));
+    for seed in 30..94 {
+        let guest = Person::new(seed);
+        assert_eq!(relay.ask(guest.device.id(), knock(&guest, friends.invite)), Some(Answer::Kept));
+    }
+    assert_eq!(relay.ask(peer, knock(&stranger, friends.invite)), Some(Answer::No(No::Busy)));
+    relay.act(|engine, _| engine.disconnected(Person::new(30).device.id()));
+    for seed in 100..99 + u64::from(friends.invite.uses) {
+        relay.gossip(&friends.circle.join(&mut Person::new(seed), &friends.secret, friends.invite));
+    }
+    assert_eq!(relay.ask(peer, knock(&stranger, friends.invite)), Some(Answer::No(No::UsedUp)));
+}
+
+#[test]
 fn a_flood_of_orphans_is_bounded() {
     let mut friends = Friends::new();
     let mut limits = Limits::default();

@@ -352,6 +352,23 @@ fn a_disk_that_was_rolled_back_retires_its_vote() {
 }
 
 #[test]
+fn no_vote_is_said_before_its_bundle_is_durable() {
+    let mut four = Four::elected(27, 4);
+    four.unlink(3);
+    let slow = four.all[2];
+    four.world.hosts.get_mut(&slow).unwrap().disk.holds = true;
+    let post = four.post(0, "without the third vote there is no quorum");
+    four.world.pass(60_000);
+    let held = &four.world.hosts[&slow].disk.held;
+    assert!(held.iter().any(|(_, _, records)| records.iter().any(|(name, _)| name == "bundle")), "it votes");
+    assert_eq!(four.settled(&post), [false; 4]);
+    four.world.hosts.get_mut(&slow).unwrap().disk.holds = false;
+    four.world.flush(slow);
+    four.link(3);
+    four.all_settle(post, 120_000);
+}
+
+#[test]
 fn after_a_restart_nothing_is_signed_until_another_node_was_asked() {
     let mut four = Four::elected(26, 4);
     four.post(1, "before");
