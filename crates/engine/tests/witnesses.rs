@@ -396,11 +396,28 @@ fn a_witness_that_lies_leaves_by_its_own_votes() {
     let liar = four.world.engine(four.all[3]).vote_secret().unwrap().clone();
     four.unlink(3);
     let (circle, height) = (four.world.engine(four.all[0]).circle(), four.height(four.all[0]) + 1);
-    for header in [1, 2] {
+    let cast = |header| {
         let (kind, header) = (VoteKind::Notarize, Some(HeaderHash([header; 32])));
-        let vote = Vote { kind, circle, height, view: 0, header }.cast(&liar);
-        let bytes = Votes::Vote { height, vote }.to_bytes();
+        Vote { kind, circle, height, view: 0, header }.cast(&liar)
+    };
+    let say = |four: &mut Four, votes: Votes| {
+        let bytes = votes.to_bytes();
         four.world.act(four.all[0], |engine, now| engine.gossip(Topic::Witnesses, RELAY, &bytes, now));
+    };
+    // What others say in its name is no vote of its own, alone or in a bundle.
+    for mut vote in [1, 2].map(cast) {
+        vote.signature.0[7] ^= 1;
+        say(&mut four, Votes::Vote { height, vote });
+        let key = liar.key();
+        let (certificate, notarization, nullifications) = (None, None, Vec::new());
+        let own = vec![vote];
+        let bundle = Bundle { height, key, view: 0, certificate, notarization, nullifications, own };
+        say(&mut four, Votes::Bundle(Box::new(bundle)));
+    }
+    assert_eq!(four.world.engine(four.all[0]).evidence(), []);
+    assert!(four.world.engine(four.all[0]).bundles().iter().all(|bundle| bundle.key != liar.key()));
+    for vote in [1, 2].map(cast) {
+        say(&mut four, Votes::Vote { height, vote });
     }
     assert_eq!(four.world.engine(four.all[0]).evidence().len(), 1);
     four.world.pass(30_000);
