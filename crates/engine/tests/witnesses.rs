@@ -411,7 +411,7 @@ fn a_witness_that_lies_leaves_by_its_own_votes() {
         let key = liar.key();
         let (certificate, notarization, nullifications) = (None, None, Vec::new());
         let own = vec![vote];
-        let bundle = Bundle { height, key, view: 0, certificate, notarization, nullifications, own };
+        let bundle = Bundle { height, key, view: 0, certificate, notarization, nullifications, own, voted: None };
         say(&mut four, Votes::Bundle(Box::new(bundle)));
     }
     assert_eq!(four.world.engine(four.all[0]).evidence(), []);

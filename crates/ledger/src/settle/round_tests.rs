@@ -267,7 +267,18 @@ fn a_bundle_whose_votes_all_hold_must_fit_together() {
         change(&mut header);
         header
     };
-    let faults: [&dyn Fn(&mut Bundle); 22] = [
+    let names = |bundle: &mut Bundle, header: Header| {
+        bundle.own = own(&[Ballot::notarize(3, header.hash())]);
+        bundle.voted = Some((header, block.cut.clone()));
+    };
+    let mut told = good.clone();
+    names(&mut told, block.header.clone());
+    assert_eq!(check(&told), Ok(()));
+    let faults: [&dyn Fn(&mut Bundle); 26] = [
+        &|bundle| names(bundle, other(|header| header.circle.0[0] ^= 1)),
+        &|bundle| names(bundle, other(|header| header.height = 3)),
+        &|bundle| names(bundle, other(|header| header.cut_hash = Hash([1; 32]))),
+        &|bundle| (bundle.voted, bundle.own) = (told.voted.clone(), own(&[finalizes])),
         &|bundle| {
             bundle.notarization = notarized(3, &block.header, &all);
             bundle.nullifications.clear();
