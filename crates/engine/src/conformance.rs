@@ -9,8 +9,8 @@ mod stored;
 use crate::join::Parcel;
 use crate::store::EntryItem;
 use crate::wire::{
-    Answer, Ask, Brief, ClaimKeybox, Enlist, MAX_GOSSIP, No, Order, Place, REGISTER, Range, Register, Settled, There,
-    Topic as Gossip, Votes,
+    Answer, Ask, Brief, ClaimKeybox, Enlist, MAX_GOSSIP, No, Order, Place, PlacedVote, REGISTER, Range, Register,
+    Settled, There, Topic as Gossip, Votes,
 };
 use ledgerno_ledger::bytes::{BoxKey, CircleId, DeviceId, EntryId, Hash, HeaderHash, Signature, VoteKey};
 use ledgerno_ledger::codec::{self, encode};
@@ -21,7 +21,7 @@ use ledgerno_ledger::hostile::{Circle, Person};
 use ledgerno_ledger::invite::InviteLink;
 use ledgerno_ledger::proof::StateProof;
 use ledgerno_ledger::settle::{
-    Bundle, Certificate, Checkpoint, Header, Proof, Proposal, SignedVote, VoteKind, Witness, Witnesses,
+    Bundle, Certificate, Checkpoint, Header, Proof, Proposal, SignedVote, VoteKind, Witness, Witnesses, cut_hash,
 };
 
 /// All topics of the engine.
@@ -88,18 +88,13 @@ fn formats() -> Vec<Format> {
         .accepts("snapshot", encode(&Answer::Snapshot { hash: Hash([93; 32]), len: 300, chunk: vec![1, 2] }))
         .accepts("not kept", encode(&Answer::No(No::NotKept)))
         .accepts("no", encode(&Answer::No(No::NoParcel)));
-    let vote = SignedVote {
-        kind: VoteKind::Finalize,
-        view: 2,
-        header: Some(HeaderHash([44; 32])),
-        key: VoteKey([31; 32]),
-        signature: Signature([61; 64]),
-    };
+    let vote = PlacedVote::of(&signed_vote(), 0);
     let votes = Format::of("votes", Draft, Votes::from_bytes, Votes::to_bytes)
         .accepts("a vote", Votes::Vote { height: 300, vote }.to_bytes());
-    let (certified, witnesses) = certified();
-    let brief = Brief::of(&certified, &witnesses);
+    let (settled, witnesses) = to_brief();
+    let brief = Brief::of(&settled, &witnesses);
     let said = [
+        ("an opening", brief.clone().map(|brief| Votes::Opening(Box::new(brief)))),
         ("a brief", brief.map(|brief| Votes::Brief(Box::new(brief)))),
         ("what is settled", proof.map(|proof| Votes::Proof(Box::new(proof)))),
         ("a proposal", proposal.map(|proposal| Votes::Proposal(Box::new(proposal)))),
@@ -139,6 +134,16 @@ fn formats() -> Vec<Format> {
     ]
 }
 
+fn signed_vote() -> SignedVote {
+    SignedVote {
+        kind: VoteKind::Finalize,
+        view: 2,
+        header: Some(HeaderHash([44; 32])),
+        key: VoteKey([31; 32]),
+        signature: Signature([61; 64]),
+    }
+}
+
 /// What four witnesses settled, by the votes of three.
 fn certified() -> (Proof, Witnesses) {
     let key = |at: u8| VoteKey([31 + at; 32]);
@@ -162,6 +167,15 @@ fn certified() -> (Proof, Witnesses) {
     let cut = vec![Head { device: DeviceId([10; 32]), seq: 7, id: EntryId([12; 32]) }];
     let proof = Proof { checkpoint: Checkpoint { header, certificate }, cut, witnesses: None, renewal: None };
     (proof, Witnesses::new([0, 1, 2, 3].map(witness).into(), None))
+}
+
+/// The same, and its header says what can be left out.
+fn to_brief() -> (Proof, Witnesses) {
+    let (mut proof, witnesses) = certified();
+    let Checkpoint { header, certificate } = &mut proof.checkpoint;
+    (header.cut_hash, header.witnesses) = (cut_hash(&proof.cut), witnesses.hash());
+    certificate.header = header.hash();
+    (proof, witnesses)
 }
 
 /// A question as a fixture: its kind in two bytes, big end first, then what follows the circle.
@@ -228,6 +242,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::probe::kinds;
     use super::*;
+    use crate::wire::Before;
     use ledgerno_ledger::conformance::check_or_write;
     use std::collections::BTreeSet;
 
@@ -248,17 +263,29 @@ mod tests {
 
     #[test]
     fn a_brief_gives_its_proof_again_to_who_knows_the_witnesses() {
-        let (proof, witnesses) = certified();
+        let (proof, witnesses) = to_brief();
         let brief = Brief::of(&proof, &witnesses).unwrap();
-        assert_eq!(brief.clone().proof(&witnesses), Some(proof.clone()));
-        assert!(encode(&brief).len() + 3 * 31 + 32 <= encode(&proof).len(), "places for keys");
+        let Header { circle, prev, history_root, .. } = proof.checkpoint.header;
+        let before = Before { circle, prev, history_root };
+        assert_eq!(brief.clone().proof(before, &witnesses), Some(proof.clone()));
+        assert!(encode(&brief).len() + 3 * 31 + 7 * 32 <= encode(&proof).len(), "places for keys, and what is known");
+        let other = brief.clone().proof(Before { prev: HeaderHash([9; 32]), ..before }, &witnesses).unwrap();
+        assert_ne!(other.checkpoint.certificate.header, proof.checkpoint.certificate.header, "over another history");
         let fewer = Witnesses::new(witnesses.all()[..3].to_vec(), None);
-        assert_eq!(brief.proof(&fewer), None, "a place that there is not");
+        assert_eq!(brief.proof(before, &fewer), None, "a place that there is not");
         assert_eq!(Brief::of(&proof, &fewer), None, "a vote of another");
         let sole = Witnesses::new(witnesses.all()[..1].to_vec(), None);
         assert_eq!(Brief::of(&proof, &sole), None, "a sole witness is named in full");
         let changes = Proof { witnesses: Some(fewer), ..proof };
         assert_eq!(Brief::of(&changes, &witnesses), None, "who votes next is said in full");
+    }
+
+    #[test]
+    fn a_vote_by_place_is_its_witnesss_vote() {
+        let (witnesses, vote) = (certified().1, signed_vote());
+        let placed = PlacedVote::of(&vote, witnesses.place(&vote.key).unwrap());
+        assert_eq!(placed.vote(&witnesses), Some(vote));
+        assert_eq!(PlacedVote::of(&vote, 4).vote(&witnesses), None, "a place that there is not");
     }
 
     #[test]

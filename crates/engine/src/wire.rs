@@ -4,7 +4,7 @@
 //! carries one [`Packed`] entry on topic 1 and [`Votes`] on topics 2 and 4.
 
 use crate::store::EntryItem;
-use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, MemberId, Signature, VoteKey};
+use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, HeaderHash, MemberId, Signature, VoteKey};
 use ledgerno_ledger::codec::direct::{Direct, Input};
 use ledgerno_ledger::codec::{self, CodecError};
 use ledgerno_ledger::entry::{Admission, Anchor, Head, Invite, Packed};
@@ -12,7 +12,9 @@ use ledgerno_ledger::epoch::Handout;
 use ledgerno_ledger::hash;
 use ledgerno_ledger::keys::DeviceKey;
 use ledgerno_ledger::proof::StateProof;
-use ledgerno_ledger::settle::{Bundle, Certificate, Checkpoint, Header, Proof, Proposal, SignedVote, Witnesses};
+use ledgerno_ledger::settle::{
+    self, Bundle, Certificate, Checkpoint, Header, Proof, Proposal, SignedVote, VoteKind, Witnesses, cut_hash,
+};
 use ledgerno_ledger::verify::verify;
 use serde::{Deserialize, Serialize};
 
@@ -70,24 +72,69 @@ pub enum Votes {
         /// The height that it is of.
         height: u64,
         /// The vote.
-        vote: SignedVote,
+        vote: PlacedVote,
     },
-    /// What is settled, for who knows the witnesses.
+    /// What is settled, for who is at the height before.
     Brief(Box<Brief>),
+    /// A header that the leader of view 0 puts to the vote, for who is at the height before: in place of a certificate's
+    /// votes stands its own, which notarizes.
+    Opening(Box<Brief>),
 }
 
-/// A [`Proof`] in which witnesses are named by their places: half as long, and as good for who is at the height before.
+/// A vote in which the witness is named by its place.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlacedVote {
+    kind: VoteKind,
+    view: u64,
+    header: Option<HeaderHash>,
+    place: u8,
+    signature: Signature,
+}
+
+impl PlacedVote {
+    /// Of a vote, by the place of who casts it.
+    pub fn of(vote: &SignedVote, place: u8) -> Self {
+        let SignedVote { kind, view, header, signature, .. } = *vote;
+        PlacedVote { kind, view, header, place, signature }
+    }
+
+    /// The vote; nothing of it is checked. None if it names a witness that there is not.
+    pub fn vote(self, witnesses: &Witnesses) -> Option<SignedVote> {
+        let PlacedVote { kind, view, header, place, signature } = self;
+        let key = witnesses.all().get(usize::from(place))?.vote_key;
+        Some(SignedVote { kind, view, header, key, signature })
+    }
+}
+
+/// A [`Proof`] for who is at the height before: half as long without what such a node knows, and with places for keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Brief {
-    header: Header,
+    height: u64,
+    /// The place of its device.
+    proposer: u8,
+    time: u64,
+    entries: u32,
+    entries_root: Hash,
+    state_root: Hash,
     view: u64,
     voices: Vec<(u8, Signature)>,
     cut: Vec<Head>,
 }
 
+/// What a header says of those before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Before {
+    /// The circle.
+    pub circle: CircleId,
+    /// The hash of the header before.
+    pub prev: HeaderHash,
+    /// The root over all headers before.
+    pub history_root: Hash,
+}
+
 impl Brief {
     /// Of a proof, by who votes on its height; none where it says more. A sole witness may be named anew, so who it was is
-    /// said in full.
+    /// said in full, as is who votes next if others do.
     pub fn of(proof: &Proof, witnesses: &Witnesses) -> Option<Self> {
         if witnesses.all().len() < 2 {
             return None;
@@ -96,22 +143,48 @@ impl Brief {
         else {
             return None;
         };
+        let proposer = witnesses.all().iter().position(|witness| witness.device == header.proposer)?;
         let voice = |(key, signature): &(VoteKey, Signature)| Some((witnesses.place(key)?, *signature));
-        let voices = certificate.votes.iter().map(voice).collect::<Option<_>>()?;
-        Some(Brief { header: header.clone(), view: certificate.view, voices, cut: cut.clone() })
+        Some(Brief {
+            height: header.height,
+            proposer: u8::try_from(proposer).ok()?,
+            time: header.time,
+            entries: header.entries,
+            entries_root: header.entries_root,
+            state_root: header.state_root,
+            view: certificate.view,
+            voices: certificate.votes.iter().map(voice).collect::<Option<_>>()?,
+            cut: cut.clone(),
+        })
     }
 
     /// The height that it settles.
     pub fn height(&self) -> u64 {
-        self.header.height
+        self.height
     }
 
-    /// The proof; nothing of it is checked. None if it names a witness that there is not.
-    pub fn proof(self, witnesses: &Witnesses) -> Option<Proof> {
-        let Brief { header, view, voices, cut } = self;
-        let key = |place: u8| witnesses.all().get(usize::from(place)).map(|witness| witness.vote_key);
-        let votes =
-            voices.into_iter().map(|(place, signature)| Some((key(place)?, signature))).collect::<Option<_>>()?;
+    /// The proof, over these headers and by these witnesses; nothing of it is checked. Over others it comes out as another
+    /// header, whose votes do not hold. None if it names a witness that there is not.
+    pub fn proof(self, before: Before, witnesses: &Witnesses) -> Option<Proof> {
+        let Brief { height, proposer, time, entries, entries_root, state_root, view, voices, cut } = self;
+        let Before { circle, prev, history_root } = before;
+        let at = |place: u8| witnesses.all().get(usize::from(place));
+        let header = Header {
+            version: settle::VERSION,
+            circle,
+            height,
+            prev,
+            proposer: at(proposer)?.device,
+            time,
+            cut_hash: cut_hash(&cut),
+            entries,
+            entries_root,
+            history_root,
+            state_root,
+            witnesses: witnesses.hash(),
+        };
+        let vote = |(place, signature)| Some((at(place)?.vote_key, signature));
+        let votes = voices.into_iter().map(vote).collect::<Option<_>>()?;
         let certificate = Certificate { header: header.hash(), view, votes };
         let checkpoint = Checkpoint { header, certificate };
         Some(Proof { checkpoint, cut, witnesses: None, renewal: None })

@@ -9,7 +9,7 @@ use common::{RELAY, World};
 use ledgerno_engine::Event;
 use ledgerno_engine::status::Status;
 use ledgerno_engine::view::{Content, Deed};
-use ledgerno_engine::wire::{Topic, Votes};
+use ledgerno_engine::wire::{PlacedVote, Topic, Votes};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::settle::{Bundle, Header, Proposal, Vote, VoteKind};
@@ -396,6 +396,8 @@ fn a_witness_that_lies_leaves_by_its_own_votes() {
     let liar = four.world.engine(four.all[3]).vote_secret().unwrap().clone();
     four.unlink(3);
     let (circle, height) = (four.world.engine(four.all[0]).circle(), four.height(four.all[0]) + 1);
+    let all = four.world.engine(four.all[0]).witnesses();
+    let place = all.iter().position(|one| one.device == four.all[3]).unwrap() as u8;
     let cast = |header| {
         let (kind, header) = (VoteKind::Notarize, Some(HeaderHash([header; 32])));
         Vote { kind, circle, height, view: 0, header }.cast(&liar)
@@ -407,7 +409,7 @@ fn a_witness_that_lies_leaves_by_its_own_votes() {
     // What others say in its name is no vote of its own, alone or in a bundle.
     for mut vote in [1, 2].map(cast) {
         vote.signature.0[7] ^= 1;
-        say(&mut four, Votes::Vote { height, vote });
+        say(&mut four, Votes::Vote { height, vote: PlacedVote::of(&vote, place) });
         let key = liar.key();
         let (certificate, notarization, nullifications) = (None, None, Vec::new());
         let own = vec![vote];
@@ -417,7 +419,7 @@ fn a_witness_that_lies_leaves_by_its_own_votes() {
     assert_eq!(four.world.engine(four.all[0]).evidence(), []);
     assert!(four.world.engine(four.all[0]).bundles().iter().all(|bundle| bundle.key != liar.key()));
     for vote in [1, 2].map(cast) {
-        say(&mut four, Votes::Vote { height, vote });
+        say(&mut four, Votes::Vote { height, vote: PlacedVote::of(&vote, place) });
     }
     assert_eq!(four.world.engine(four.all[0]).evidence().len(), 1);
     four.world.pass(30_000);

@@ -395,6 +395,7 @@ pub(crate) enum Command {
     Publish { topic: Topic, bytes: Bytes },
     Subscribe(Topic),
     Unsubscribe(Topic),
+    HandOn(Topic, bool),
     Request { peer: Peer, kind: u16, bytes: Bytes, answer: oneshot::Sender<Result<Bytes, RequestError>> },
     Dial { url: String, address: libp2p::Multiaddr, peer: Peer },
     Disconnect(Peer),
@@ -472,6 +473,12 @@ impl Net {
             topics.remove(&topic);
         }
         Ok(())
+    }
+
+    /// Whether messages that come on this topic are handed on to other peers, as they are unless told otherwise. What this
+    /// node publishes goes to all linked peers that subscribe, in any case. Forgotten with the subscription.
+    pub fn hand_on(&self, topic: Topic, hands_on: bool) -> Result<(), NetError> {
+        self.tell(Command::HandOn(topic, hands_on))
     }
 
     /// Links to a peer at `ws://host:port/` or `wss://…` (natively `ws://` only). An event tells how it went.

@@ -58,8 +58,17 @@ impl Driver {
                 }
             }
             Command::Unsubscribe(topic) => {
+                self.kept.remove(&topic);
                 if !self.gossip().unsubscribe(&gossip::to_ident(&topic)) {
                     tracing::debug!(%topic, "was not subscribed");
+                }
+            }
+            Command::HandOn(topic, true) => {
+                self.kept.remove(&topic);
+            }
+            Command::HandOn(topic, false) => {
+                if self.kept.len() < MAX_TOPICS {
+                    self.kept.insert(topic);
                 }
             }
             Command::Request { peer, kind, bytes, answer } => self.ask(peer, kind, bytes, answer),
@@ -384,7 +393,7 @@ impl Driver {
         }
     }
 
-    /// Whether a message is handed on, here and to other peers.
+    /// Takes a message, and tells whether it is handed on to other peers.
     fn on_message(&mut self, from: PeerId, message: gossipsub::Message) -> MessageAcceptance {
         let Some(linked) = self.linked.get_mut(&from).filter(|linked| linked.stage == Stage::Ready) else {
             return MessageAcceptance::Ignore;
@@ -403,7 +412,7 @@ impl Driver {
             return MessageAcceptance::Ignore;
         }
         self.events.push_back(Event::Message { topic, from: linked.peer, bytes: message.data.into() });
-        MessageAcceptance::Accept
+        if self.kept.contains(&topic) { MessageAcceptance::Ignore } else { MessageAcceptance::Accept }
     }
 }
 

@@ -197,6 +197,8 @@ pub(crate) struct Driver {
     /// Bounded by `max_in_flight` and a hello for each link.
     pub(crate) outstanding: HashMap<OutboundRequestId, Outstanding>,
     pub(crate) asked: usize,
+    /// Topics of which nothing is handed on.
+    pub(crate) kept: HashSet<Topic>,
     calls_first: bool,
 }
 
@@ -213,6 +215,7 @@ impl Driver {
             closing: FuturesUnordered::new(),
             outstanding: HashMap::new(),
             asked: 0,
+            kept: HashSet::new(),
             calls_first: true,
         }
     }

@@ -119,6 +119,35 @@ async fn a_message_reaches_the_other_guest_through_the_hub_once() {
     assert_eq!(ann.message().await, (TOPIC, hub.peer(), Bytes::from_static(b"reply")));
 }
 
+/// A node that hands nothing on still hears, and what it says itself goes out.
+#[tokio::test]
+async fn a_node_hands_on_what_comes_on_a_topic_only_if_it_is_told_to() {
+    let mut hub = config(1);
+    hub.hub = true;
+    let (mut hub, mut ann, mut ben) = (node(hub), node(config(2)), node(config(3)));
+    for node in [&hub, &ann, &ben] {
+        node.net.subscribe(TOPIC).unwrap();
+    }
+    let url = hub.listen().await;
+    for guest in [&mut ann, &mut ben] {
+        guest.net.dial(&url, hub.peer()).unwrap();
+        guest.subscribed(hub.peer(), TOPIC).await;
+        hub.subscribed(guest.peer(), TOPIC).await;
+    }
+    hub.net.hand_on(TOPIC, false).unwrap();
+    ann.net.publish(&TOPIC, Bytes::from_static(b"for the hub")).unwrap();
+    assert_eq!(hub.message().await.2, "for the hub");
+    hub.net.publish(&TOPIC, Bytes::from_static(b"for both")).unwrap();
+    assert_eq!(ben.message().await.2, "for both", "the first it does not hear");
+    assert_eq!(ann.message().await.2, "for both");
+    hub.net.hand_on(TOPIC, true).unwrap();
+    hub.net.publish(&TOPIC, Bytes::from_static(b"now")).unwrap();
+    assert_eq!(ann.message().await.2, "now");
+    ann.net.publish(&TOPIC, Bytes::from_static(b"for all")).unwrap();
+    assert_eq!(ben.message().await.2, "now");
+    assert_eq!(ben.message().await.2, "for all");
+}
+
 #[tokio::test]
 async fn a_hub_hands_a_message_to_every_one_of_many_guests() {
     let mut hub = config(1);

@@ -84,8 +84,8 @@ pub(crate) struct Keeps {
 pub(crate) struct Circle<P> {
     /// None while it is being opened anew, or when it can not be.
     pub(crate) engine: Option<Engine>,
-    /// It has joined the witnesses' topic.
-    listens: bool,
+    /// It has joined the witnesses' topic, and hands on what comes there.
+    listens: (bool, bool),
     pub(crate) record: CircleRecord,
     space: P,
     queue: VecDeque<(u64, Batch)>,
@@ -157,7 +157,7 @@ impl<S: Store> Node<S> {
             }
             let opened = Circle {
                 engine: Some(engine),
-                listens: false,
+                listens: (false, true),
                 record,
                 space,
                 queue: VecDeque::new(),

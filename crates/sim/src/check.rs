@@ -57,7 +57,9 @@ impl World {
             };
             let (settlement, syncs, load) = (engine.settlement(), engine.is_syncing(), engine.load());
             if settlement.unsettled > waived.unsettled {
-                self.watch.fault(format!("stall: {} entries are never settled at node {id}", settlement.unsettled));
+                let (unsettled, refused) = (settlement.unsettled, engine.refusals());
+                self.watch
+                    .fault(format!("stall: {unsettled} entries are never settled at node {id}, {refused:?} refused"));
             }
             if syncs && !waived.never_rest {
                 self.watch.fault(format!("node {id} never ends to sync"));

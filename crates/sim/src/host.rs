@@ -113,6 +113,11 @@ impl Host {
         !self.stands_in && self.engine.as_ref().is_some_and(Engine::hears_witnesses)
     }
 
+    /// Whether it hands on the votes that it hears.
+    pub fn hands_votes_on(&self) -> bool {
+        self.engine.as_ref().is_some_and(Engine::hands_votes_on)
+    }
+
     /// Whether it runs and is not asleep.
     pub fn is_up(&self) -> bool {
         self.awake && self.engine.is_some()

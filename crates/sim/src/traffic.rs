@@ -38,7 +38,7 @@ impl Kind {
         match Votes::from_bytes(bytes) {
             _ if topic == Topic::Entries => Kind::Entry,
             Ok(Votes::Proof(_) | Votes::Brief(_)) => Kind::Certificate,
-            Ok(Votes::Proposal(_)) => Kind::Proposal,
+            Ok(Votes::Proposal(_) | Votes::Opening(_)) => Kind::Proposal,
             Ok(Votes::Bundle(_)) => Kind::Bundle,
             Ok(Votes::Vote { .. }) | Err(_) => Kind::Vote,
         }

@@ -51,10 +51,33 @@ scenarios! {
     two_witnesses_asleep_but_a_minute_an_hour = "sleeping-witnesses",
     four_witnesses_asleep_for_a_week = "all-witnesses-asleep",
     equivocating_witness = "equivocating-witness",
+    two_faced_leader = "two-faced-leader",
+    withheld_votes = "withheld-votes",
     more_liars_than_are_borne_fork = "two-equivocating-witnesses",
     a_witness_whose_disk_was_rolled_back = "witness-rolled-back",
     a_removed_member_writes_on = "removed-member",
     two_removals_at_once = "two-removals",
+}
+
+/// Four witnesses, a member and the relay in rough weather.
+fn play_with_few(seeds: impl Iterator<Item = u64>) {
+    let Some(scenario) = Scenario::named("rough-witnesses") else { panic!("no such scenario") };
+    let scenario = Scenario { members: 5, ..scenario };
+    for seed in seeds {
+        scenario.must_hold(seed);
+    }
+}
+
+/// Of what a quorum had notarized all holders had crashed, with their votes on their disks and the header on none.
+#[test]
+fn a_header_outlives_the_crash_of_all_who_voted_for_it() {
+    play_with_few([1, 108, 200].into_iter());
+}
+
+#[test]
+#[ignore = "long"]
+fn many_seeds_of_four_witnesses_in_rough_weather_and_few_others() {
+    play_with_few(1..341);
 }
 
 /// A node heard of the second history before it was as far as that.

@@ -483,6 +483,7 @@ impl Engine {
             open.since = Some(now);
         }
         if is_over && let Some(ballot) = open.round.nullify() {
+            self.say_leaders_votes(now);
             self.go_on(vec![ballot], now);
         }
         let Some(open) = &mut self.agreement.open else { return };

@@ -5,11 +5,11 @@
 
 use super::Heard;
 use crate::engine::{Engine, Peer};
-use crate::wire::{ANSWER_BYTES, Answer, Brief, Topic, Votes};
+use crate::wire::{ANSWER_BYTES, Answer, Before, Brief, PlacedVote, Topic, Votes};
 use core::cmp::Ordering;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::mutant::{Mutant, is_on};
-use ledgerno_ledger::settle::{Bundle, Proposal, SignedVote};
+use ledgerno_ledger::settle::{Bundle, Checkpoint, Proof, Proposal, SignedVote, VoteKind};
 
 /// What is old is answered at most this often, in milliseconds.
 const REPLY_MS: u64 = 500;
@@ -24,8 +24,9 @@ impl Engine {
             }
             Votes::Brief(brief) => self.hear_brief(*brief, from, now),
             Votes::Proposal(proposal) => self.hear_proposal(&proposal, topic, now),
+            Votes::Opening(brief) => self.hear_opening(*brief, topic, now),
             Votes::Bundle(bundle) => self.hear_bundle(&bundle, Some(topic), now),
-            Votes::Vote { height, vote } => self.hear_vote(height, &vote, topic, now),
+            Votes::Vote { height, vote } => self.hear_vote(height, vote, topic, now),
         };
         if lacks {
             self.sync(from, now);
@@ -45,8 +46,20 @@ impl Engine {
             return true;
         }
         // Of a height that is settled here only another header says anything new.
-        let proof = brief.proof(self.chain.witnesses());
+        let before = self.before(height).zip(self.chain.witnesses_at(height));
+        let proof = before.and_then(|(before, witnesses)| brief.proof(before, witnesses));
         proof.is_some_and(|proof| self.take_proof(proof, from, now) == Heard::Waits)
+    }
+
+    /// What the next header says of those before it, and what one said that is settled here and at hand.
+    fn before(&self, height: u64) -> Option<Before> {
+        let (prev, history_root) = if height > self.chain.height() {
+            (self.chain.head().hash, self.chain.history_root())
+        } else {
+            let ours = &self.proof_at(height)?.checkpoint.header;
+            (ours.prev, ours.history_root)
+        };
+        Some(Before { circle: self.circle, prev, history_root })
     }
 
     /// Looks again at what came too early, once it is next.
@@ -58,17 +71,18 @@ impl Engine {
     }
 
     /// Whether something is to be synced.
-    fn hear_vote(&mut self, height: u64, vote: &SignedVote, topic: Topic, now: u64) -> bool {
+    fn hear_vote(&mut self, height: u64, vote: PlacedVote, topic: Topic, now: u64) -> bool {
         match height.cmp(&(self.chain.height() + 1)) {
             Ordering::Greater => return true,
             Ordering::Less => self.reply(Some(topic), now),
-            Ordering::Equal if self.chain.witnesses().by_key(&vote.key).is_none() => {}
-            Ordering::Equal if self.votes_with_others() && vote.holds(self.circle, height) => {
-                self.heard_witness(vote.key, Some(topic), now);
-                self.take_votes(height, &[*vote], now);
-                self.go_on(Vec::new(), now);
+            Ordering::Equal => {
+                let vote = vote.vote(self.chain.witnesses()).filter(|_| self.votes_with_others());
+                if let Some(vote) = vote.filter(|vote| vote.holds(self.circle, height)) {
+                    self.heard_witness(vote.key, Some(topic), now);
+                    self.take_votes(height, &[vote], now);
+                    self.go_on(Vec::new(), now);
+                }
             }
-            Ordering::Equal => {}
         }
         false
     }
@@ -126,6 +140,28 @@ impl Engine {
         let known = self.agreement.bundles.get(&bundle.key);
         let holds = known == Some(&bundle) || bundle.check(self.circle, self.chain.witnesses()).is_ok();
         holds && proposal.check(self.chain.witnesses()).is_ok() && !self.take_proposal(proposal, now)
+    }
+
+    /// A proposal whose bundle is told by its vote alone.
+    fn hear_opening(&mut self, brief: Brief, topic: Topic, now: u64) -> bool {
+        let height = brief.height();
+        match height.cmp(&(self.chain.height() + 1)) {
+            Ordering::Greater => return true,
+            Ordering::Less => {
+                self.reply(Some(topic), now);
+                return false;
+            }
+            Ordering::Equal => {}
+        }
+        let proof = self.before(height).and_then(|before| brief.proof(before, self.chain.witnesses()));
+        let Some(Proof { checkpoint: Checkpoint { header, certificate }, cut, .. }) = proof else { return false };
+        let [(key, signature)] = certificate.votes[..] else { return false };
+        let view = certificate.view;
+        let vote = SignedVote { kind: VoteKind::Notarize, view, header: Some(certificate.header), key, signature };
+        let (notarization, nullifications) = (None, Vec::new());
+        let bundle =
+            Bundle { height, key, view, certificate: None, notarization, nullifications, own: vec![vote], voted: None };
+        self.hear_proposal(&Proposal { header, cut, bundle }, topic, now)
     }
 
     /// Whether a peer is asked for the bundles that it keeps: by a witness after a restart, and on connecting while a height

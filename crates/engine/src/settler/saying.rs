@@ -1,20 +1,25 @@
 //! What a witness says about votes, and to whom.
 //!
 //! Votes go to the witnesses' own topic, to which only they and relays listen, for the others need nothing but the
-//! certificate. Where that topic links too few of those who vote, they would wait for each other; so whoever has to repeat
-//! itself, having heard less than a quorum there, says it to everybody too, and so does who hears such a one, until the
-//! height is settled. The certificate is said to everybody by the witness whose header it is, and by another one only after
+//! certificate. Who votes says it to everybody there to whom it is linked, and relays hand it on; a witness that is linked to
+//! a relay hands nothing on, for most hear each vote from its author, and the rest from the relay. The first proposal of a
+//! height leaves out what any node at the height before knows, and stands for its bundle.
+//!
+//! Where that topic links too few of those who vote, they would wait for each other; so whoever has to repeat itself,
+//! having heard less than a quorum there, says it to everybody too, and so does who hears such a one, until the height is
+//! settled. The certificate is said to everybody by the witness whose header it is, and by another one only after
 //! a pause in which it heard none. On entering a view by a notarization the vote alone tells it to those who are in the
 //! view; the bundle follows if the height is then still open.
 
-use super::agreement::BUNDLE;
+use super::agreement::{BUNDLE, Candidate};
 use crate::engine::{Engine, Output, Then};
-use crate::wire::{Brief, MAX_GOSSIP, Topic, Votes};
-use ledgerno_ledger::bytes::{Signature, VoteKey};
+use crate::wire::{Brief, MAX_GOSSIP, PlacedVote, Topic, Votes};
+use ledgerno_ledger::bytes::{HeaderHash, Signature, VoteKey};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::mutant::{Mutant, is_on};
 use ledgerno_ledger::settle::{
-    Ballot, Bundle, Checkpoint, MAX_BUNDLE, Notarization, Nullification, Proof, Proposal, SignedVote, Vote, VoteKind,
+    Ballot, Bundle, Certificate, Checkpoint, MAX_BUNDLE, Notarization, Nullification, Proof, Proposal, SignedVote,
+    Vote, VoteKind,
 };
 
 /// The most nullifications said in a bundle: the newest.
@@ -50,6 +55,12 @@ impl Engine {
         self.witness_count() > 1 && (self.is_keeper() || self.vote_secret().is_some())
     }
 
+    /// Whether votes that came are handed on to other nodes: by a relay, and by a witness that is linked to none. The driver
+    /// tells the network.
+    pub fn hands_votes_on(&self) -> bool {
+        self.is_keeper() || !self.keepers.iter().any(|peer| self.sessions.contains_key(peer))
+    }
+
     /// Another witness was heard at the open height, on this topic if it was gossip. What it says to everybody is answered
     /// so.
     pub(super) fn heard_witness(&mut self, key: VoteKey, topic: Option<Topic>, now: u64) {
@@ -65,22 +76,20 @@ impl Engine {
     /// Writes the own bundle, and says after it: the proposal, the bundle on entering a view, or single votes.
     pub(super) fn say_own(&mut self, cast: &[SignedVote], entered: bool, proposes: bool, now: u64) {
         let Some(bundle) = self.own_bundle() else { return };
-        let height = bundle.height;
+        let Some(place) = self.chain.witnesses().place(&bundle.key) else { return };
+        let vote = |vote| Votes::Vote { height: bundle.height, vote: PlacedVote::of(vote, place) };
         let mut says = Vec::new();
-        if let Some(proposal) = proposes.then(|| self.proposal(&bundle)).flatten() {
+        if let Some(proposal) = proposes.then(|| self.opening(&bundle).or_else(|| self.proposal(&bundle))).flatten() {
             says.push(proposal);
-        } else if entered && cast.iter().any(|vote| vote.kind == VoteKind::Finalize) {
-            says.extend(cast.iter().map(|vote| Votes::Vote { height, vote: *vote }));
-            if let Some(open) = &mut self.agreement.open {
-                open.tell_at = Some(now.saturating_add(ENTER_MS));
-            }
-        } else if entered {
+        } else if entered && !cast.iter().any(|vote| vote.kind == VoteKind::Finalize) {
             // Its votes of the views that it left are in no bundle.
-            let left = cast.iter().filter(|vote| !bundle.own.contains(vote));
-            says.extend(left.map(|vote| Votes::Vote { height, vote: *vote }));
+            says.extend(cast.iter().filter(|vote| !bundle.own.contains(vote)).map(vote));
             says.push(in_room(bundle.clone()));
         } else {
-            says.extend(cast.iter().map(|vote| Votes::Vote { height, vote: *vote }));
+            says.extend(cast.iter().map(vote));
+            if let Some(open) = self.agreement.open.as_mut().filter(|_| entered) {
+                open.tell_at = Some(now.saturating_add(ENTER_MS));
+            }
         }
         let then = says.iter().flat_map(|votes| self.saying(votes)).collect();
         let record = (BUNDLE.to_owned(), Some(codec::encode(&bundle)));
@@ -106,9 +115,8 @@ impl Engine {
         };
         let mut own: Vec<SignedVote> = open.round.voter().ballots().map(cast).collect();
         own.sort_unstable();
-        let voted = open.round.voter().notarized();
-        let voted = voted.filter(|hash| open.round.notarized().is_none_or(|(_, notarized, _)| notarized != hash));
-        let voted = voted.and_then(|hash| open.candidates.iter().find(|one| one.hash == hash));
+        let is_told = |hash: &HeaderHash| open.round.notarized().is_some_and(|(_, notarized, _)| notarized == hash);
+        let voted = self.notarized().filter(|one| !is_told(&one.hash));
         Some(Bundle {
             height: open.height,
             key: secret.key(),
@@ -126,14 +134,33 @@ impl Engine {
         self.proofs.last().filter(|_| kept).map(|proof| proof.checkpoint.clone())
     }
 
-    /// The own proposal of this view, if there is one.
-    fn proposal(&self, bundle: &Bundle) -> Option<Votes> {
+    /// The header that is notarized here in this view.
+    fn notarized(&self) -> Option<&Candidate> {
         let open = self.agreement.open.as_ref()?;
         let hash = open.round.voter().notarized()?;
-        let candidate = open.candidates.iter().find(|one| one.hash == hash)?;
-        let (header, cut) = (candidate.header.clone(), candidate.cut.clone());
+        open.candidates.iter().find(|one| one.hash == hash)
+    }
+
+    /// The own proposal of this view, if there is one.
+    fn proposal(&self, bundle: &Bundle) -> Option<Votes> {
+        let Candidate { header, cut, .. } = self.notarized()?;
+        let (header, cut) = (header.clone(), cut.clone());
         let bundle = Bundle { voted: None, ..bundle.clone() };
         Some(Votes::Proposal(Box::new(Proposal { header, cut, bundle })))
+    }
+
+    /// The own proposal, if its bundle holds nothing but the vote for it, and it changes no witnesses.
+    fn opening(&self, bundle: &Bundle) -> Option<Votes> {
+        let Candidate { header, cut, hash, .. } = self.notarized()?;
+        let witnesses = self.chain.witnesses();
+        let ([vote], 0) = (&bundle.own[..], bundle.view) else { return None };
+        if header.witnesses != witnesses.hash() {
+            return None;
+        }
+        let certificate = Certificate { header: *hash, view: 0, votes: vec![(vote.key, vote.signature)] };
+        let checkpoint = Checkpoint { header: header.clone(), certificate };
+        let proof = Proof { checkpoint, cut: cut.clone(), witnesses: None, renewal: None };
+        Some(Votes::Opening(Box::new(Brief::of(&proof, witnesses)?)))
     }
 
     /// Says where this witness stands: what it proposes, or its bundle. It is durable: only what was written is said.
@@ -142,6 +169,21 @@ impl Engine {
         let proposal = self.leads().then(|| self.proposal(&bundle)).flatten();
         let votes = proposal.unwrap_or_else(|| in_room(bundle));
         self.tell(&votes, now);
+    }
+
+    /// Says how the leader of a view that comes to nothing voted in it: if it showed others another header, they hold the
+    /// evidence.
+    pub(super) fn say_leaders_votes(&mut self, now: u64) {
+        let Some(open) = &self.agreement.open else { return };
+        let (height, view, witnesses) = (open.height, open.round.view(), self.chain.witnesses());
+        let leader = witnesses.leader(height, view).map(|leader| leader.vote_key);
+        let told = leader.and_then(|key| Some((self.agreement.bundles.get(&key)?, witnesses.place(&key)?)));
+        let Some((bundle, place)) = told else { return };
+        let votes = bundle.own.iter().filter(|vote| vote.view == view);
+        let votes: Vec<_> = votes.map(|vote| Votes::Vote { height, vote: PlacedVote::of(vote, place) }).collect();
+        for vote in votes {
+            self.tell(&vote, now);
+        }
     }
 
     /// Says to the witnesses what is durable here.

@@ -178,6 +178,11 @@ impl Chain {
         self.hashes.get(usize::try_from(height).ok()?).copied()
     }
 
+    /// The root over all headers, as the next one names it.
+    pub fn history_root(&self) -> Hash {
+        self.history.root()
+    }
+
     /// The state after the newest header; `None` once a header was adopted without folding it.
     pub fn state(&self) -> Option<&State> {
         self.state.as_ref()

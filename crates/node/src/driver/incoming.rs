@@ -5,7 +5,6 @@ use crate::links::Path;
 use crate::store::Store;
 use bytes::Bytes;
 use futures::StreamExt;
-use ledgerno_engine::Engine;
 use ledgerno_engine::wire::{self, Answer, Ask, No, Topic};
 use ledgerno_ledger::bytes::{CircleId, DeviceId};
 use ledgerno_minnet::{self as minnet, Responder};
@@ -30,20 +29,26 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Joins the witnesses' topic, or leaves it, as who votes changes.
+    /// Joins the witnesses' topic, or leaves it, as who votes changes; and hands on what comes there, or not, as relays are
+    /// linked.
     pub(super) fn hear_witnesses(&self, circle: CircleId) {
-        let hears = {
+        let (heard, hears, hands_on) = {
             let mut state = self.0.state.borrow_mut();
             let Some(opened) = state.circles.get_mut(&circle) else { return };
-            let Some(hears) = opened.engine.as_ref().map(Engine::hears_witnesses) else { return };
-            if std::mem::replace(&mut opened.listens, hears) == hears {
+            let Some(engine) = &opened.engine else { return };
+            let listens = (engine.hears_witnesses(), engine.hands_votes_on() || !engine.hears_witnesses());
+            let (heard, handed_on) = std::mem::replace(&mut opened.listens, listens);
+            if (heard, handed_on) == listens {
                 return;
             }
-            hears
+            (heard, listens.0, listens.1)
         };
-        let topic = minnet::Topic(Topic::Witnesses.id(circle));
-        let told = if hears { self.0.net.subscribe(topic) } else { self.0.net.unsubscribe(topic) };
-        if let Err(error) = told {
+        let (net, topic) = (&self.0.net, minnet::Topic(Topic::Witnesses.id(circle)));
+        let mut told = Ok(());
+        if heard != hears {
+            told = if hears { net.subscribe(topic) } else { net.unsubscribe(topic) };
+        }
+        if let Err(error) = told.and_then(|()| net.hand_on(topic, hands_on)) {
             tracing::warn!(%error, "the network takes no subscription");
         }
     }

@@ -7,7 +7,9 @@ use crate::host::Id;
 use crate::liar::Said;
 use crate::net::Topology;
 use crate::world::{Setup, World};
-use ledgerno_engine::wire::Topic;
+use ledgerno_engine::wire::{PlacedVote, Topic, Votes};
+use ledgerno_ledger::bytes::HeaderHash;
+use ledgerno_ledger::settle::{Vote, VoteKind};
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -56,6 +58,39 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                     Some(said).filter(|said| !matches!(said, Said::Gossip(Topic::Votes | Topic::Witnesses, _)))
                 }));
                 honest_life(world);
+            },
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "withheld-votes",
+            about: "Witnesses in a ring count on the relay to hand votes on, and it hands none on.",
+            setup: |setup| (setup.topology, setup.witnesses) = (Topology::Mesh { degree: 2 }, 4),
+            play: |world| {
+                (1..=4).for_each(|id| world.introduce(0, id));
+                world.suspect(0);
+                world.hosts[0].liar = Some(Box::new(|_: u64, _: Id, said: Said| {
+                    Some(said).filter(|said| !matches!(said, Said::Gossip(Topic::Votes | Topic::Witnesses, _)))
+                }));
+                honest_life(world);
+            },
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "two-faced-leader",
+            about: "A witness shows its header to one, votes for another one to a second, and says neither to the relay.",
+            setup: |setup| (setup.topology, setup.witnesses) = (Topology::Mesh { degree: setup.members }, 4),
+            play: |world| {
+                two_faced(world);
+                honest_life(world);
+            },
+            check: |world| {
+                let liar = world.hosts[ILL].device;
+                for id in honest_members(world) {
+                    let witnesses = world.hosts[id].engine.as_ref().map_or_else(Vec::new, |engine| engine.witnesses());
+                    if witnesses.iter().any(|one| one.votes && one.device == liar) {
+                        world.watch.fault(format!("the liar still votes, says node {id}"));
+                    }
+                }
             },
             ..copy(&calm)
         },
@@ -138,6 +173,32 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             ..copy(&calm)
         },
     ]
+}
+
+/// When it leads, the ill one shows what it proposes to node 1, a vote for another header to node 2, and nothing to others.
+/// It says none of it again.
+fn two_faced(world: &mut World) {
+    world.suspect(ILL);
+    let Some(engine) = world.hosts[ILL].engine.as_ref() else { return };
+    let (circle, device, secret) = (engine.circle(), engine.device(), engine.vote_secret().cloned());
+    let place = engine.witnesses().iter().position(|one| Some(one.device) == device);
+    let (Some(secret), Some(place)) = (secret, place.and_then(|at| u8::try_from(at).ok())) else { return };
+    let other = move |height| {
+        let vote = Vote { kind: VoteKind::Notarize, circle, height, view: 0, header: Some(HeaderHash([9; 32])) };
+        Votes::Vote { height, vote: PlacedVote::of(&vote.cast(&secret), place) }.to_bytes()
+    };
+    world.hosts[ILL].liar = Some(Box::new(move |_: u64, to: Id, said: Said| {
+        let Said::Gossip(topic, bytes) = &said else { return Some(said) };
+        match Votes::from_bytes(bytes) {
+            Ok(Votes::Opening(brief)) if *topic == Topic::Witnesses => match to {
+                1 => Some(said),
+                2 => Some(Said::Gossip(*topic, other(brief.height()).into())),
+                _ => None,
+            },
+            Ok(Votes::Proposal(_) | Votes::Bundle(_)) => None,
+            _ => Some(said),
+        }
+    }));
 }
 
 /// Parts the network for half a minute: the witnesses 1 (and, with it, one copy of each twin) on one side, 4 on the other.
