@@ -10,7 +10,10 @@ use ledgerno_engine::wire::{Answer, Ask, MAX_ANSWER, MAX_ASK, No, Range};
 use ledgerno_engine::{Event, Limits};
 use ledgerno_ledger::bytes::{Hash, HeaderHash, Signature};
 use ledgerno_ledger::entry::{Head, Invite, Packed};
+use ledgerno_ledger::epoch::{Handout, Marks, NewEpoch};
 use ledgerno_ledger::hostile::{Circle, Person};
+use ledgerno_ledger::op::Operation;
+use ledgerno_ledger::seal::{LaneKey, LaneKeys};
 use ledgerno_ledger::settle::{CertificateError, Refusal, Root};
 
 #[test]
@@ -321,6 +324,40 @@ fn so_many_guests_come_in_by_an_admitted_devices_invite_that_has_uses_left() {
         relay.gossip(&friends.circle.join(&mut Person::new(seed), &friends.secret, friends.invite));
     }
     assert_eq!(relay.ask(peer, knock(&stranger, friends.invite)), Some(Answer::No(No::UsedUp)));
+}
+
+/// Whoever starts an epoch or hands its keys out may seal others than its start commits to.
+#[test]
+fn keys_that_an_epochs_start_did_not_commit_to_are_not_kept() {
+    let mut friends = Friends::new();
+    let mut anna = Alone::founder(&friends.circle);
+    friends.feed(&mut anna);
+    let (circle, founder) = (friends.circle.id, &friends.circle.founder.device);
+    let to = [(founder.id(), founder.box_key(), ledgerno_ledger::entry::Role::Write)];
+    let keys = |epoch, seed: u8| LaneKeys {
+        epoch,
+        state: LaneKey::from_secret([seed; 32]),
+        talk: Some(LaneKey::from_secret([seed + 1; 32])),
+    };
+    let sealed = |keys: LaneKeys| Handout::seal(circle, &[keys], &to, [9; 32], &mut || [8; 24]).unwrap();
+    let nobody = Handout { to: Vec::new(), ..sealed(keys(circle.into(), 50)) };
+    let mut say = |friends: &mut Friends, operation| {
+        let packed = friends.circle.operate(&mut friends.friend, &[], &operation);
+        anna.gossip(&packed);
+        (friends.id(&packed), anna.engine.lane_keys().len())
+    };
+    let starts = |keys_told: Handout| {
+        let marks = Marks::of(&keys(circle.into(), 50));
+        Operation::Epoch(NewEpoch { after: circle.into(), marks, keys: keys_told })
+    };
+    assert_eq!(say(&mut friends, starts(sealed(keys(circle.into(), 60)))).1, 1, "others than it commits to");
+    let (epoch, held) = say(&mut friends, starts(nobody));
+    assert_eq!(held, 1);
+    let hands = |given| Operation::Keys { epoch, keys: sealed(given) };
+    assert_eq!(say(&mut friends, hands(keys(epoch, 60))).1, 1);
+    assert_eq!(say(&mut friends, hands(keys(circle.into(), 50))).1, 1, "of another epoch");
+    assert_eq!(say(&mut friends, hands(keys(epoch, 50))).1, 2);
+    assert_eq!(say(&mut friends, starts(sealed(keys(circle.into(), 50)))).1, 3);
 }
 
 #[test]

@@ -167,6 +167,29 @@ fn what_a_relay_refuses_does_not_hide_that_the_rest_arrived() {
     assert!(relay.engine.status(&post.id).is_some());
 }
 
+/// A relay asks nothing: whoever asks it finds out that it is behind on another branch.
+#[test]
+fn branches_of_a_fork_come_to_either_side_whichever_is_longer() {
+    for (ours, theirs) in [(1, 1), (1, 3), (3, 1)] {
+        let mut friends = Friends::new();
+        let (mut anna, mut relay) = (Alone::founder(&friends.circle), Alone::keeper(&friends.circle));
+        friends.feed(&mut anna);
+        friends.feed(&mut relay);
+        let mut twin = twin_of(&friends.friend);
+        let mut all: Vec<_> = (0..ours).map(|n| friends.post(&format!("ours {n}"))).collect();
+        all.iter().for_each(|packed| anna.gossip(packed));
+        for n in 0..theirs {
+            all.push(friends.circle.post(&mut twin, &[], &format!("theirs {n}")));
+            relay.gossip(&all[all.len() - 1]);
+        }
+        anna.act(|engine, now| engine.connected(LIAR, now));
+        anna.talk_to(&mut relay, friends.circle.founder.device.id());
+        for (at, packed) in all.iter().enumerate() {
+            assert!(knows(&anna, &friends, packed) && knows(&relay, &friends, packed), "{ours} and {theirs}: {at}");
+        }
+    }
+}
+
 #[test]
 fn a_branch_that_nobody_builds_on_does_not_spin_the_witness() {
     let mut friends = Friends::new();

@@ -39,7 +39,8 @@ impl Engine {
     /// Plans what to fetch and what to give, device by device.
     pub(super) fn compare_devices(&mut self, peer: Peer, bits: u8, buckets: &[u16], theirs: &[Place], now: u64) {
         let Some(session) = self.sessions.get(&peer) else { return };
-        let upto = session.upto;
+        // What was given made no difference: they may be behind on another branch, which is not known here.
+        let (upto, may_fork) = (session.upto, session.idle_rounds > 1);
         let is_all = theirs.len() < MAX_PLACES;
         let theirs: SortedMap<DeviceId, Place> =
             theirs.iter().take(MAX_PLACES).map(|place| (place.device, *place)).collect();
@@ -61,7 +62,7 @@ impl Engine {
                     if place.seq < own.seq {
                         give.push(Range { device, from: place.seq + 1, to: own.seq });
                     }
-                    if place.seq == own.seq || self.dag.forked(&device) {
+                    if place.seq == own.seq || place.seq < own.seq && may_fork || self.dag.forked(&device) {
                         branches.push(device);
                     }
                 }
