@@ -37,7 +37,7 @@ for (const lie of LIES) {
     await post.waitFor();
     const lies = Date.now();
     await founder.does(`lie ${lie}`);
-    const { text } = await circle.alert(ben.page, 'settlement-refused');
+    const { text } = await circle.alert(ben.page, lie === 'second' ? 'settlement-twice' : 'settlement-refused');
     assert.ok(Date.now() - lies >= 4_000, 'it is told once it has stood for a while');
     assert.ok(text.length > 20, `in words: ${text}`);
     assert.deepEqual(await circle.settled(ben.page), { height: 1, root }, 'nothing of the lie is taken');
@@ -53,6 +53,10 @@ for (const lie of LIES) {
     // Of two certified histories none is chosen: nothing is shown as settled any more.
     await circle.reaches(post, 'sent');
     assert.equal(await ben.page.locator('[data-testid=entry][data-status=settled]').count(), 0);
+    await ben.page.reload();
+    await post.waitFor();
+    await circle.alert(ben.page, 'settlement-twice');
+    assert.equal(await ben.page.locator('[data-testid=entry][data-status=settled]').count(), 0, 'after a reload neither');
   });
 }
 

@@ -246,8 +246,13 @@ impl Engine {
         if self.unsaved < self.limits.snapshot_every.saturating_mul(patience) {
             return;
         }
+        let floor = self.history.len().saturating_sub(self.limits.window);
+        if floor > self.durable && self.bulk.is_empty() {
+            // It would not stand for what is on its way to the disk, which would stay in memory till the next one.
+            return;
+        }
         self.unsaved = 0;
-        let floor = self.history.len().saturating_sub(self.limits.window).min(self.durable);
+        let floor = floor.min(self.durable);
         let window = self.history.rows().get(floor).map_or(self.items, |row| row.place.item.into());
         let mut kept = Vec::new();
         for known in self.dag.known_before(self.first_kept(floor)) {

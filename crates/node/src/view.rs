@@ -30,6 +30,11 @@ pub enum Alert {
         /// The friend's name.
         name: String,
     },
+    /// Two headers of one height are certified: nothing is shown as settled any more.
+    Twice {
+        /// The height.
+        height: u64,
+    },
     /// A settled header does not hold.
     Settlement {
         /// Its height.
@@ -100,7 +105,11 @@ impl<S: Store> Node<S> {
         let overruled = circle.overruled.map(|height| Alert::Overruled { height });
         let divided = circle.engine.iter().flat_map(divided);
         let settlement = circle.engine.as_ref().map(Engine::refusals).unwrap_or_default();
-        let settlement = settlement.iter().map(|(height, why)| Alert::Settlement { height: *height, why: why.clone() });
+        let settlement = settlement.iter().filter(|(_, why)| !matches!(why, Refusal::Conflict { .. }));
+        let settlement = settlement.map(|(height, why)| Alert::Settlement { height: *height, why: why.clone() });
+        // Known over a restart, which refusals are not.
+        let twice = circle.engine.as_ref().and_then(Engine::conflict);
+        let settlement = twice.map(|theirs| Alert::Twice { height: theirs.height() }).into_iter().chain(settlement);
         store.into_iter().chain(refused).chain(unkept).chain(overruled).chain(settlement).chain(divided).collect()
     }
 }

@@ -209,3 +209,28 @@ fn who_lets_go_keeps_the_root_and_shows_what_the_archive_gives_back() {
         relay.off();
     });
 }
+
+/// What came by hash is on the disk when the snapshot is made that stands for it.
+#[test]
+fn who_is_told_to_keep_less_lets_go_at_the_next_start() {
+    story(async {
+        let folders: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
+        let relay = Relay::start(Redb::open(folders[0].path()).await.unwrap()).await;
+        let anna = person(memory(), None).await;
+        let circle = anna.found("Garden", "Anna", TOKEN, relay.address()).await.unwrap();
+        let said: Vec<String> = (0..1_400).map(|at| format!("early {at}")).collect();
+        for text in &said {
+            anna.post(circle, text).await.unwrap();
+        }
+        let invite = anna.invite(circle, 10, 7).await.unwrap();
+        let ben = light(folders[1].path(), Limits::default()).await;
+        assert_eq!(ben.join(&invite.token, "Ben").await, Ok(circle));
+        agree(&anna, &ben, circle).await;
+        ben.close().await;
+        let ben = light(folders[1].path(), Limits { retention: Some(0), ..Limits::default() }).await;
+        until("Ben lets go", || ben.look(circle, Engine::let_go).unwrap() > 200).await;
+        assert_eq!(root(&ben, circle), root(&anna, circle));
+        scroll(&ben, circle, &said).await;
+        relay.off();
+    });
+}

@@ -256,6 +256,7 @@ fn alert(alert: Alert) -> JsValue {
         Alert::Divided { height, name } => {
             failure("settlement-divided", vec![("height", height.to_string()), ("name", name)])
         }
+        Alert::Twice { height } => failure("settlement-twice", vec![("height", height.to_string())]),
         Alert::Settlement { height, why } => {
             failure("settlement-refused", vec![("height", height.to_string()), ("detail", why.to_string())])
         }

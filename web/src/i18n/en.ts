@@ -241,6 +241,8 @@ export const en = {
     'words-wrong': () => 'These are not the 24 words of anybody.',
     'settlement-refused': (f) =>
       `A settlement${f.height ? ` for height ${f.height}` : ''} was refused: it does not agree with what this device worked out itself. Your entries are safe. Tell your friends.`,
+    'settlement-twice': (f) =>
+      `The witnesses signed two different settlements for height ${f.height}, and only one can be true. Nothing shows as settled any more; what you write still reaches your friends. Tell them.`,
     'settlement-divided': (f) =>
       `${f.name || 'A friend'} was shown another settlement for height ${f.height} than you. One of the two is false. Compare with your friends before you rely on balances.`,
     'settlement-renewed': (f) =>

@@ -263,6 +263,7 @@ export const ERROR_CODES = [
   'import-malformed',
   'words-wrong',
   'settlement-refused',
+  'settlement-twice',
   'settlement-divided',
   'settlement-renewed',
   'not-kept',
