@@ -185,13 +185,13 @@ test('a newcomer by invite joins by a snapshot, holds the root of who holds all,
 
   const carl = await person(t);
   // Whoever serves a page may say from how many heights on it joins by a snapshot.
-  await carl.context.route((url) => url.pathname === '/', async (route) => {
-    const response = await route.fetch();
-    const html = await response.text();
-    const told = html.replace("content='{", `content='{"joinFrom":${HEIGHTS},`);
-    assert.notEqual(told, html);
-    await route.fulfill({ response, body: told });
-  });
+  await carl.context.addInitScript((heights) => {
+    new MutationObserver(() => {
+      const meta = document.querySelector('meta[name="ledgerno-relay"]');
+      const content = meta?.getAttribute('content') ?? '';
+      if (content && !content.includes('joinFrom')) meta?.setAttribute('content', content.replace('{', `{"joinFrom":${heights},`));
+    }).observe(document, { childList: true, subtree: true });
+  }, HEIGHTS);
   const dora = await openProfile();
   t.after(() => dora.close());
   await circle.join(carl.page, invite, 'Carl');
