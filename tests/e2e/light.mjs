@@ -75,6 +75,7 @@ async function many(t) {
   await founder.does('settle');
   const ben = await person(t);
   await circle.join(ben.page, founder.invite, 'Ben');
+  await circle.entry(ben.page, `post ${POSTS - 1}.`).waitFor();
   const own = await circle.post(ben.page, 'Here I am.');
   await circle.reaches(own, 'sent');
   // Ben's words may not have come to the founder yet; and there must be something to settle.
