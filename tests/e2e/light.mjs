@@ -129,41 +129,35 @@ test('a browser lets old entries go, shows the newest after a reload, and fetche
   await founder.stop();
 });
 
-for (const [moment, when] of /** @type {const} */ ([['put', 'while it lets go'], ['complete', 'the moment it has let go']])) {
-  test(`a browser killed ${when} shows nothing wrong, and everything once it is back`, async (t) => {
-    const { relay, ben } = await many(t);
-    const settled = await circle.settled(ben.page);
-    const dead = new Promise((resolve, reject) => {
-      ben.context.exposeFunction('lettingGo', () => ben.kill().then(resolve, reject)).catch(reject);
-    });
-    // A full record is written once; whoever writes the first one again empties it.
-    await ben.context.addInitScript((moment) => {
-      const put = IDBObjectStore.prototype.put;
-      IDBObjectStore.prototype.put = function (value, key) {
-        const tell = () => /** @type {any} */ (window).lettingGo();
-        if (this.name === 'log' && Array.isArray(key) && key[1] === 0) {
-          if (moment === 'put') tell();
-          else this.transaction.addEventListener('complete', tell);
-        }
-        return put.call(this, value, key);
-      };
-    }, moment);
-    await circle.unfold(ben.page, 'circle-rules');
-    await ben.page.getByTestId('keep').selectOption('0').catch(() => {}); // the browser dies meanwhile
-    await dead;
-
-    const back = await person(t, {}, ben.dir);
-    await back.page.goto(relay.page);
-    await circle.entry(back.page, `post ${POSTS - 1}.`).waitFor();
-    assert.deepEqual(await circle.settled(back.page), settled);
-    await scrollTo(back.page, 'post 0.');
-    await waitFor(async () => (await numbers(back.page)).length >= POSTS, undefined, 'all are shown');
-    assert.deepEqual(await numbers(back.page), ALL, 'each post once, in order');
-    assert.equal(await back.page.getByTestId('alert').count(), 0);
-    const post = await circle.post(back.page, 'Still here.');
-    await circle.reaches(post, 'sent');
+test('a browser killed while it lets go shows nothing wrong, and everything once it is back', async (t) => {
+  const { relay, ben } = await many(t);
+  const settled = await circle.settled(ben.page);
+  const dead = new Promise((resolve, reject) => {
+    ben.context.exposeFunction('lettingGo', () => ben.kill().then(resolve, reject)).catch(reject);
   });
-}
+  // A full record is written once; whoever writes the first one again empties it.
+  await ben.context.addInitScript(() => {
+    const put = IDBObjectStore.prototype.put;
+    IDBObjectStore.prototype.put = function (value, key) {
+      if (this.name === 'log' && Array.isArray(key) && key[1] === 0) /** @type {any} */ (window).lettingGo();
+      return put.call(this, value, key);
+    };
+  });
+  await circle.unfold(ben.page, 'circle-rules');
+  await ben.page.getByTestId('keep').selectOption('0').catch(() => {}); // the browser dies meanwhile
+  await dead;
+
+  const back = await person(t, {}, ben.dir);
+  await back.page.goto(relay.page);
+  await circle.entry(back.page, `post ${POSTS - 1}.`).waitFor();
+  assert.deepEqual(await circle.settled(back.page), settled);
+  await scrollTo(back.page, 'post 0.');
+  await waitFor(async () => (await numbers(back.page)).length >= POSTS, undefined, 'all are shown');
+  assert.deepEqual(await numbers(back.page), ALL, 'each post once, in order');
+  assert.equal(await back.page.getByTestId('alert').count(), 0);
+  const post = await circle.post(back.page, 'Still here.');
+  await circle.reaches(post, 'sent');
+});
 
 test('a newcomer by invite joins by a snapshot, holds the root of who holds all, and scrolls back to the first post', async (t) => {
   const relay = await startRelay();
