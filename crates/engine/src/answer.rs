@@ -147,7 +147,7 @@ impl Engine {
         }
         let intake = self.take(entries, Vec::new(), now);
         self.spread(&intake.taken, now);
-        let mut waits = false;
+        let (mut waits, from) = (false, self.chain.height());
         for proof in proofs {
             let before = self.chain.height();
             let say = self.say_proof(&proof);
@@ -161,6 +161,7 @@ impl Engine {
         if waits {
             self.sync(peer, now);
         }
+        self.offer_settled(from, now);
         let refused = intake.refused + intake.waiting;
         let answer = if intake.held == 0 && refused > 0 && self.dag.admission(&peer).is_none() {
             Answer::No(No::NotAdmitted)
@@ -168,6 +169,14 @@ impl Engine {
             Answer::Held { entries: intake.held, refused, height: self.chain.height() }
         };
         self.once_durable(Then::Say(Output::Answer { no, answer }), now);
+    }
+
+    /// Offers headers that came by no gossip, from a height on. Others may have heard their gossip too early to take it, and
+    /// do not hear the same twice.
+    pub(crate) fn offer_settled(&mut self, from: u64, now: u64) {
+        if self.chain.height() > from {
+            self.once_durable(Then::Offer, now);
+        }
     }
 
     /// Gossips entries that came by no gossip, once they are durable.

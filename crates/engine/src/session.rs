@@ -541,6 +541,7 @@ impl Engine {
                         session.plan.push_front(Step::Headers);
                     }
                 }
+                self.offer_settled(before, now);
                 true
             }
             (Step::Settled, Answer::Settled(came)) => {

@@ -86,6 +86,12 @@ fn two_histories_are_shown_to_who_was_behind() {
     play("two-histories", 201..202);
 }
 
+/// A node had heard the last header too early to take it, and its gossip does not come twice.
+#[test]
+fn a_header_that_came_too_early_is_offered_again() {
+    play("partition", 102..103);
+}
+
 #[test]
 #[ignore = "long"]
 fn many_seeds_of_each() {
