@@ -119,6 +119,9 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 let twin = world.nodes() - 1;
                 world.part(|id| if id == twin { 1 } else { (id % 2 == 0) as u8 });
                 world.wake(twin);
+                // Each reaches somebody on its side, or it would have nothing to show.
+                world.introduce(1, 3);
+                world.introduce(twin, 2);
                 honest_life(world);
             },
             must_fork: true,
