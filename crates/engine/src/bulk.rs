@@ -318,7 +318,6 @@ impl Engine {
     }
 
     /// Settles what is here, and lets who waits for that go on.
-    #[cfg_attr(page, optimize(speed))]
     pub(crate) fn go_on_by_hash(&mut self, now: u64) {
         self.bulk.lost = false;
         self.settle_gathered(now);

@@ -122,9 +122,14 @@ macro_rules! byte_strings {
                 self.0.write(out);
             }
 
-            #[inline]
+            #[inline(never)]
             fn read(input: &mut Input) -> Result<Self, CodecError> {
                 Direct::read(input).map($name)
+            }
+
+            #[inline]
+            fn read_in_place(input: &mut Input) -> Result<Self, CodecError> {
+                Direct::read_in_place(input).map($name)
             }
         }
 

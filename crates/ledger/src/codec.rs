@@ -117,7 +117,7 @@ pub fn encode_directly<T: Direct>(value: &T) -> Vec<u8> {
 
 /// As [`encode_directly`], of a list.
 pub fn encode_list<T: Direct>(list: &[T]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(USUAL);
+    let mut out = Vec::with_capacity(USUAL.max((list.len() + 1).saturating_mul(T::LEAST)));
     direct::write_list(list, &mut out);
     out
 }

@@ -149,9 +149,9 @@ pub struct Packed {
     pub body: Option<Vec<u8>>,
 }
 
-direct! { Head { device: DeviceId, seq: u64, id: EntryId } }
-direct! { Anchor { height: u64, hash: HeaderHash } }
-direct! { Entry {
+direct! { fast Head { device: DeviceId, seq: u64, id: EntryId } }
+direct! { fast Anchor { height: u64, hash: HeaderHash } }
+direct! { fast Entry {
     version: u8, device: DeviceId, seq: u64, prev: EntryId, approves: Vec<Head>, time: u64, checkpoint: Anchor, lane: Lane,
     epoch: EntryId, body_hash: Hash, body_len: u32, admission: Option<Box<Admission>>,
 } }

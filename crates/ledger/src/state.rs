@@ -200,7 +200,6 @@ impl State {
     }
 
     /// Folds the next entry in settled order. `body` is looked at for the state lane only.
-    #[cfg_attr(page, optimize(speed))]
     pub fn apply(&mut self, id: EntryId, entry: &Entry, body: Opened) -> Verdict {
         if !self.count(id, entry) {
             return Verdict::Void(VoidReason::BranchNotCounted);
@@ -230,6 +229,8 @@ impl State {
     }
 
     /// Carries on the device's counted chain, if the entry does.
+    #[inline(never)]
+    #[cfg_attr(page, optimize(speed))]
     fn count(&mut self, id: EntryId, entry: &Entry) -> bool {
         let last = self.counted.get_mut(&entry.device);
         let carries_on = match &last {

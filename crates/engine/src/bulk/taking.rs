@@ -175,7 +175,6 @@ impl Engine {
     }
 
     /// Takes one height in that was checked.
-    #[cfg_attr(page, optimize(speed))]
     fn take_height(&mut self, one: Gathered, height: Height, batch: &mut Batch, now: u64) {
         let Height { mut entries, order, block } = height;
         let (proof, mut items) = (*one.proof, one.entries);

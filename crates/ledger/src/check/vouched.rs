@@ -7,7 +7,7 @@
 use super::{Checked, Refused, check_shape};
 use crate::bytes::{CircleId, EntryId};
 use crate::codec::CodecError;
-use crate::entry::{Head, Packed};
+use crate::entry::Packed;
 use crate::hash::{Hashing, context};
 use crate::merkle::ENTRIES;
 use crate::settle::Header;
@@ -97,9 +97,5 @@ impl Vouched {
 
     pub(crate) fn take(&mut self, at: usize) -> Option<Checked> {
         self.0.get_mut(at)?.take()
-    }
-
-    pub(crate) fn heads(&self) -> impl Iterator<Item = Head> + '_ {
-        self.all().map(|checked| checked.entry().head(checked.id))
     }
 }

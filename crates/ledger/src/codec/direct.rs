@@ -23,6 +23,15 @@ pub trait Direct: Sized {
     /// # Errors
     /// [`CodecError::Malformed`] and [`CodecError::NotCanonical`].
     fn read(input: &mut Input) -> Result<Self, CodecError>;
+
+    /// The same, for who reads by the thousand: the code is where it is used.
+    ///
+    /// # Errors
+    /// As [`Direct::read`].
+    #[inline]
+    fn read_in_place(input: &mut Input) -> Result<Self, CodecError> {
+        Self::read(input)
+    }
 }
 
 /// What is left to read.
@@ -171,8 +180,12 @@ impl<const N: usize> Direct for [u8; N] {
         out.extend_from_slice(self);
     }
 
-    #[inline]
     fn read(input: &mut Input) -> Result<Self, CodecError> {
+        input.array()
+    }
+
+    #[inline]
+    fn read_in_place(input: &mut Input) -> Result<Self, CodecError> {
         input.array()
     }
 }
@@ -236,9 +249,12 @@ impl<A: Direct, B: Direct> Direct for (A, B) {
     }
 }
 
-/// A struct is its fields, one after the other.
+/// A struct is its fields, one after the other. One that is read by the thousand is named as `fast`.
 macro_rules! direct {
-    ($type:ident { $($field:ident: $kind:ty),* $(,)? }) => {
+    (fast $type:ident { $($fields:tt)* }) => {
+        $crate::codec::direct::direct! { @ [#[inline] #[cfg_attr(page, optimize(speed))]] read_in_place $type { $($fields)* } }
+    };
+    (@ [$(#[$how:meta])*] $read:ident $type:ident { $($field:ident: $kind:ty),* $(,)? }) => {
         impl $crate::codec::direct::Direct for $type {
             const LEAST: usize = 0 $(+ <$kind as $crate::codec::direct::Direct>::LEAST)*;
 
@@ -246,11 +262,14 @@ macro_rules! direct {
                 $($crate::codec::direct::Direct::write(&self.$field, out);)*
             }
 
-            #[cfg_attr(page, optimize(speed))]
+            $(#[$how])*
             fn read(input: &mut $crate::codec::direct::Input) -> Result<Self, $crate::codec::CodecError> {
-                Ok($type { $($field: $crate::codec::direct::Direct::read(input)?),* })
+                Ok($type { $($field: <$kind as $crate::codec::direct::Direct>::$read(input)?),* })
             }
         }
+    };
+    ($type:ident { $($fields:tt)* }) => {
+        $crate::codec::direct::direct! { @ [] read $type { $($fields)* } }
     };
 }
 pub(crate) use direct;

@@ -26,15 +26,35 @@ pub struct Brought {
     pub passed: bool,
 }
 
+/// Each entry with its device, its seq, and which of the headers settles it.
+type Places = HashMap<EntryId, (DeviceId, u64, usize)>;
+
 /// The entries that are to be taken before.
 #[derive(Default)]
 struct Before {
-    /// Each with its device, its seq, and which of the headers settles it.
-    places: HashMap<EntryId, (DeviceId, u64, usize)>,
+    places: Places,
     devices: HashSet<DeviceId>,
     members: HashSet<MemberId>,
-    /// Up to where each device is settled by the headers before; none where it is not.
-    settled: HashMap<DeviceId, Option<u64>>,
+    reached: HashMap<DeviceId, Reached>,
+}
+
+/// Up to where a device is settled; none where it is not.
+struct Reached {
+    /// By the headers before this one.
+    header: usize,
+    before: Option<u64>,
+    /// With the entries of that header which are in order so far.
+    newest: Option<u64>,
+}
+
+impl Reached {
+    /// By the headers before one.
+    fn before(&mut self, header: usize) -> Option<u64> {
+        if self.header != header {
+            (self.header, self.before) = (header, self.newest);
+        }
+        self.before
+    }
 }
 
 impl Dag {
@@ -49,10 +69,6 @@ impl Dag {
             orders.push(self.order_to_take(entries, header, &mut before)?);
             if !before.has_cut(header, cut, last) {
                 return None;
-            }
-            for head in entries.heads() {
-                let settled = before.settled.entry(head.device).or_default();
-                *settled = (*settled).max(Some(head.seq));
             }
             last = cut;
         }
@@ -112,6 +128,7 @@ impl Dag {
     /// what lets it in.
     #[cfg_attr(page, optimize(speed))]
     fn order_to_take(&self, entries: &Vouched, header: usize, before: &mut Before) -> Option<Vec<usize>> {
+        let Before { places, devices, members, reached } = before;
         let mut order = Vec::with_capacity(entries.len());
         let mut left: Vec<usize> = (0..entries.len()).collect();
         let all: Vec<(EntryId, &Packed)> = entries.iter().collect();
@@ -120,16 +137,20 @@ impl Dag {
             left.retain(|&at| {
                 let (id, packed) = all[at];
                 let entry = &packed.signed.entry;
-                let settled = before.settled.entry(entry.device).or_insert_with(|| self.settled_seq(&entry.device));
-                let follows = settled.is_none_or(|settled| settled < entry.seq)
-                    && refs(entry).all(|named| self.is_here(&named, before))
-                    && self.is_let_in(entry, before);
+                let reached = reached.entry(entry.device).or_insert_with(|| {
+                    let settled = self.settled_seq(&entry.device);
+                    Reached { header, before: settled, newest: settled }
+                });
+                let follows = reached.before(header).is_none_or(|settled| settled < entry.seq)
+                    && refs(entry).all(|named| self.is_here(&named, places))
+                    && self.is_let_in(entry, devices, members);
                 if follows {
                     order.push(at);
-                    before.places.insert(id, (entry.device, entry.seq, header));
+                    reached.newest = reached.newest.max(Some(entry.seq));
+                    places.insert(id, (entry.device, entry.seq, header));
                     if let Some(admission) = &entry.admission {
-                        before.devices.insert(entry.device);
-                        before.members.insert(admission.member);
+                        devices.insert(entry.device);
+                        members.insert(admission.member);
                     }
                 }
                 !follows
@@ -141,15 +162,15 @@ impl Dag {
         Some(order)
     }
 
-    fn is_here(&self, named: &Head, before: &Before) -> bool {
-        match before.places.get(&named.id) {
+    fn is_here(&self, named: &Head, places: &Places) -> bool {
+        match places.get(&named.id) {
             Some((device, seq, _)) => (*device, *seq) == (named.device, named.seq),
             None => matches!(self.standing(named), Standing::Held(_) | Standing::Below),
         }
     }
 
     /// Whether a device is admitted, if this is its first entry; else that one came before.
-    fn is_let_in(&self, entry: &Entry, before: &Before) -> bool {
+    fn is_let_in(&self, entry: &Entry, devices: &HashSet<DeviceId>, members: &HashSet<MemberId>) -> bool {
         let Some(admission) = &entry.admission else { return true };
         if entry.device == self.first_device {
             return admission.member == self.founder && admission.invited.is_none();
@@ -157,9 +178,9 @@ impl Dag {
         match &admission.invited {
             Some(invited) => {
                 let issuer = &invited.invite.issuer;
-                before.devices.contains(issuer) || self.chains.contains_key(issuer)
+                devices.contains(issuer) || self.chains.contains_key(issuer)
             }
-            None => before.members.contains(&admission.member) || self.members.contains_key(&admission.member),
+            None => members.contains(&admission.member) || self.members.contains_key(&admission.member),
         }
     }
 }

@@ -147,7 +147,7 @@ impl StateTree {
 
     /// Of records, each key once, with the circle's salt.
     pub fn new(records: impl IntoIterator<Item = (StateKey, Vec<u8>)>, salt: [u8; 32]) -> Self {
-        let leaf = |(key, value): (StateKey, Vec<u8>)| (StateLeaf::new(&salt, &encode(&key), &value), value);
+        let leaf = |(key, value): (StateKey, Vec<u8>)| (StateLeaf::new(&salt, &key.encode(), &value), value);
         let mut records: Vec<_> = records.into_iter().map(leaf).collect();
         records.sort_unstable();
         let leaves = records.iter().map(|(leaf, _)| leaf.bytes()).collect();
@@ -161,7 +161,7 @@ impl StateTree {
 
     /// Shows what the state says of a key.
     pub fn prove(&self, key: StateKey) -> StateProof {
-        let hashed = state_key(&encode(&key));
+        let hashed = state_key(&key.encode());
         let (finding, places) = match self.records.binary_search_by(|(leaf, _)| leaf.key.cmp(&hashed)) {
             Ok(at) => {
                 let value = self.records[at].1.clone();

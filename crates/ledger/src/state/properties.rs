@@ -114,6 +114,7 @@ proptest! {
         let state = play.fold.state.clone();
         let mut records: Vec<_> = state.records().collect();
         records.reverse();
+        prop_assert!(records.iter().all(|(key, _)| key.encode() == crate::codec::encode(key)));
         let (height, time) = (state.height(), state.time());
         let back = State::from_records(&play.fold.world.genesis, height, time, records.clone()).unwrap();
         prop_assert_eq!(back.root(&[7; 32]), state.root(&[7; 32]));

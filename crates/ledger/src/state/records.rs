@@ -1,8 +1,10 @@
 //! The state as records: each key once, with the canonical value. They make the root, and a snapshot is nothing else.
 
 use super::{Counted, Device, Epoch, Member, Motion, Pot, Ready, Registered, Stamped, State, Totals};
-use crate::bytes::{DeviceId, EntryId, Hash, InviteKey, MemberId};
-use crate::codec::{self, CodecError, encode};
+use crate::bytes::{BoxKey, DeviceId, EntryId, Hash, InviteKey, MemberId};
+use crate::codec::direct::direct;
+use crate::codec::{self, CodecError, encode, encode_directly};
+use crate::entry::{Invite, Role};
 use crate::genesis::Genesis;
 use crate::merkle::{StateLeaf, state_root};
 use alloc::vec::Vec;
@@ -42,6 +44,25 @@ pub enum StateKey {
     Pot,
 }
 
+// Of these there are as many as there are members, or more.
+direct! { Device { member: MemberId, role: Role, box_key: BoxKey, enrolled_height: u64, epoch: u32, retired: bool } }
+direct! { Registered { invite: Invite, used: u32, revoked: bool } }
+direct! { Counted { seq: u64, id: EntryId } }
+
+impl StateKey {
+    /// The canonical bytes: the kind's number, and what tells one from another.
+    pub fn encode(&self) -> Vec<u8> {
+        let (number, parts): (u8, [&[u8]; 2]) = match self {
+            StateKey::Member(id) => (2, [&id.0, &[]]),
+            StateKey::Device(id) => (3, [&id.0, &[]]),
+            StateKey::Invite(key, issuer) => (4, [&key.0, &issuer.0]),
+            StateKey::Counted(id) => (5, [&id.0, &[]]),
+            others => return encode(others),
+        };
+        [&[number], parts[0], parts[1]].concat()
+    }
+}
+
 /// Why records are no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -60,7 +81,7 @@ fn read<T: DeserializeOwned + Serialize>(value: &[u8]) -> Result<T, CodecError> 
 impl State {
     /// The root over all records, each hidden by a salt derived from the circle's.
     pub fn root(&self, salt: &[u8; 32]) -> Hash {
-        state_root(self.records().map(|(key, value)| StateLeaf::new(salt, &encode(&key), &value)).collect())
+        state_root(self.records().map(|(key, value)| StateLeaf::new(salt, &key.encode(), &value)).collect())
     }
 
     /// Every record by its key, with its canonical value.
@@ -72,9 +93,10 @@ impl State {
             (StateKey::Pot, encode(&self.pot)),
         ];
         let members = self.members.iter().map(|(id, member)| (StateKey::Member(*id), encode(member)));
-        let devices = self.devices.iter().map(|(id, device)| (StateKey::Device(*id), encode(device)));
-        let invites = self.invites.iter().map(|((key, by), known)| (StateKey::Invite(*key, *by), encode(known)));
-        let counted = self.counted.iter().map(|(id, last)| (StateKey::Counted(*id), encode(last)));
+        let devices = self.devices.iter().map(|(id, device)| (StateKey::Device(*id), encode_directly(device)));
+        let invites =
+            self.invites.iter().map(|((key, by), known)| (StateKey::Invite(*key, *by), encode_directly(known)));
+        let counted = self.counted.iter().map(|(id, last)| (StateKey::Counted(*id), encode_directly(last)));
         let ready = self.ready.iter().map(|(id, ready)| (StateKey::Ready(*id), encode(ready)));
         let epochs = self.epochs.iter().zip(0..).map(|(epoch, at)| (StateKey::Epoch(at), encode(epoch)));
         let motions = self.motions.iter().map(|(id, motion)| (StateKey::Motion(*id), encode(motion)));
