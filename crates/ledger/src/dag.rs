@@ -162,9 +162,13 @@ enum Standing {
 
 /// What an entry builds on: its `prev`, if any, and what it approves.
 fn refs(entry: &Entry) -> impl Iterator<Item = Head> + '_ {
+    own_before(entry).into_iter().chain(entry.approves.iter().copied())
+}
+
+/// An entry's `prev`, if any.
+fn own_before(entry: &Entry) -> Option<Head> {
     let before = entry.seq.checked_sub(1);
-    let prev = before.map(|seq| Head { device: entry.device, seq, id: entry.prev });
-    prev.into_iter().chain(entry.approves.iter().copied())
+    before.map(|seq| Head { device: entry.device, seq, id: entry.prev })
 }
 
 impl Dag {

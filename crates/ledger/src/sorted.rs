@@ -27,6 +27,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         Self::default()
     }
 
+    #[inline]
     fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
     where
         K: Borrow<Q>,

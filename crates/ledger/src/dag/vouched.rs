@@ -5,7 +5,7 @@
 //! Old talk need not be taken at all: while nothing here is unsettled or waits, what comes later stands on a chain's newest
 //! settled entry alone (`base`). Such an entry is *passed*: the chain goes on, and the entry is handed back.
 
-use super::{Dag, Standing, refs};
+use super::{Dag, Standing, own_before};
 use crate::bytes::{DeviceId, EntryId, MemberId};
 use crate::check::Vouched;
 use crate::entry::{Entry, Head, Lane, Packed};
@@ -142,7 +142,8 @@ impl Dag {
                     Reached { header, before: settled, newest: settled }
                 });
                 let follows = reached.before(header).is_none_or(|settled| settled < entry.seq)
-                    && refs(entry).all(|named| self.is_here(&named, places))
+                    && own_before(entry).is_none_or(|own| self.is_here(&own, places))
+                    && entry.approves.iter().all(|named| self.is_here(named, places))
                     && self.is_let_in(entry, devices, members);
                 if follows {
                     order.push(at);
