@@ -122,14 +122,9 @@ macro_rules! byte_strings {
                 self.0.write(out);
             }
 
-            #[inline(never)]
+            #[inline(always)]
             fn read(input: &mut Input) -> Result<Self, CodecError> {
                 Direct::read(input).map($name)
-            }
-
-            #[inline]
-            fn read_in_place(input: &mut Input) -> Result<Self, CodecError> {
-                Direct::read_in_place(input).map($name)
             }
         }
 

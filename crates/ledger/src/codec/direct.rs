@@ -23,15 +23,6 @@ pub trait Direct: Sized {
     /// # Errors
     /// [`CodecError::Malformed`] and [`CodecError::NotCanonical`].
     fn read(input: &mut Input) -> Result<Self, CodecError>;
-
-    /// The same, for who reads by the thousand: the code is where it is used.
-    ///
-    /// # Errors
-    /// As [`Direct::read`].
-    #[inline]
-    fn read_in_place(input: &mut Input) -> Result<Self, CodecError> {
-        Self::read(input)
-    }
 }
 
 /// What is left to read.
@@ -71,10 +62,10 @@ impl<'a> Input<'a> {
     }
 
     #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or(CodecError::Malformed)?;
+    fn array<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
-        Ok(*taken)
+        Some(taken)
     }
 
     /// A varint of at most `bits` bits, seven to a byte, in its shortest form.
@@ -83,7 +74,7 @@ impl<'a> Input<'a> {
     fn varint(&mut self, bits: u32) -> Result<u64, CodecError> {
         let mut value = 0;
         for shift in (0..bits).step_by(7) {
-            let [byte] = self.array()?;
+            let byte = u8::read(self)?;
             let part = u64::from(byte & 0x7f);
             if part.leading_zeros() + bits < u64::BITS + shift {
                 return Err(CodecError::Malformed);
@@ -134,7 +125,7 @@ impl Direct for u8 {
 
     #[inline]
     fn read(input: &mut Input) -> Result<Self, CodecError> {
-        input.array().map(|[byte]| byte)
+        input.array().map(|[byte]| *byte).ok_or(CodecError::Malformed)
     }
 }
 
@@ -180,13 +171,10 @@ impl<const N: usize> Direct for [u8; N] {
         out.extend_from_slice(self);
     }
 
+    /// Copied once, to where it is to lie.
+    #[inline(always)]
     fn read(input: &mut Input) -> Result<Self, CodecError> {
-        input.array()
-    }
-
-    #[inline]
-    fn read_in_place(input: &mut Input) -> Result<Self, CodecError> {
-        input.array()
+        input.array().copied().ok_or(CodecError::Malformed)
     }
 }
 
@@ -252,9 +240,9 @@ impl<A: Direct, B: Direct> Direct for (A, B) {
 /// A struct is its fields, one after the other. One that is read by the thousand is named as `fast`.
 macro_rules! direct {
     (fast $type:ident { $($fields:tt)* }) => {
-        $crate::codec::direct::direct! { @ [#[inline] #[cfg_attr(page, optimize(speed))]] read_in_place $type { $($fields)* } }
+        $crate::codec::direct::direct! { @ [#[inline] #[cfg_attr(page, optimize(speed))]] $type { $($fields)* } }
     };
-    (@ [$(#[$how:meta])*] $read:ident $type:ident { $($field:ident: $kind:ty),* $(,)? }) => {
+    (@ [$(#[$how:meta])*] $type:ident { $($field:ident: $kind:ty),* $(,)? }) => {
         impl $crate::codec::direct::Direct for $type {
             const LEAST: usize = 0 $(+ <$kind as $crate::codec::direct::Direct>::LEAST)*;
 
@@ -264,12 +252,12 @@ macro_rules! direct {
 
             $(#[$how])*
             fn read(input: &mut $crate::codec::direct::Input) -> Result<Self, $crate::codec::CodecError> {
-                Ok($type { $($field: <$kind as $crate::codec::direct::Direct>::$read(input)?),* })
+                Ok($type { $($field: <$kind as $crate::codec::direct::Direct>::read(input)?),* })
             }
         }
     };
     ($type:ident { $($fields:tt)* }) => {
-        $crate::codec::direct::direct! { @ [] read $type { $($fields)* } }
+        $crate::codec::direct::direct! { @ [] $type { $($fields)* } }
     };
 }
 pub(crate) use direct;
