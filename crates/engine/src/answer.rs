@@ -9,6 +9,7 @@ use ledgerno_ledger::bytes::{EntryId, Hash};
 use ledgerno_ledger::check;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::{Admission, Invite, Packed};
+use ledgerno_ledger::mutant::{Mutant, is_on};
 use ledgerno_ledger::settle::Proof;
 
 /// The most guests at once.
@@ -174,7 +175,7 @@ impl Engine {
     /// Offers headers that came by no gossip, from a height on. Others may have heard their gossip too early to take it, and
     /// do not hear the same twice.
     pub(crate) fn offer_settled(&mut self, from: u64, now: u64) {
-        if self.chain.height() > from {
+        if self.chain.height() > from && !is_on(Mutant::CertificateNotForwarded) {
             self.once_durable(Then::Offer, now);
         }
     }
