@@ -18,7 +18,7 @@ pub struct Write {
 }
 
 /// What is durable, and what waits to be.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Disk {
     /// The durable log.
     pub log: Vec<Rc<[u8]>>,
@@ -33,6 +33,11 @@ impl Disk {
     /// A disk on which all this is durable.
     pub fn over(log: Vec<Rc<[u8]>>, records: BTreeMap<String, Vec<u8>>) -> Self {
         Disk { log, records, waiting: VecDeque::new(), busy_until: 0 }
+    }
+
+    /// A copy of what is durable; what waits is not on it.
+    pub fn backup(&self) -> Self {
+        Disk::over(self.log.clone(), self.records.clone())
     }
 
     /// Takes a write; when it is durable, if each takes so long.

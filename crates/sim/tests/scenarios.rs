@@ -92,6 +92,12 @@ fn a_header_that_came_too_early_is_offered_again() {
     play("partition", 102..103);
 }
 
+/// The backup was made while a write waited.
+#[test]
+fn a_backup_made_amid_a_write_is_written_on() {
+    play("stale-backup", 108..109);
+}
+
 #[test]
 #[ignore = "long"]
 fn many_seeds_of_each() {

@@ -66,7 +66,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             about: "A member's disk is set back to an earlier one, and its device writes on.",
             play: |world| {
                 world.at(10_000, |world| {
-                    let backup = world.hosts[LIAR].disk.clone();
+                    let backup = world.hosts[LIAR].disk.backup();
                     world.at(25_000, move |world| world.roll_back(LIAR, backup));
                 });
                 // At 26,002 it has just started and has heard of nothing.

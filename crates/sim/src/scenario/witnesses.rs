@@ -165,7 +165,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             about: "A witness's disk is set back to an earlier one, so that it has forgotten votes.",
             play: |world| {
                 world.at(10_000, |world| {
-                    let backup = world.hosts[ILL].disk.clone();
+                    let backup = world.hosts[ILL].disk.backup();
                     world.at(30_000, move |world| world.roll_back(ILL, backup));
                 });
                 honest_life(world);
