@@ -2,9 +2,10 @@
 //!
 //! A certificate says that a quorum held these entries, so they are settled here and shown at once. But a signature
 //! stands beside the id that the certificate names, and whoever brought it may have spoiled it. So till it is checked, an
-//! entry is given to nobody, is proven to nobody and is approved by none of ours. That is known across a restart: the
-//! places of these entries in the order of taking are written with them. They are checked a batch at a time, once no
-//! more is coming in by hash.
+//! entry is given to nobody and is proven to nobody. That is known across a restart: the places of these entries in the
+//! order of taking are written with them. They are checked a batch at a time, once no more is coming in by hash. A head
+//! that an own entry is to approve is checked at once: an entry that approved less than its author has read would stand
+//! far above it in every list. What lies below that head is settled, so whoever lacks it has it from others.
 //!
 //! A signature that does not hold then was either spoiled on the way, or the quorum took an entry that its author never
 //! signed. The header stands all the same, and nobody can tell which it was: the entry is never given on, a person is
@@ -16,6 +17,7 @@ use crate::wire::ANSWER_BYTES;
 use ledgerno_ledger::bytes::EntryId;
 use ledgerno_ledger::check::{self, Named, Refused};
 use ledgerno_ledger::codec;
+use ledgerno_ledger::entry::Packed;
 use serde::{Deserialize, Serialize};
 
 /// The record of them.
@@ -124,6 +126,12 @@ impl Engine {
     pub(crate) fn may_give(&self, id: &EntryId) -> bool {
         let Some(place) = self.history.place(id) else { return true };
         !self.unchecked.has(place) && !self.unchecked.is_forged(place)
+    }
+
+    /// Whether an own entry may approve this one: its signature holds, which is seen now if it was not before.
+    pub(crate) fn may_approve(&self, id: &EntryId) -> bool {
+        let is_signed = |packed: &Packed| check::check(self.circle, packed.clone()).is_ok();
+        self.may_give(id) || self.packed(id).is_some_and(is_signed)
     }
 
     /// When the next signatures are to be checked: not while more comes in by hash.

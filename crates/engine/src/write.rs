@@ -364,7 +364,7 @@ impl Engine {
         if let Some(heads) = heads {
             parents.approves = heads.to_vec();
         }
-        parents.approves.retain(|head| self.may_give(&head.id));
+        parents.approves.retain(|head| self.may_approve(&head.id));
         let first = parents.seq == 0;
         let genesis = Anchor { height: 0, hash: HeaderHash(self.circle.0) };
         let mut entry = Entry {

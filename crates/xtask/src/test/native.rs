@@ -27,9 +27,11 @@ fn without_std(workspace: &Workspace) -> Result<()> {
 
 fn cargo_test(workspace: &Workspace, options: &Options, report: &mut Report) -> Result<()> {
     let mut cargo = tools::cargo(workspace);
-    cargo.args(["test", "--workspace", "--no-fail-fast", "--exclude", "ledgerno-browser-tests", "--"]);
+    cargo.args(["test", "--workspace", "--no-fail-fast", "--exclude", "ledgerno-browser-tests"]);
     if options.long {
-        cargo.arg("--include-ignored");
+        cargo.args(["--profile", "long", "--", "--include-ignored"]);
+    } else {
+        cargo.arg("--");
     }
     cargo.args(options.filter.as_deref());
     options.environment(&mut cargo);

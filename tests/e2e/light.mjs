@@ -1,4 +1,3 @@
-// Long: with 2,600 posts, and once of two runs on a busy machine what Ben posted after he took them in was not shown in 90 s.
 // A browser is a light node: it may let go of what is old, and joins a long circle by a snapshot. Both hold the root that
 // everybody has, and what they do not hold comes back when somebody scrolls to it.
 
