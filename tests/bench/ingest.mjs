@@ -11,7 +11,7 @@ import { serve } from '../lib/serve.mjs';
 
 const ENTRIES = 10_000;
 const AUTHORS = 100;
-const RUNS = 5;
+const RUNS = 10;
 /** Signatures that noble checks in a run: all of them in all runs. */
 const PART = ENTRIES / RUNS;
 /** Entries that a header settles. */
@@ -90,7 +90,7 @@ try {
   page.on('pageerror', (error) => console.error(`thrown: ${error.message}`));
   await page.goto(server.url);
   await page.waitForFunction(() => 'bench' in window);
-    const inPage = (what, ...args) =>
+  const inPage = (what, ...args) =>
     page.evaluate(([what, args]) => /** @type {any} */ (window).bench[what](...args), [what, args]);
   await inPage('prepare', ENTRIES, AUTHORS, BY_HEADER);
   const measured = {
