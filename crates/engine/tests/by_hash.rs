@@ -1,160 +1,25 @@
-//! Settled history taken in by hash: it ends where the ordinary way ends, whatever is spoiled on the way is refused, and
-//! what nobody has checked yet is given to nobody.
+//! Settled history taken in by hash: it ends where the ordinary way ends, and whatever is spoiled on the way is refused.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "common/alone.rs"]
 mod alone;
 mod common;
+#[path = "common/story.rs"]
+mod story;
 
-use alone::{Alone, Friends, Witness, alter, unpacked};
+use alone::{Alone, alter, unpacked};
 use common::{RELAY, START, WEEK, World};
-use ledgerno_engine::status::Status;
-use ledgerno_engine::view::Content;
-use ledgerno_engine::wire::{Answer, Ask, No, Range, Settled, Topic};
-use ledgerno_engine::{Event, Limits, ProveError};
+use ledgerno_engine::wire::{Answer, Ask, Settled};
+use ledgerno_engine::{Event, Limits};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
-use ledgerno_ledger::check::{Checked, Refused, Signer, check};
-use ledgerno_ledger::codec;
-use ledgerno_ledger::entry::{Head, Invite, Packed};
+use ledgerno_ledger::check::check;
+use ledgerno_ledger::entry::Invite;
 use ledgerno_ledger::hostile::Person;
 use ledgerno_ledger::keys::InviteSecret;
 use ledgerno_ledger::op::Operation;
-use ledgerno_ledger::settle::{Proof, Refusal};
 use std::collections::BTreeSet;
-
-/// A circle of three, its settled history, and one who has none of it.
-struct Story {
-    friends: Friends,
-    reader: Person,
-    witness: Witness,
-    proofs: Vec<Proof>,
-    /// Those of the entries that no honest node takes by itself.
-    forged: Vec<EntryId>,
-}
-
-fn eager() -> Limits {
-    Limits { by_hash: 1, ..Limits::default() }
-}
-
-fn ordinary() -> Limits {
-    Limits { by_hash: u64::MAX, ..Limits::default() }
-}
-
-impl Story {
-    fn new() -> Self {
-        let mut friends = Friends::new();
-        let mut reader = Person::new(30);
-        let joined = friends.circle.join(&mut reader, &friends.secret, friends.invite);
-        friends.entries.push(joined);
-        let mut witness = friends.witness();
-        let proofs = vec![witness.settle()];
-        Story { friends, reader, witness, proofs, forged: Vec::new() }
-    }
-
-    /// So many headers of so many posts with texts of that length.
-    fn tell(mut self, heights: usize, posts: usize, len: usize) -> Self {
-        for height in 0..heights {
-            for at in 0..posts {
-                let text = format!("{height}-{at} {}", "x".repeat(len));
-                let packed = if at % 2 == 0 { self.friends.post(&text) } else { self.friends.founders_post(&text) };
-                self.witness.dag.insert(check(self.friends.circle.id, packed).unwrap()).unwrap();
-            }
-            self.proofs.push(self.witness.settle());
-        }
-        self
-    }
-
-    /// A header more, over an entry that its author never signed.
-    fn forge(mut self) -> Self {
-        let mut packed = self.friends.post("never said");
-        packed.signed.signature.0[3] ^= 1;
-        *self.friends.entries.last_mut().unwrap() = packed.clone();
-        self.forged.push(self.friends.id(&packed));
-        self.witness.dag.insert(Checked::stored(self.friends.circle.id, packed)).unwrap();
-        self.proofs.push(self.witness.settle());
-        self
-    }
-
-    /// A relay that holds all of it.
-    fn relay(&self) -> Alone {
-        let mut relay = Alone::keeper(&self.friends.circle);
-        self.friends.feed(&mut relay);
-        self.proofs.iter().for_each(|proof| relay.vote(proof));
-        assert_eq!(relay.engine.settlement().height, self.height());
-        relay
-    }
-
-    /// A relay that was told it by hash, and has checked nothing: for what an honest one does not hold.
-    fn liar(&self) -> Alone {
-        let mut log: Vec<Vec<u8>> = Vec::new();
-        let mut entries = self.friends.entries.iter();
-        for proof in &self.proofs {
-            let count = proof.checkpoint.header.entries as usize;
-            let items =
-                entries.by_ref().take(count).map(|packed| ledgerno_engine::Item::Entry(packed.clone()).to_bytes());
-            log.extend(items);
-            log.push(ledgerno_engine::Item::Proof(proof.clone()).to_bytes());
-        }
-        let mut liar = Alone::keeper(&self.friends.circle);
-        liar.log = log;
-        liar.engine = liar.reopen().unwrap();
-        liar
-    }
-
-    fn height(&self) -> u64 {
-        self.proofs.len() as u64
-    }
-
-    fn reader(&self, limits: Limits) -> Alone {
-        Alone::reader(&self.friends.circle, &self.reader, limits)
-    }
-
-    /// The reader asks a peer till both rest.
-    fn read(&self, reader: &mut Alone, from: &mut Alone) -> usize {
-        reader.act(|engine, now| engine.connected(RELAY, now));
-        reader.talk_to(from, self.reader.device.id())
-    }
-
-    /// All of two devices' chains.
-    fn all(&self) -> Ask {
-        let mut ranges = [self.friends.friend.device.id(), self.friends.circle.founder.device.id()]
-            .map(|device| Range { device, from: 0, to: 1_000 });
-        ranges.sort_unstable_by_key(|range| range.device);
-        Ask::Ranges(ranges.to_vec())
-    }
-}
-
-/// Checks what waits for it, till nothing does.
-fn check_all(alone: &mut Alone) {
-    for _ in 0..100 {
-        if alone.engine.unchecked() == 0 && alone.engine.withheld() == 0 {
-            return;
-        }
-        assert!(alone.engine.due().is_some_and(|due| due <= alone.now), "nothing is due");
-        alone.act(|engine, now| engine.tick(now));
-    }
-    panic!("the check never ends");
-}
-
-fn digest(alone: &mut Alone, by: DeviceId) -> Answer {
-    let other = Ask::Frontier { digest: ledgerno_ledger::bytes::Hash([0; 32]), height: 0 };
-    alone.ask(by, other).unwrap()
-}
-
-fn assert_same(story: &Story, one: &mut Alone, other: &mut Alone) {
-    let by = story.friends.friend.device.id();
-    assert_eq!(one.engine.settlement(), other.engine.settlement());
-    assert_eq!(digest(one, by), digest(other, by));
-    assert_eq!(one.engine.timeline(1_000), other.engine.timeline(1_000));
-    // They came in another order.
-    let members = |alone: &Alone| {
-        let mut members = alone.engine.members();
-        members.sort_unstable_by_key(|member| member.id);
-        members
-    };
-    assert_eq!(members(one), members(other));
-}
+use story::{Story, assert_same, check_all, digest, eager, ordinary, spoil_votes};
 
 #[test]
 fn what_comes_by_hash_is_what_comes_in_the_ordinary_way() {
@@ -289,72 +154,6 @@ fn a_height_longer_than_an_answer_comes_in_parts() {
 /// What a peer makes of an honest answer.
 type Spoil = fn(&mut Vec<Settled>);
 
-fn spoil_votes(height: &mut Settled) {
-    height.proof.as_mut().unwrap().checkpoint.certificate.votes[0].1.0[5] ^= 1;
-}
-
-/// The heights that one gives on, asked in both ways; none for later.
-fn given(alone: &mut Alone, by: DeviceId, from: u64) -> [Option<Vec<u64>>; 2] {
-    [Ask::Headers { from }, Ask::Settled { from, skip: 0, to: 1_000 }].map(|ask| match alone.ask(by, ask) {
-        Some(Answer::Headers { proofs, more: false }) => Some(proofs.iter().map(Proof::height).collect()),
-        Some(Answer::Settled(came)) => Some(came.iter().map(|one| one.proof.as_ref().unwrap().height()).collect()),
-        Some(Answer::No(No::Busy)) => None,
-        other => panic!("{other:?}"),
-    })
-}
-
-#[test]
-fn votes_within_a_run_are_checked_later_but_before_they_are_given_on() {
-    let story = Story::new().tell(99, 2, 20);
-    let (mut relay, mut reader) = (story.relay(), story.reader(eager()));
-    let by = story.friends.friend.device.id();
-    story.read(&mut reader, &mut relay);
-    assert_eq!((reader.engine.settlement().height, reader.engine.withheld()), (100, 99));
-    assert_eq!(given(&mut reader, by, 1), [None, None]);
-    reader.engine = reader.reopen().unwrap();
-    assert_eq!((reader.engine.withheld(), given(&mut reader, by, 1)), (99, [None, None]));
-    check_all(&mut reader);
-    assert_eq!((reader.engine.withheld(), reader.engine.refusals().len()), (0, 0));
-    let all: Vec<u64> = (1..=100).collect();
-    assert_eq!(given(&mut reader, by, 1), [Some(all.clone()), Some(all)]);
-}
-
-#[test]
-fn a_header_whose_votes_do_not_hold_stands_by_a_later_one_and_is_not_given_on() {
-    let story = Story::new().tell(99, 2, 20);
-    let (mut relay, mut reader) = (story.relay(), story.reader(eager()));
-    let by = story.friends.friend.device.id();
-    reader.act(|engine, now| engine.connected(RELAY, now));
-    while !reader.asks.is_empty() {
-        let (_, no, ask) = reader.asks.remove(0);
-        let mut answer = relay.ask(story.reader.device.id(), ask);
-        if let Some(Answer::Settled(came)) = &mut answer {
-            came.iter_mut()
-                .filter(|one| [70, 90].contains(&one.proof.as_ref().unwrap().height()))
-                .for_each(spoil_votes);
-        }
-        reader.act(|engine, now| engine.answered(no, answer, now));
-    }
-    let theirs = relay.engine.settlement();
-    let holds = |reader: &mut Alone| {
-        let ours = reader.engine.settlement();
-        assert_eq!((ours.height, ours.header), (theirs.height, theirs.header));
-        assert!(ours.state_root.is_some());
-    };
-    holds(&mut reader);
-    reader.engine = reader.reopen().unwrap();
-    check_all(&mut reader);
-    assert!(matches!(reader.engine.refusals(), [(70, Refusal::BadCertificate(_))]), "{:?}", reader.engine.refusals());
-    for _ in 0..2 {
-        holds(&mut reader);
-        let below: Vec<u64> = (1..70).collect();
-        assert_eq!(given(&mut reader, by, 1), [Some(below.clone()), Some(below)]);
-        assert_eq!(given(&mut reader, by, 70), [Some(Vec::new()), Some(Vec::new())]);
-        assert_eq!(given(&mut reader, by, 90), [Some(Vec::new()), Some(Vec::new())]);
-        reader.engine = reader.reopen().unwrap();
-    }
-}
-
 #[test]
 fn what_is_spoiled_on_the_way_is_refused_and_fetched_in_the_ordinary_way() {
     let spoils: [(&str, Spoil); 10] = [
@@ -411,104 +210,6 @@ fn what_is_spoiled_on_the_way_is_refused_and_fetched_in_the_ordinary_way() {
         story.read(&mut slow, &mut relay);
         check_all(&mut reader);
         assert_same(&story, &mut reader, &mut slow);
-    }
-}
-
-#[test]
-fn what_is_not_checked_is_given_to_nobody() {
-    let story = Story::new().tell(8, 4, 20);
-    let (mut relay, mut reader) = (story.relay(), story.reader(eager()));
-    story.read(&mut reader, &mut relay);
-    let by = story.friends.friend.device.id();
-    let ids: Vec<EntryId> = story.friends.entries.iter().map(|packed| story.friends.id(packed)).collect();
-    let asks = || [story.all(), Ask::Entries(ids[5..9].to_vec()), Ask::Settled { from: 1, skip: 0, to: 9 }];
-    for restart in [false, true] {
-        if restart {
-            reader.engine = reader.reopen().unwrap();
-        }
-        assert_eq!(reader.engine.unchecked(), 36);
-        for ask in asks() {
-            assert_eq!(reader.ask(by, ask), Some(Answer::No(No::Busy)));
-        }
-        assert!(!reader.engine.bring(&ids[6]));
-        assert_eq!(reader.engine.prove_entry(&ids[6], false).err(), Some(ProveError::NotHeld));
-    }
-    check_all(&mut reader);
-    for ask in asks() {
-        let given = match reader.ask(by, ask) {
-            Some(Answer::Entries { entries, .. }) => entries.len(),
-            Some(Answer::Settled(came)) => came.iter().map(|one| one.entries.len()).sum(),
-            answer => panic!("{answer:?}"),
-        };
-        assert!(given >= 4, "{given} entries");
-    }
-    assert!(reader.engine.bring(&ids[6]));
-    assert!(reader.engine.prove_entry(&ids[6], false).is_ok());
-}
-
-/// The heads that the entry names which a reader writes now.
-fn approved(reader: &mut Alone, text: &str) -> Vec<Head> {
-    reader.published.clear();
-    reader.act(|engine, now| engine.post(text, now)).unwrap();
-    let (_, bytes) = reader.published.iter().find(|(topic, _)| *topic == Topic::Entries).unwrap();
-    codec::decode::<Packed>(bytes, 100_000).unwrap().signed.entry.approves
-}
-
-#[test]
-fn a_post_written_before_the_signatures_are_checked_stands_below_what_its_author_has_read() {
-    let story = Story::new().tell(8, 4, 20);
-    let (mut relay, mut reader) = (story.relay(), story.reader(eager()));
-    story.read(&mut reader, &mut relay);
-    assert_eq!(reader.engine.unchecked(), 36);
-    assert!(!approved(&mut reader, "I have read all that.").is_empty());
-    let last = reader.engine.timeline(1_000).pop().unwrap();
-    assert_eq!(last.content, Content::Post("I have read all that.".to_owned()));
-    assert_eq!(reader.engine.unchecked(), 36);
-}
-
-#[test]
-fn a_head_whose_signature_does_not_hold_is_approved_by_nobody() {
-    let story = Story::new().tell(4, 4, 20).forge();
-    let (mut liar, mut reader) = (story.liar(), story.reader(eager()));
-    story.read(&mut reader, &mut liar);
-    assert_eq!(reader.engine.settlement().height, story.height());
-    let forger = story.friends.friend.device.id();
-    for text in ["before", "after"] {
-        let approves = approved(&mut reader, text);
-        assert!(approves.iter().all(|head| head.device != forger), "{text}");
-        check_all(&mut reader);
-    }
-}
-
-#[test]
-fn a_forgery_under_a_certificate_is_told_and_given_to_nobody() {
-    let story = Story::new().tell(4, 4, 20).forge().tell(2, 3, 20);
-    let (mut liar, mut reader) = (story.liar(), story.reader(eager()));
-    story.read(&mut reader, &mut liar);
-    assert_eq!(reader.engine.settlement().height, story.height());
-    let (first, forged) = (story.friends.id(&story.friends.entries[4]), story.forged[0]);
-    assert_eq!(reader.engine.status(&first), Some(Status::Settled));
-    check_all(&mut reader);
-    let told = reader.events.iter().find_map(|event| match event {
-        Event::Forged { id, height, why } => Some((*id, *height, *why)),
-        _ => None,
-    });
-    assert_eq!(told, Some((forged, 6, Refused::Signature(Signer::Device))));
-    let by = story.friends.circle.founder.device.id();
-    for restart in [false, true] {
-        if restart {
-            reader.engine = reader.reopen().unwrap();
-        }
-        assert_eq!(reader.engine.forgeries(), [forged]);
-        assert_ne!(reader.engine.status(&first), Some(Status::Settled));
-        let Some(Answer::Entries { entries, .. }) = reader.ask(by, story.all()) else { panic!("no entries") };
-        assert!(entries.len() > 20 && entries.iter().all(|packed| story.friends.id(packed) != forged));
-        let one = reader.ask(by, Ask::Entries(vec![forged]));
-        assert_eq!(one, Some(Answer::Entries { entries: Vec::new(), more: false }));
-        let Some(Answer::Settled(came)) = reader.ask(by, Ask::Settled { from: 1, skip: 0, to: 9 }) else {
-            panic!("no heights")
-        };
-        assert_eq!(came.len(), 5);
     }
 }
 
