@@ -17,6 +17,7 @@ mod keys;
 mod messages;
 mod proof_files;
 mod proofs;
+mod roots;
 mod samples;
 mod sealing;
 mod settle;
@@ -107,6 +108,7 @@ topics! {
     sealing, sealing::sealing, "Sealed bytes: nonce (24), commitment (32), XChaCha20-Poly1305 of the padded text.";
     invite, entries::invite_token, "The token that an invite's link carries.";
     state, state::state, "The keys and records of the state, and its root.";
+    roots, roots::roots, "Circles made up from a seed: where every platform ends that settles them.";
     trees, trees::trees, "Roots of trees and mountains of every small size, odd and empty ones too, and paths in them.";
     settle, settle::settle, "Headers, votes, certificates, and what travels of a settled height.";
     bundles, bundles::bundles, "What a witness tells of an open height: bundles and proposals, of four witnesses.";
