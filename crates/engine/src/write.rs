@@ -389,7 +389,7 @@ impl Engine {
         }
         entry.body_hash = Hash(hash(context::BODY, &[&body]));
         entry.body_len = body.len() as u32;
-        let packed = Packed { signed: Signed::sign(entry, self.circle, device), body: Some(body) };
+        let packed = Packed { signed: Signed::sign(entry, self.circle, device), body: Some(body), erasure: None };
         let bytes = codec::encode(&packed);
         let checked = Checked::stored(self.circle, packed);
         let id = checked.id();

@@ -4,8 +4,9 @@
 //! Form is checked first, for it is cheap; then all signatures of a batch at once, under the one rule of
 //! [`crate::verify`].
 
-use crate::bytes::{CircleId, DeviceId, EntryId, Signature};
+use crate::bytes::{CircleId, DeviceId, EntryId, MemberId, Signature};
 use crate::entry::{Admission, Entry, Invited, Lane, MAX_APPROVES, MAX_BODY, Packed, VERSION};
+use crate::erasure::Erasure;
 use crate::hash::{Hashing, context};
 use crate::keys::{KeyError, check_box_key, check_key};
 use crate::sorted::SortedMap;
@@ -31,6 +32,8 @@ pub enum Signer {
     Invite,
     /// The issuer's, over the invite.
     Issuer,
+    /// The author's, over the erasure of the body.
+    Eraser,
 }
 
 /// Why an entry is refused: by itself ([`check`]) or among the others (the last four).
@@ -75,9 +78,12 @@ pub enum Refused {
     /// The body is not the one that was signed.
     #[error("the body is not the one that was signed")]
     OtherBody,
-    /// A state body is never erased.
-    #[error("the state body is missing")]
+    /// There is no body, and no erasure says why. (A state body is never erased.)
+    #[error("the body is missing")]
     BodyMissing,
+    /// The body was erased by a member whose device did not write the entry.
+    #[error("the body was erased by another than its author")]
+    NotTheEraser,
     /// A signature does not hold.
     #[error("the signature of {0:?} does not hold")]
     Signature(Signer),
@@ -145,6 +151,11 @@ impl Named {
     pub fn id(&self) -> EntryId {
         self.0.id
     }
+
+    /// The entry with signature and body.
+    pub fn packed(&self) -> &Packed {
+        &self.0.packed
+    }
 }
 
 /// Checks one entry.
@@ -204,7 +215,37 @@ fn signatures(circle: CircleId, checked: &Checked) -> impl Iterator<Item = Signe
         signature: checked.packed.signed.signature,
     };
     let admission = entry.admission.as_ref().map(|admission| admission_signatures(circle, entry.device, admission));
-    core::iter::once(own).chain(admission.into_iter().flatten())
+    let erasure = checked.packed.erasure.map(|erasure| SignedBy {
+        by: Signer::Eraser,
+        key: erasure.by.map_or(entry.device.0, |member| member.0),
+        message: Erasure::message(circle, checked.id),
+        signature: erasure.signature,
+    });
+    core::iter::once(own).chain(erasure).chain(admission.into_iter().flatten())
+}
+
+/// Checks the erasure that an entry bears, if it does, and nothing else: that a state body is not erased, and that it was
+/// signed by the device or by this member, whose the device is.
+///
+/// # Errors
+/// [`Refused::BodyMissing`], [`Refused::NotTheEraser`] and [`Refused::Signature`].
+pub fn check_erasure(
+    circle: CircleId,
+    id: EntryId,
+    packed: &Packed,
+    member: impl Fn(&DeviceId) -> Option<MemberId>,
+) -> Result<(), Refused> {
+    let Some(erasure) = packed.erasure else { return Ok(()) };
+    let Entry { lane, device, .. } = &packed.signed.entry;
+    if *lane == Lane::State {
+        return Err(Refused::BodyMissing);
+    }
+    if erasure.by.is_some() && erasure.by != member(device) {
+        return Err(Refused::NotTheEraser);
+    }
+    let key = erasure.by.map_or(device.0, |member| member.0);
+    let holds = check_key(&key).is_ok() && verify(&key, &Erasure::message(circle, id), &erasure.signature);
+    if holds { Ok(()) } else { Err(Refused::Signature(Signer::Eraser)) }
 }
 
 /// Every signature that a device's admission bears.
@@ -252,6 +293,9 @@ fn check_form(circle: CircleId, named: Named, keys: &mut Keys) -> Result<Checked
     let entry = &packed.signed.entry;
     if let Some(admission) = &entry.admission {
         check_admission_keys(entry.device, admission, keys)?;
+    }
+    if let Some(member) = packed.erasure.and_then(|erasure| erasure.by) {
+        keys.check(&member.0)?;
     }
     Ok(named.0)
 }

@@ -21,6 +21,7 @@ pub use waiting::Limits;
 use crate::bytes::{CircleId, DeviceId, EntryId, MemberId};
 use crate::check::{Checked, Refused};
 use crate::entry::{Admission, Entry, Head, Packed};
+use crate::erasure::Erasure;
 use crate::genesis::Genesis;
 use crate::sorted::SortedMap;
 use alloc::collections::{BTreeSet, VecDeque};
@@ -213,7 +214,7 @@ impl Dag {
         let (id, packed) = (checked.id(), checked.into_packed());
         if let Some(&at) = self.index.get(&id) {
             let held = &mut self.nodes[at].packed;
-            if held.body.is_some() || packed.body.is_none() {
+            if held.body.is_some() || held.erasure.is_some() || packed.body.is_none() {
                 return Ok(Outcome::Held);
             }
             held.body = packed.body;
@@ -223,7 +224,7 @@ impl Dag {
             return Ok(Outcome::Waiting { missing: self.missing_for(&packed.signed.entry) });
         }
         let mut missing = Vec::new();
-        let taken = match self.need(&packed.signed.entry, is_named)? {
+        let taken = match self.need(&packed, is_named)? {
             None => self.take_all(VecDeque::from([(id, packed)])),
             Some(need) => {
                 missing = self.missing_for(&packed.signed.entry);
@@ -243,6 +244,15 @@ impl Dag {
     pub fn name(&mut self, ids: &[EntryId]) -> Vec<EntryId> {
         let named: VecDeque<_> = ids.iter().filter_map(|id| self.waiting.take_named(id)).collect();
         self.take_all(named)
+    }
+
+    /// Gives up the body of an entry that is held, for an erasure that was checked; an entry that waits keeps its body till
+    /// it is taken.
+    pub fn erase(&mut self, id: &EntryId, erasure: Erasure) {
+        if let Some(&at) = self.index.get(id) {
+            let packed = &mut self.nodes[at].packed;
+            (packed.body, packed.erasure) = (None, Some(erasure));
+        }
     }
 
     /// An entry that is held.
@@ -388,7 +398,8 @@ impl Dag {
     }
 
     /// What an entry waits for first; `None` when it can be taken.
-    fn need(&self, entry: &Entry, is_named: bool) -> Result<Option<Need>, Refused> {
+    fn need(&self, packed: &Packed, is_named: bool) -> Result<Option<Need>, Refused> {
+        let entry = &packed.signed.entry;
         if entry.seq == 0
             && let Some(need) = self.admission_need(entry)?
         {
@@ -405,7 +416,16 @@ impl Dag {
         if unknown.is_none() && !is_named && self.is_branch_too_many(entry) {
             return Ok(Some(Need::Name));
         }
+        if unknown.is_none() && !self.may_erase(packed) {
+            return Err(Refused::NotTheEraser);
+        }
         Ok(unknown)
+    }
+
+    /// Whether what erased an entry's body, if it is, may: its device, or the member whose device that is.
+    fn may_erase(&self, packed: &Packed) -> bool {
+        let by = packed.erasure.and_then(|erasure| erasure.by);
+        by.is_none_or(|by| self.admission(&packed.signed.entry.device).is_some_and(|admission| admission.member == by))
     }
 
     fn admission_need(&self, entry: &Entry) -> Result<Option<Need>, Refused> {
@@ -463,7 +483,7 @@ impl Dag {
     /// Sorts those that waited into ready, waiting for something else, and refused.
     fn look_again(&mut self, woken: Vec<Waiter>, ready: &mut VecDeque<(EntryId, Packed)>) {
         for mut waiter in woken {
-            match self.need(&waiter.packed.signed.entry, false) {
+            match self.need(&waiter.packed, false) {
                 Ok(None) => ready.push_back((waiter.id, waiter.packed)),
                 Ok(Some(need)) => {
                     waiter.need = need;

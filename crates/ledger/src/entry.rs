@@ -8,6 +8,7 @@
 use crate::bytes::{BoxKey, CircleId, DeviceId, EntryId, Hash, HeaderHash, InviteKey, MemberId, Signature};
 use crate::codec::direct::{Direct, Input, counted, direct, write_len};
 use crate::codec::{self, CodecError};
+use crate::erasure::Erasure;
 use crate::hash::{Hashing, context, hash};
 use crate::keys::DeviceKey;
 use alloc::boxed::Box;
@@ -140,14 +141,21 @@ pub struct Invite {
     pub signature: Signature,
 }
 
-/// An entry as it travels and is stored: with its sealed body, which is absent once erased.
+/// An entry as it travels and is stored: with its sealed body or, once that is erased, with the author's word for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
     /// The entry.
     pub signed: Signed,
-    /// The sealed body.
+    /// The sealed body; none where it is erased. (Where it is missing without a reason, nobody takes the entry.)
     pub body: Option<Vec<u8>>,
+    /// Why there is no body.
+    pub erasure: Option<Erasure>,
 }
+
+/// What stands before the body, before the erasure in its place, and where there is neither.
+const BODY: u8 = 1;
+const ERASED: u8 = 2;
+const NEITHER: u8 = 0;
 
 direct! { fast Head { device: DeviceId, seq: u64, id: EntryId } }
 direct! { fast Anchor { height: u64, hash: HeaderHash } }
@@ -191,22 +199,35 @@ impl Direct for Packed {
 
     fn write(&self, out: &mut Vec<u8>) {
         self.signed.write(out);
-        self.body.is_some().write(out);
-        if let Some(body) = &self.body {
-            write_len(body.len(), out);
-            out.extend_from_slice(body);
+        match (&self.body, &self.erasure) {
+            (_, Some(erasure)) => {
+                out.push(ERASED);
+                erasure.write(out);
+            }
+            (Some(body), None) => {
+                out.push(BODY);
+                write_len(body.len(), out);
+                out.extend_from_slice(body);
+            }
+            (None, None) => out.push(NEITHER),
         }
     }
 
     fn read(input: &mut Input) -> Result<Self, CodecError> {
-        Ok(Packed { signed: Signed::read(input)?, body: read_body(input)? })
+        let signed = Signed::read(input)?;
+        let (body, erasure) = read_body(input)?;
+        Ok(Packed { signed, body, erasure })
     }
 }
 
 #[cfg_attr(page, optimize(speed))]
-fn read_body(input: &mut Input) -> Result<Option<Vec<u8>>, CodecError> {
-    let body = bool::read(input)?.then(|| input.take_counted()).transpose()?;
-    Ok(body.map(<[u8]>::to_vec))
+fn read_body(input: &mut Input) -> Result<(Option<Vec<u8>>, Option<Erasure>), CodecError> {
+    Ok(match u8::read(input)? {
+        BODY => (Some(input.take_counted()?.to_vec()), None),
+        ERASED => (None, Some(Erasure::read(input)?)),
+        NEITHER => (None, None),
+        _ => return Err(CodecError::Malformed),
+    })
 }
 
 counted! { Signed, MAX_SIGNED; Packed, MAX_PACKED; }
@@ -287,11 +308,11 @@ impl Packed {
         let (canonical, _) = bytes.split_at(bytes.len() - input.left());
         let id = EntryId(ids.hash(&[&circle.0, canonical]));
         let signature = Signature::read(&mut input)?;
-        let body = read_body(&mut input)?;
+        let (body, erasure) = read_body(&mut input)?;
         if input.left() > 0 {
             return Err(CodecError::NotCanonical);
         }
-        Ok((id, Packed { signed: Signed { entry, signature }, body }))
+        Ok((id, Packed { signed: Signed { entry, signature }, body, erasure }))
     }
 }
 
@@ -309,7 +330,7 @@ mod tests {
         fn entries_read_back_and_no_cut_of_them_does(
             heads in proptest::collection::vec((any::<[u8; 32]>(), any::<u64>(), any::<[u8; 32]>()), 0..=MAX_APPROVES),
             text in "[a-z]{1,300}",
-            erased: bool,
+            erased: Option<bool>,
         ) {
             let (circle, mut person) = (Circle::new(1), Person::new(2));
             let heads: Vec<Head> = heads
@@ -317,7 +338,15 @@ mod tests {
                 .map(|(device, seq, id)| Head { device: DeviceId(device), seq, id: EntryId(id) })
                 .collect();
             let mut packed = circle.post(&mut person, &heads, &text);
-            packed.body = packed.body.filter(|_| !erased);
+            if let Some(by_member) = erased {
+                let id = packed.signed.entry.id(circle.id);
+                let erasure = if by_member {
+                    Erasure::by_member(circle.id, id, &person.identity)
+                } else {
+                    Erasure::by_device(circle.id, id, &person.device)
+                };
+                packed = Packed::erased(packed.signed, erasure);
+            }
             let bytes = packed.encode();
             prop_assert_eq!(Packed::decode(&bytes).unwrap(), packed.clone());
             prop_assert_eq!(Signed::decode(&packed.signed.encode()).unwrap(), packed.signed);

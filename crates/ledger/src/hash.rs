@@ -43,6 +43,8 @@ pub mod context {
         ENTRY = "entry", "3ab2c3fd2f61058801e98cbb35b356c5d2486e343fe71df27d611232ff143c06";
         /// A sealed body.
         BODY = "body", "7b9e6a8d10852dd8af53d4d21f985efd17497e50ecfee91d1207d2ed15973c9a";
+        /// What an author signs to erase an entry's body: circle ‖ entry.
+        ERASURE = "erasure";
         /// What a member signs to admit a device: circle ‖ (device, box key, role).
         ADMISSION = "admission";
         /// What an issuer signs to give an invite: circle ‖ (key, issuer, uses, expiry).

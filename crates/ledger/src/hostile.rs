@@ -314,6 +314,6 @@ impl Circle {
         entry.body_len = body.len() as u32;
         person.head = Some(entry.head(entry.id(self.id)));
         person.seq += 1;
-        Packed { signed: Signed::sign(entry, self.id, &person.device), body: Some(body) }
+        Packed { signed: Signed::sign(entry, self.id, &person.device), body: Some(body), erasure: None }
     }
 }

@@ -16,6 +16,7 @@ pub mod conformance;
 pub mod dag;
 pub mod entry;
 pub mod epoch;
+pub mod erasure;
 pub mod genesis;
 pub mod hash;
 #[cfg(any(test, feature = "hostile"))]

@@ -23,7 +23,7 @@ fn scene() -> (Circle, Person, Packed, Packed) {
 fn relied(circle: &Circle, author: &Person, packed: &Packed, change: impl FnOnce(&mut Entry)) -> Packed {
     let mut entry = packed.signed.entry.clone();
     change(&mut entry);
-    Packed { signed: Signed::sign(entry, circle.id, &author.device), body: packed.body.clone() }
+    Packed { signed: Signed::sign(entry, circle.id, &author.device), body: packed.body.clone(), erasure: None }
 }
 
 fn head(device: u8, seq: u64, id: u8) -> Head {

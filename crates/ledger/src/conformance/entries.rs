@@ -3,10 +3,11 @@
 use super::acts::acts;
 use super::samples::*;
 use super::{Draft, Format, Frozen};
-use crate::bytes::{BoxKey, DeviceId, MemberId, Signature};
+use crate::bytes::{BoxKey, DeviceId, EntryId, MemberId, Signature};
 use crate::check;
 use crate::codec::{decode_directly, encode, encode_directly};
 use crate::entry::{Admission, Anchor, Entry, Head, Invite, Invited, MAX_SIGNED, Packed, Role, Signed, hash_body};
+use crate::erasure::Erasure;
 use crate::genesis::{Genesis, Kind};
 use crate::hostile::{Circle, Person};
 use crate::invite::{InviteLink, RelayAddress};
@@ -52,8 +53,19 @@ pub fn entry() -> Vec<Format> {
         Format::values("body's hash", Frozen(1)).value("of 1a, 100 times", hash_body(&[26; 100]).0),
         Format::of("signed", Frozen(1), Signed::decode, Signed::encode).accepts("with every field", signed.encode()),
         Format::of("packed", Frozen(1), Packed::decode, Packed::encode)
-            .accepts("with every field and a body", Packed { signed: signed.clone(), body }.encode())
-            .accepts("erased", Packed { signed: plain, body: None }.encode()),
+            .accepts("with every field and a body", Packed { signed: signed.clone(), body, erasure: None }.encode())
+            .accepts("erased", Packed { signed: plain.clone(), body: None, erasure: None }.encode())
+            .accepts_alone(
+                "erased by its device",
+                Packed::erased(plain.clone(), Erasure { by: None, signature }).encode(),
+            )
+            .accepts_alone(
+                "erased by its member, 0f",
+                Packed::erased(plain.clone(), Erasure { by: Some(MemberId([15; 32])), signature }).encode(),
+            )
+            .refuses("a kind of body that there is not", [plain.encode(), vec![3]].concat()),
+        Format::values("what an eraser signs", Frozen(1))
+            .value("of the entry 0b, in circle 01", Erasure::message(CIRCLE, EntryId([11; 32]))),
         checked(),
         Format::plain::<Admission>("admission", Frozen(1), MAX_SIGNED)
             .accepts("by an invite, as a witness", encode(&admission()))
@@ -91,16 +103,24 @@ fn checked() -> Format {
     let heads: Vec<Head> = circle.founder.head.into_iter().collect();
     let posts = circle.post(&mut guest, &heads, "good evening");
     let erased = Packed { body: None, ..posts.clone() };
+    let post = posts.signed.entry.id(id);
+    let by_device = Packed::erased(posts.signed.clone(), Erasure::by_device(id, post, &guest.device));
+    let by_member = Packed::erased(posts.signed.clone(), Erasure::by_member(id, post, &guest.identity));
+    let by_another = Packed::erased(posts.signed.clone(), Erasure::by_device(id, post, &circle.founder.device));
+    let of_state = gives.signed.entry.id(id);
+    let of_state = Packed::erased(gives.signed.clone(), Erasure::by_device(id, of_state, &circle.founder.device));
     let mut forged = posts.clone();
     forged.signed.signature.0[0] ^= 1;
     let mut other_body = posts.clone();
     other_body.body = Some(vec![0; 128]);
     let mut twice = posts.clone();
     twice.signed.entry.approves = vec![heads[0]; 2];
-    let twice = Packed { signed: Signed::sign(twice.signed.entry, id, &guest.device), body: posts.body.clone() };
+    let twice =
+        Packed { signed: Signed::sign(twice.signed.entry, id, &guest.device), body: posts.body.clone(), erasure: None };
     let mut newer = posts.clone();
     newer.signed.entry.version = 2;
-    let newer = Packed { signed: Signed::sign(newer.signed.entry, id, &guest.device), body: posts.body.clone() };
+    let newer =
+        Packed { signed: Signed::sign(newer.signed.entry, id, &guest.device), body: posts.body.clone(), erasure: None };
     let strange = Circle::new(2).join(&mut Person::new(3), &secret, invite);
     Format::new("taken", Draft, read)
         .accepts("the founder's join", founds.encode())
@@ -108,6 +128,10 @@ fn checked() -> Format {
         .accepts("a newcomer's join", joins.encode())
         .accepts("a post that approves the invite's entry", posts.encode())
         .accepts_alone("the post, erased", erased.encode())
+        .accepts_alone("the post, erased by its device", by_device.encode())
+        .accepts_alone("the post, erased by its member", by_member.encode())
+        .refuses("the post, erased by another device", by_another.encode())
+        .refuses("the invite's entry, erased", of_state.encode())
         .refuses("the post, a bit of its signature changed", forged.encode())
         .refuses("the post with another body", other_body.encode())
         .refuses("the post, which approves one head twice", twice.encode())

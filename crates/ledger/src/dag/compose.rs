@@ -42,7 +42,7 @@ impl Dag {
     /// Whether a head was built on by its own device only, is held whole, and is not old.
     fn is_news(&self, at: usize, number: usize) -> bool {
         let Node { packed, reached, .. } = &self.nodes[at];
-        let is_whole = packed.body.is_some() || packed.signed.entry.lane == Lane::State;
+        let is_whole = packed.body.is_some() || packed.erasure.is_some() || packed.signed.entry.lane == Lane::State;
         is_whole && !self.is_old(at) && reached.is_only(number)
     }
 

@@ -115,7 +115,10 @@ impl World {
             body_len: body.len() as u32,
             admission: draft.admission.map(Box::new),
         };
-        Checked::stored(self.circle, Packed { signed: Signed::sign(entry, self.circle, device), body: Some(body) })
+        Checked::stored(
+            self.circle,
+            Packed { signed: Signed::sign(entry, self.circle, device), body: Some(body), erasure: None },
+        )
     }
 
     pub fn invite(&self, secret: &InviteSecret, issuer: &DeviceKey, uses: u32) -> Invite {

@@ -236,6 +236,37 @@ fn a_missing_body_is_brought_later() {
 }
 
 #[test]
+fn an_erased_body_stays_away_and_its_entry_is_approved() {
+    let world = World::new();
+    let chain = founders_chain(&world, 1);
+    let post = &chain[1];
+    let erasure = Erasure::by_member(world.circle, post.id(), &world.founder.identity);
+    let erased = Packed::erased(post.packed().signed.clone(), erasure);
+    let (alice, joins) = newcomer(&world, 2);
+    let by_alice = Erasure::by_member(world.circle, post.id(), &alice.identity);
+    let by_alice = Checked::stored(world.circle, Packed::erased(erased.signed.clone(), by_alice));
+    for comes_erased in [true, false] {
+        let mut dag = world.dag();
+        // It waits for what admits its device; nobody else's word is taken then.
+        let waits = Ok(Outcome::Waiting { missing: alloc::vec![chain[0].id()] });
+        assert_eq!(dag.insert(by_alice.clone()), waits);
+        take(&mut dag, &chain[0]);
+        take(&mut dag, &joins);
+        assert!(!dag.contains(&post.id()));
+        assert_eq!(dag.insert(by_alice.clone()), Err(Refused::NotTheEraser));
+        if comes_erased {
+            take(&mut dag, &Checked::stored(world.circle, erased.clone()));
+        } else {
+            take(&mut dag, post);
+            dag.erase(&post.id(), erasure);
+        }
+        assert_eq!(dag.insert(post.clone()), Ok(Outcome::Held));
+        assert_eq!(dag.get(&post.id()), Some(&erased));
+        assert_eq!(dag.parents(&alice.device.id()).approves, [head(post)]);
+    }
+}
+
+#[test]
 fn composing_approves_what_is_news_and_no_more_than_allowed() {
     let world = World::new();
     let first = world.founds();

@@ -348,9 +348,10 @@ fn what_does_not_open_or_is_of_no_epoch_is_void() {
     let device = scene.world.founder.device.clone();
     let closed = scene.world.follows(&device, &scene.entries[2], operation(Operation::Enrol));
     take(&mut scene.dag, &closed);
-    let Packed { mut signed, body } = scene.world.follows(&device, &closed, operation(Operation::Enrol)).into_packed();
+    let Packed { mut signed, body, erasure } =
+        scene.world.follows(&device, &closed, operation(Operation::Enrol)).into_packed();
     signed.entry.epoch = EntryId([4; 32]);
-    let strange = Checked::stored(scene.world.circle, Packed { signed, body });
+    let strange = Checked::stored(scene.world.circle, Packed { signed, body, erasure });
     take(&mut scene.dag, &strange);
     let block = scene.chain.next(&scene.dag, Some(&Picky), device.id(), NOW).unwrap().unwrap();
     let unreadable = Verdict::Void(VoidReason::Unreadable);

@@ -111,7 +111,7 @@ fn an_invite_expires_by_the_joins_time_and_30_days_of_the_headers() {
         let (friend, secret) = (Person::new(2), InviteSecret::from_secret([2; 32]));
         let invite = fold.world.invite(&secret, &fold.world.founder.device, 1);
         let joins = fold.world.joins(&friend, &secret, invite, Vec::new());
-        let Packed { signed, body } = joins.into_packed();
+        let Packed { signed, body, .. } = joins.into_packed();
         let entry = Entry { time: written, ..signed.entry };
         assert_eq!(fold.state.apply(EntryId([1; 32]), &entry, Opened::Plain(&body.unwrap())), verdict);
     }
