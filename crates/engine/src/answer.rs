@@ -91,6 +91,10 @@ impl Engine {
                 let answer = self.kept_bundles();
                 self.once_durable(Then::Say(Output::Answer { no, answer }), now);
             }
+            Ask::Erased { bits, buckets } => {
+                let answer = self.erased_answer(bits, &buckets).unwrap_or(Answer::No(No::Malformed));
+                self.once_durable(Then::Say(Output::Answer { no, answer }), now);
+            }
             Ask::Left { height, proofs } => self.hear_left(no, height, &proofs, now),
             Ask::PutKeybox { sealed } => self.put_keybox(peer, no, sealed, now),
             Ask::PutParcel { address, invite, parcel } => self.put_parcel(peer, no, address, invite, parcel, now),
@@ -148,6 +152,7 @@ impl Engine {
         }
         let intake = self.take(entries, Vec::new(), now);
         self.spread(&intake.taken, now);
+        self.spread(&intake.erased, now);
         let (mut waits, from) = (false, self.chain.height());
         for proof in proofs {
             let before = self.chain.height();
@@ -183,7 +188,8 @@ impl Engine {
     /// Gossips entries that came by no gossip, once they are durable.
     pub(crate) fn spread(&mut self, taken: &[EntryId], now: u64) {
         for id in taken {
-            let Some(bytes) = self.dag.get(id).map(codec::encode) else { continue };
+            let packed = self.dag.get(id).or_else(|| self.erased.left(id));
+            let Some(bytes) = packed.map(codec::encode) else { continue };
             self.once_durable(Then::Say(Output::Publish { topic: Topic::Entries, bytes }), now);
         }
     }

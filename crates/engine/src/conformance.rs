@@ -66,6 +66,7 @@ fn formats() -> Vec<Format> {
         .accepts("settled history", framed(&Ask::Settled { from: 300, skip: 2, to: 400 }))
         .accepts("snapshot", framed(&Ask::Snapshot { pinned: Some(pinned), hash: Hash([93; 32]), at: 300 }))
         .accepts("left", framed(&Ask::Left { height: 300, proofs: state_proof.collect() }))
+        .accepts("erased", framed(&Ask::Erased { bits: 1, buckets: vec![0, u64::MAX] }))
         .refuses("headers, as another kind", [&3_u16.to_be_bytes()[..], &encode(&Ask::Headers { from: 300 })].concat());
     let differ = Answer::Differ { height: 300, bits: 1, buckets: vec![1, u64::MAX] };
     let bundle = frozen("bundle", |bytes| codec::decode::<Bundle>(bytes, MAX_GOSSIP));
@@ -86,6 +87,7 @@ fn formats() -> Vec<Format> {
         .accepts("bundles", encode(&Answer::Bundles(bundle.iter().cloned().map(Box::new).collect())))
         .accepts("settled history", Answer::Settled(vec![settled]).to_bytes())
         .accepts("snapshot", encode(&Answer::Snapshot { hash: Hash([93; 32]), len: 300, chunk: vec![1, 2] }))
+        .accepts("erased", encode(&Answer::Erased { buckets: vec![1], ids: vec![EntryId([11; 32])] }))
         .accepts("not kept", encode(&Answer::No(No::NotKept)))
         .accepts("no", encode(&Answer::No(No::NoParcel)));
     let vote = PlacedVote::of(&signed_vote(), 0);

@@ -139,6 +139,13 @@ pub enum Output {
         /// The items, from 0, sorted.
         items: Vec<u64>,
     },
+    /// Put these in the place of items of the log, which are at least as long; else as [`Output::Empty`].
+    Replace {
+        /// The write's number.
+        no: u64,
+        /// Each item, from 0, and what it is now; sorted.
+        items: Vec<(u64, Vec<u8>)>,
+    },
     /// Gossip.
     Publish {
         /// The topic.

@@ -136,7 +136,7 @@ impl Engine {
             return None;
         }
         let vouched = Vouched::read(self.circle, header, entries.iter().map(EntryItem::entry)).ok()?;
-        if vouched.iter().any(|(_, packed)| packed.body.is_none()) {
+        if vouched.iter().any(|(id, packed)| self.check_bare(id, packed, &[]).is_err()) {
             return None;
         }
         let named = vouched.iter().map(|(_, packed)| Named::new(self.circle, packed.clone())).collect();
@@ -152,6 +152,7 @@ impl Engine {
         let is_known = self.chain.state().is_some_and(|state| state.device(&device).is_some());
         let bytes = match &content {
             Content::Post(text) => text.len(),
+            Content::Erased => 0,
             Content::Sealed if entry.lane == Lane::Talk => 0,
             Content::Join(_) | Content::Enrol if is_known => 0,
             _ => return,

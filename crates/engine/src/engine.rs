@@ -5,6 +5,7 @@ use crate::acts;
 use crate::bulk::Bulk;
 use crate::earlier::Earlier;
 use crate::epoch::{self, Epochs};
+use crate::erasing::{self, Erased};
 use crate::frontier::Frontier;
 use crate::guard::Guard;
 use crate::history::{History, Place};
@@ -64,6 +65,8 @@ pub(crate) enum Then {
     Forget { floor: usize },
     /// Entries are no longer in the log.
     LetGo(Vec<EntryId>),
+    /// Entries are in the log without their bodies, which were erased.
+    Replaced(Vec<EntryId>),
 }
 
 /// One node of one circle.
@@ -132,6 +135,7 @@ pub struct Engine {
     pub(crate) bulk: Bulk,
     pub(crate) joining: Joining,
     pub(crate) earlier: Earlier,
+    pub(crate) erased: Erased,
     pub(crate) left: Left,
     /// Which relays were told who left.
     pub(crate) told: SortedMap<Peer, Told>,
@@ -234,6 +238,7 @@ impl Engine {
             bulk: Bulk::default(),
             joining: Joining::default(),
             earlier: Earlier::default(),
+            erased: Erased::default(),
             left: Left::default(),
             told: SortedMap::new(),
             unchecked: Unchecked::default(),
@@ -257,7 +262,8 @@ impl Engine {
         // The log is folded with the keys that came by it, without the headers that a renewal made void, and with those
         // that later ones' votes settled.
         let before_log = |name: &str| {
-            name.starts_with(epoch::RECORD) || name.starts_with(renewal::RECORD) || name == unvoted::RECORD
+            let kinds = [epoch::RECORD, renewal::RECORD, erasing::RECORD];
+            kinds.iter().any(|kind| name.starts_with(kind)) || name == unvoted::RECORD
         };
         let (joined, records): (Vec<_>, Vec<_>) = records.into_iter().partition(|(name, _)| name == joining::RECORD);
         let (early, records): (Vec<_>, Vec<_>) = records.into_iter().partition(|(name, _)| before_log(name));
@@ -265,10 +271,14 @@ impl Engine {
             let bytes = bytes.as_ref();
             let is_restored = engine.restore_epoch(&name, bytes)
                 || engine.restore_renewal(&name, bytes)
+                || engine.erased.restore(&name, bytes)
                 || name == unvoted::RECORD && engine.restore_unvoted(bytes);
             if !is_restored {
                 return Err(OpenError::Record { name });
             }
+        }
+        if !engine.erased.is_whole() {
+            return Err(OpenError::Record { name: erasing::RECORD.to_owned() });
         }
         let mut from = engine.start_from(&snapshot, first, &log)?;
         if let ([(name, bytes)], 0) = (&joined[..], from) {
@@ -306,7 +316,7 @@ impl Engine {
         let place = Place::new(self.items, len);
         self.items += 1;
         match item {
-            Item::Entry(packed) => match self.dag.restore(Checked::stored(self.circle, packed)) {
+            Item::Entry(packed) => match self.dag.restore(self.stored_entry(packed)) {
                 Ok(Outcome::Taken(ids)) => {
                     let ids = self.took(&ids);
                     ids.iter().for_each(|id| self.history.stored(id, place));
@@ -322,6 +332,15 @@ impl Engine {
                 self.history.add_header(place, proof.checkpoint.header.time);
                 self.replay_proof(proof)
             }
+        }
+    }
+
+    /// An entry of the log, without its body if that was erased meanwhile.
+    fn stored_entry(&self, packed: Packed) -> Checked {
+        let checked = Checked::stored(self.circle, packed);
+        match self.erased.left(&checked.id()) {
+            Some(left) => Checked::stored(self.circle, left.clone()),
+            None => checked,
         }
     }
 
@@ -439,6 +458,7 @@ impl Engine {
         }
         // One that waited while much came in.
         self.snapshot_if_due(now);
+        self.replace_erased();
     }
 
     fn then(&mut self, then: Then, now: u64) {
@@ -452,6 +472,7 @@ impl Engine {
                 self.prune();
             }
             Then::LetGo(ids) => self.went(&ids),
+            Then::Replaced(ids) => self.replaced(&ids, now),
         }
     }
 
@@ -513,6 +534,7 @@ impl Engine {
         now: u64,
     ) -> u64 {
         records.extend(self.fresh_keys());
+        records.extend(self.erased.records());
         if log.is_empty() && records.is_empty() {
             for one in then {
                 self.once_durable(one, now);
@@ -530,11 +552,22 @@ impl Engine {
 
     /// Empties items of the log, which are sorted.
     pub(crate) fn empty(&mut self, items: Vec<u64>, then: Then) {
+        let no = self.alter_log(then);
+        self.outputs.push_back(Output::Empty { no, items });
+    }
+
+    /// Replaces items of the log, which are sorted, by shorter ones.
+    pub(crate) fn replace(&mut self, items: Vec<(u64, Vec<u8>)>, then: Then) {
+        let no = self.alter_log(then);
+        self.outputs.push_back(Output::Replace { no, items });
+    }
+
+    fn alter_log(&mut self, then: Then) -> u64 {
         self.next_no += 1;
         let no = self.next_no;
         let height = self.durable_height;
         self.pending.push_back(Pending { no, entries: Vec::new(), height, bytes: 0, then: vec![then] });
-        self.outputs.push_back(Output::Empty { no, items });
+        no
     }
 
     fn now_durable(&mut self, ids: &[EntryId]) {

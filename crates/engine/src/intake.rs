@@ -12,6 +12,8 @@ use ledgerno_ledger::entry::{Anchor, Entry, Head, Invite, Lane, Packed};
 pub(crate) struct Intake {
     /// Taken into the DAG now, in order; some had waited.
     pub taken: Vec<EntryId>,
+    /// Held before, and erased now.
+    pub erased: Vec<EntryId>,
     /// Held now, new or not.
     pub held: u32,
     /// Waiting for ancestors.
@@ -41,11 +43,16 @@ impl Engine {
     pub(crate) fn take(&mut self, entries: Vec<Packed>, then: Vec<Then>, now: u64) -> Intake {
         let mut intake = Intake::default();
         let room = self.in_flight() < self.limits.in_flight && !self.awaits_snapshot(now);
-        let mut new = Vec::new();
+        let (mut new, mut erased) = (Vec::new(), Vec::new());
         for packed in entries {
             let named = Named::new(self.circle, packed);
             if self.history.contains(&named.id()) {
                 intake.held += 1;
+                if room && named.packed().erasure.is_some() && !self.erased.contains(&named.id()) {
+                    erased.push(named);
+                }
+            } else if self.is_erased_before(named.packed()) {
+                intake.refused += 1;
             } else if room && self.history.len() + new.len() < self.limits.entries {
                 new.push(named);
             } else {
@@ -67,6 +74,12 @@ impl Engine {
         let taken = self.took(&taken);
         intake.held += taken.len() as u32;
         self.watch_for_twins(&taken);
+        for checked in check::check_batch(self.circle, erased).into_iter().flatten() {
+            let id = checked.id();
+            if self.erase_held(checked) {
+                intake.erased.push(id);
+            }
+        }
         self.write_entries(taken.clone(), Vec::new(), then, now);
         intake.taken = taken;
         // A branch that is held back comes to wait, and the header that names it lets it in.
@@ -80,8 +93,8 @@ impl Engine {
 
     fn insert(&mut self, checked: Checked) -> Result<Outcome, Refused> {
         let entry = checked.entry();
-        // Nothing is erased yet, so whoever leaves a body out hides it from us.
-        if checked.packed().body.is_none() {
+        // Whoever leaves a body out that is not erased hides it from us.
+        if checked.packed().body.is_none() && checked.packed().erasure.is_none() {
             return Err(Refused::BodyMissing);
         }
         if entry.body_len > self.body_limit() && !self.awaits_certified() {
@@ -116,8 +129,12 @@ impl Engine {
             if self.history.contains(id) {
                 continue;
             }
-            let Some(facts) = self.dag.get(id).map(|packed| self.facts(&packed.signed.entry)) else { continue };
+            let Some(packed) = self.dag.get(id) else { continue };
+            let (facts, is_erased) = (self.facts(&packed.signed.entry), packed.erasure.is_some());
             new.push(*id);
+            if is_erased {
+                self.erased.note(*id, None);
+            }
             self.timeline.add(*id, self.history.len(), facts.rank, facts.time);
             self.note_taken(*id, &facts, true);
             if facts.is_state {

@@ -21,6 +21,7 @@ pub mod council;
 mod earlier;
 mod engine;
 mod epoch;
+mod erasing;
 mod frontier;
 mod giving;
 mod guard;
@@ -50,6 +51,7 @@ pub mod wire;
 mod write;
 
 pub use engine::{Engine, Event, Limits, Output, Peer, Seat};
+pub use erasing::EraseError;
 pub use guard::Divided;
 pub use inspect::Load;
 pub use keyring::Keyring;

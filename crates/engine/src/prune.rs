@@ -128,11 +128,15 @@ impl Engine {
             return false;
         };
         let entries: &[Packed] = if let Some(Answer::Entries { entries, .. }) = answer { entries } else { &[] };
-        let wanted = entries.iter().take(ids.len()).filter(|packed| packed.body.is_some());
-        let named =
-            wanted.map(|packed| Named::new(self.circle, packed.clone())).filter(|named| ids.contains(&named.id()));
-        let held = check::check_batch(self.circle, named.collect()).into_iter().filter_map(Result::ok);
+        let named = entries.iter().take(ids.len()).map(|packed| Named::new(self.circle, packed.clone()));
+        let wanted = named.filter(|named| ids.contains(&named.id()));
+        let wanted = wanted.filter(|named| self.check_bare(named.id(), named.packed(), &[]).is_ok()).collect();
+        let held = check::check_batch(self.circle, wanted).into_iter().filter_map(Result::ok);
         let held: Vec<(EntryId, Packed)> = held.map(|checked| (checked.id(), Checked::into_packed(checked))).collect();
+        for (id, _) in held.iter().filter(|(_, packed)| packed.erasure.is_some()) {
+            self.erased.note(*id, None);
+        }
+        let held = held.into_iter().map(|(id, packed)| (id, self.erased.apply(&id, packed))).collect::<Vec<_>>();
         if held.is_empty() {
             // Until it says anew that it is one.
             self.archives.remove(&from);

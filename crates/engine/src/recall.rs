@@ -143,7 +143,10 @@ impl Engine {
         let mut gone = Vec::new();
         for (at, bytes) in asked.into_iter().zip(items) {
             match Item::from_bytes(bytes.as_ref()) {
-                Ok(Item::Entry(packed)) => drop(read.entries.insert(packed.signed.entry.id(self.circle), packed)),
+                Ok(Item::Entry(packed)) => {
+                    let id = packed.signed.entry.id(self.circle);
+                    read.entries.insert(id, self.erased.apply(&id, packed));
+                }
                 Ok(Item::Proof(proof)) => drop(read.proofs.insert(proof.height(), proof)),
                 // It was let go, and then the node ended before that was noted.
                 Err(_) if bytes.as_ref().is_empty() => gone.push(at),

@@ -63,6 +63,8 @@ pub struct Session {
     waited: bool,
     /// It was told that another header is certified beside one of ours, and was far enough to judge it.
     warned: bool,
+    /// So many entries were erased here when it was asked for those that are.
+    erased: Option<usize>,
     /// Headers from below are asked for next, and at which own height they were asked for.
     below: bool,
     looked_below: Option<u64>,
@@ -87,6 +89,7 @@ pub(crate) enum Step {
     Settled,
     Snapshot,
     Leavers,
+    Erased { bits: u8 },
 }
 
 impl Session {
@@ -356,6 +359,12 @@ impl Engine {
             }
             Step::Settled | Step::Snapshot => None,
             Step::Leavers => self.leavers_for(peer),
+            Step::Erased { bits } => {
+                let mut asked = self.sessions.get(&peer)?.erased;
+                let ask = self.erased_ask(&mut asked, *bits);
+                self.sessions.get_mut(&peer)?.erased = asked;
+                ask
+            }
             // The certificate is on its way to everybody; what was missed is offered then.
             Step::GiveHeaders if self.is_closing() => None,
             Step::GiveHeaders => {
@@ -406,6 +415,9 @@ impl Engine {
             if *why != No::Busy {
                 self.told(&peer);
             }
+            return self.step(peer, now);
+        }
+        if let (Step::Erased { .. }, Some(Answer::No(_))) = (&step, &answer) {
             return self.step(peer, now);
         }
         let Some(session) = self.sessions.get_mut(&peer) else { return };
@@ -466,6 +478,7 @@ impl Engine {
                 (session.height, session.introduced) = (height, false);
                 let upto = session.upto;
                 session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders, Step::Bundles, Step::Leavers]);
+                session.plan.push_back(Step::Erased { bits: self.erased.bits() });
                 self.acknowledged(upto, now);
                 if keeps {
                     self.archived(peer, upto);
@@ -504,6 +517,7 @@ impl Engine {
             (Step::FetchIds { .. }, Answer::Entries { entries, .. }) => {
                 let intake = self.take(entries, Vec::new(), now);
                 self.hand_on(&intake.taken, now);
+                self.hand_on(&intake.erased, now);
                 self.progress(peer, !intake.taken.is_empty());
                 true
             }
@@ -573,6 +587,14 @@ impl Engine {
                     session.plan.push_front(Step::Leavers);
                 }
                 true
+            }
+            (Step::Erased { bits }, Answer::Erased { buckets, ids }) => {
+                let steps = self.compare_erased(bits, &buckets, &ids);
+                let fits = steps.is_some();
+                if let Some(session) = self.sessions.get_mut(&peer) {
+                    steps.into_iter().flatten().for_each(|step| session.plan.push_back(step));
+                }
+                fits
             }
             (Step::Bundles, Answer::Bundles(bundles)) => {
                 self.take_bundles(peer, &bundles, now);

@@ -227,6 +227,9 @@ impl Engine {
                 }
             }
         }
+        for (id, erasure) in self.erased.erasures() {
+            self.dag.erase(&id, erasure);
+        }
         for id in here {
             self.look_for_keys(id);
             let (Some(packed), Some((place, row))) = (self.dag.get(&id), self.history.placed(&id)) else { continue };

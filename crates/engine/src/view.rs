@@ -92,6 +92,8 @@ pub enum Content {
     },
     /// Work among devices that no person did: keys handed on, say.
     Silent,
+    /// Its author erased it.
+    Erased,
     /// It does not open, or it is of a kind that this version does not know.
     Sealed,
 }
@@ -255,6 +257,9 @@ impl Engine {
     }
 
     pub(crate) fn content(&self, entry: &Entry, body: Option<&[u8]>, names: &SortedMap<MemberId, String>) -> Content {
+        if body.is_none() && entry.lane == Lane::Talk {
+            return Content::Erased;
+        }
         let Some(plain) = body.and_then(|body| self.plain(entry, body)) else { return Content::Sealed };
         if entry.lane == Lane::Talk {
             return Talk::decode(&plain).map_or(Content::Sealed, |Talk::Post { text }| Content::Post(text));

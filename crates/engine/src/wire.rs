@@ -291,6 +291,13 @@ pub enum Ask {
         /// Of members who were removed and devices that were given up, at most [`MAX_LEFT`].
         proofs: Vec<StateProof>,
     },
+    /// "Which entries are erased at yours that are not at mine?"
+    Erased {
+        /// How many top bits of an entry's id make a bucket.
+        bits: u8,
+        /// 2^bits digests of the asker's, the first 8 bytes each; 0 where nothing is erased.
+        buckets: Vec<u64>,
+    },
 }
 
 /// A stretch of a device's chain.
@@ -385,6 +392,13 @@ pub enum Answer {
         /// As many as fit.
         chunk: Vec<u8>,
     },
+    /// The entries that are erased here, in buckets that differ.
+    Erased {
+        /// Which buckets those are.
+        buckets: Vec<u16>,
+        /// Sorted, as many as fit. They come by [`Ask::Entries`].
+        ids: Vec<EntryId>,
+    },
 }
 
 /// In place of serde's part for what reads and writes itself.
@@ -452,7 +466,7 @@ impl Ask {
             Ask::Headers { .. } | Ask::Bundles => 2,
             Ask::Entries(_) => 3,
             Ask::Snapshot { .. } | Ask::Left { .. } => 6,
-            Ask::Frontier { .. } | Ask::Devices { .. } | Ask::Branches { .. } => 4,
+            Ask::Frontier { .. } | Ask::Devices { .. } | Ask::Branches { .. } | Ask::Erased { .. } => 4,
             Ask::Ranges(_) | Ask::Give { .. } | Ask::Settled { .. } => 5,
             Ask::Knock(_) | Ask::PutParcel { .. } | Ask::GetParcel { .. } | Ask::PutKeybox { .. } => 8,
         }

@@ -264,6 +264,10 @@ impl<S: Store> Node<S> {
                 Output::Empty { no, items } => {
                     self.enqueue(circle, no, Batch { prune: items, ..Batch::default() });
                 }
+                Output::Replace { no, items } => {
+                    let replace = items.into_iter().map(|(item, bytes)| (item, Bytes::from(bytes))).collect();
+                    self.enqueue(circle, no, Batch { replace, ..Batch::default() });
+                }
                 Output::Read { no, items } => rt::spawn(self.clone().read(circle, no, items)),
                 Output::Publish { topic, bytes } => {
                     if let Err(error) = self.0.net.publish(&minnet::Topic(topic.id(circle)), bytes.into()) {
@@ -532,8 +536,9 @@ fn gather(queue: &mut VecDeque<(u64, Batch)>) -> Option<(u64, Batch)> {
     let mut bytes: usize = all.log.iter().map(Bytes::len).sum();
     while let Some((_, next)) = queue.front() {
         bytes += next.log.iter().map(Bytes::len).sum::<usize>();
-        // What is emptied is sorted, so it goes alone.
-        let empties = !all.prune.is_empty() || !next.prune.is_empty();
+        // What is emptied or replaced is sorted, so it goes alone.
+        let alters = |batch: &Batch| !batch.prune.is_empty() || !batch.replace.is_empty();
+        let empties = alters(&all) || alters(next);
         if empties || all.log.len() + next.log.len() > MAX_BATCH_ITEMS || bytes > MAX_BATCH_BYTES {
             break;
         }

@@ -299,6 +299,15 @@ impl World {
                 self.drive(id, |engine, now| engine.read(no, &read, now));
             }
             Output::Empty { no, .. } => self.write(id, no, Vec::new(), Vec::new()),
+            Output::Replace { no, items } => {
+                let log = &mut self.hosts[id].disk.log;
+                for (item, bytes) in items {
+                    if let Some(held) = log.get_mut(item as usize) {
+                        *held = bytes.into();
+                    }
+                }
+                self.write(id, no, Vec::new(), Vec::new());
+            }
             Output::Publish { topic, bytes } => self.publish(id, topic, bytes),
             Output::Ask { to, no, ask } => self.ask(id, to, no, ask),
             Output::Answer { no, answer } => self.answer(id, no, answer),

@@ -98,6 +98,7 @@ pub fn entry(shown: &Shown) -> JsValue {
         Content::Enrol => ("device", Vec::new()),
         Content::Invite(_) => ("invite", Vec::new()),
         Content::Done { deed, note } => ("done", vec![("deed", deed.name().into()), ("text", note.as_str().into())]),
+        Content::Erased => ("erased", Vec::new()),
         Content::Silent | Content::Sealed => ("sealed", Vec::new()),
         Content::Thanks { to, to_name, amount, reason } => (
             "thanks",

@@ -130,7 +130,10 @@ impl Engine {
 
     /// Checks several heights as a run; `None` if something of it does not hold.
     fn check_heights(&self, run: &[Gathered], now: u64) -> Option<Vec<Height>> {
-        let entries: Vec<Vouched> = run.iter().map(|one| self.read_height(one)).collect::<Option<_>>()?;
+        let mut entries: Vec<Vouched> = Vec::with_capacity(run.len());
+        for one in run {
+            entries.push(self.read_height(one, &entries)?);
+        }
         let count: usize = entries.iter().map(Vouched::len).sum();
         if self.history.len() + count > self.limits.entries {
             return None;
@@ -154,7 +157,7 @@ impl Engine {
             Ok(voted) => voted,
             Err(why) => return Err(self.refused_by_hash(proof, why, one.by)),
         };
-        let entries = self.read_height(one).ok_or(Fault::Wrong)?;
+        let entries = self.read_height(one, &[]).ok_or(Fault::Wrong)?;
         let block = match self.chain.check_vouched(&voted, &entries, self.opener(), now) {
             Ok(block) => block,
             Err(why) => return Err(self.refused_by_hash(proof, why, one.by)),
@@ -164,13 +167,16 @@ impl Engine {
         Ok(vec![Height { entries, order, block }])
     }
 
-    /// A height's entries, if they are those of the header and such as are taken: nothing is erased yet, as for what comes
-    /// in the ordinary way.
-    fn read_height(&self, one: &Gathered) -> Option<Vouched> {
+    /// A height's entries after those before it, if they are those of the header and such as are taken. Who erased what has
+    /// no body is checked at once: else it would be a way to hide it.
+    fn read_height(&self, one: &Gathered, before: &[Vouched]) -> Option<Vouched> {
         let items = one.entries.iter().map(EntryItem::entry);
         let entries = Vouched::read(self.circle, &one.proof.checkpoint.header, items).ok()?;
         let limit = self.body_limit();
-        let fits = entries.iter().all(|(_, packed)| packed.body.is_some() && packed.signed.entry.body_len <= limit);
+        let among: Vec<&Vouched> = before.iter().chain([&entries]).collect();
+        let fits = entries
+            .iter()
+            .all(|(id, packed)| packed.signed.entry.body_len <= limit && self.check_bare(id, packed, &among).is_ok());
         fits.then_some(entries)
     }
 
@@ -183,7 +189,12 @@ impl Engine {
         for came in self.dag.take_vouched(&mut entries, &order, is_old) {
             let passed = came.at.filter(|_| came.passed).and_then(|at| entries.get(at));
             match passed {
-                Some(checked) => self.passed(came.id, checked.entry()),
+                Some(checked) => {
+                    self.passed(came.id, checked.entry());
+                    if checked.packed().erasure.is_some() {
+                        self.erased.note(came.id, None);
+                    }
+                }
                 None if self.took(&[came.id]).is_empty() => continue,
                 None => self.watch_for_twins(&[came.id]),
             }
@@ -192,8 +203,9 @@ impl Engine {
                 self.unchecked.add(self.history.len() - 1, now);
             }
             match came.at.and_then(|at| items.get_mut(at)) {
-                Some(item) => self.log_item(batch, &came.id, std::mem::take(item).into_bytes()),
-                None => self.log(batch, &[came.id]),
+                // What had waited is here as it came then.
+                Some(item) if !came.checked => self.log_item(batch, &came.id, std::mem::take(item).into_bytes()),
+                _ => self.log(batch, &[came.id]),
             }
         }
         batch.entries.extend(&taken);

@@ -12,6 +12,7 @@ use crate::write::MAX_LATER;
 use crate::{joining, session, store};
 use ledgerno_ledger::blob::{self, Blob, ChunkAsk, Chunks};
 use ledgerno_ledger::entry::{self, Invited};
+use ledgerno_ledger::erasure::Erasure;
 use ledgerno_ledger::genesis::{self, Genesis, Rules};
 use ledgerno_ledger::hash::context;
 use ledgerno_ledger::message::{self, DirectMessage};
@@ -96,8 +97,9 @@ fn the_page_names_the_fields_in_order() {
     page!(Brief There Range Place);
     // These are read by hand; how they are shown names their fields.
     let settled = Settled { proof: None, entries: Vec::new() };
-    let shown = format!("{:?} {settled:?}", Circle::new(1).founders_join());
-    for of in ["Entry", "Signed", "Packed", "Settled"] {
+    let erasure = Erasure { by: None, signature: ledgerno_ledger::bytes::Signature([0; 64]) };
+    let shown = format!("{:?} {settled:?} {erasure:?}", Circle::new(1).founders_join());
+    for of in ["Entry", "Signed", "Packed", "Settled", "Erasure"] {
         let (_, rest) = shown.split_once(&format!("{of} {{ ")).unwrap();
         assert_eq!(names(&said_of(of), '·'), top_fields(rest), "docs/formats.md, {of}");
     }

@@ -10,12 +10,13 @@ use crate::unchecked::Unchecked;
 use crate::unvoted::Unvoted;
 use crate::wire::{MAX_GOSSIP, MAX_KEYBOX, MAX_PARCEL};
 use crate::write::Invitation;
-use crate::{joining, keybox, mailbox};
-use ledgerno_ledger::bytes::{DeviceId, EntryId, Hash, HeaderHash, MemberId, VoteKey};
+use crate::{erasing, joining, keybox, mailbox};
+use ledgerno_ledger::bytes::{DeviceId, EntryId, Hash, HeaderHash, MemberId, Signature, VoteKey};
 use ledgerno_ledger::codec::{self, encode};
 use ledgerno_ledger::conformance::{Format, Frozen};
 use ledgerno_ledger::dag::{Base, Place};
 use ledgerno_ledger::entry::{Head, Packed};
+use ledgerno_ledger::erasure::Erasure;
 use ledgerno_ledger::hostile::{Circle, Person};
 use ledgerno_ledger::proof::LightChain;
 use ledgerno_ledger::seal::{LaneKey, LaneKeys};
@@ -40,6 +41,9 @@ pub fn formats() -> Vec<Format> {
     let kept_parcel = |parcel: Option<Vec<u8>>| encode(&(invite(), parcel));
     let invitation = ("token".to_owned(), invite(), true, Hash([92; 32]), vec![1_u8, 2]);
     let (spans, forged) = (vec![(3_u64, 300_u64), (301, 302)], vec![7_u64, 300]);
+    let erasure = Erasure { by: None, signature: Signature([21; 64]) };
+    let erased: erasing::Stored =
+        vec![(EntryId([11; 32]), Some(Packed::erased(entry.signed.clone(), erasure))), (EntryId([12; 32]), None)];
     let unvoted_spans = vec![(3_u64, 300_u64, device), (302, 302, device)];
     vec![
         Format::of("item", Frozen(1), Item::from_bytes, Item::to_bytes)
@@ -63,6 +67,8 @@ pub fn formats() -> Vec<Format> {
             .refuses("out of order", encode(&(vec![(3_u64, 5_u64, device), (4, 6, device)], None::<u64>))),
         Format::plain::<Left>("record left", Frozen(1), 4 * 1024 * 1024)
             .accepts("a member at 3, a device at 300", encode(&(vec![(member, 3_u64)], vec![(device, 300_u64)]))),
+        Format::plain::<erasing::Stored>("record erased", Frozen(1), erasing::MAX_RECORD)
+            .accepts("one whose body is in the log, one whose is not", encode(&erased)),
         Format::plain::<Renewal>("record renewal", Frozen(1), 256).accepts("as in the topic settle", renewal),
         Format::plain::<keybox::Kept>("record keybox", Frozen(1), MAX_KEYBOX + 128)
             .accepts("a member's", encode(&(member, 1_800_000_000_000_u64, vec![1_u8, 2]))),

@@ -25,6 +25,7 @@ impl Engine {
             // Something that one side refuses: leave it for now, and go on with what is settled.
             session.unfinished = true;
             session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders, Step::Bundles]);
+            session.plan.push_back(Step::Erased { bits: self.erased.bits() });
         } else if buckets.is_empty() {
             session.plan = VecDeque::from([Step::Compare]);
         } else {

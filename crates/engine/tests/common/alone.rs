@@ -107,6 +107,10 @@ impl Alone {
         while let Some(output) = self.engine.output() {
             match output {
                 Output::Empty { .. } => {}
+                Output::Replace { no, items } => {
+                    items.into_iter().for_each(|(item, bytes)| self.log[item as usize] = bytes);
+                    self.engine.written(no, self.now);
+                }
                 Output::Read { no, items } => {
                     let items: Vec<&Vec<u8>> = items.iter().filter_map(|at| self.log.get(*at as usize)).collect();
                     self.engine.read(no, &items, self.now);

@@ -403,6 +403,10 @@ impl World {
                 let items: Vec<&Vec<u8>> = items.iter().map(|item| &host.disk.log[*item as usize]).collect();
                 host.engine.read(no, &items, now);
             }
+            Output::Replace { no, items } => {
+                host.disk.replace(items);
+                host.engine.written(no, now);
+            }
             Output::Empty { no, items } => {
                 host.disk.empty(&items);
                 host.engine.written(no, now);
@@ -511,6 +515,15 @@ impl Disk {
         let first = ledgerno_engine::store::window(records);
         let log = &self.log[first as usize..];
         Engine::open_from(genesis, seat, limits, first, log, &self.records, seed)
+    }
+
+    pub fn replace(&mut self, items: Vec<(u64, Vec<u8>)>) {
+        assert!(items.is_sorted());
+        for (item, bytes) in items {
+            let held = &mut self.log[item as usize];
+            assert!(!bytes.is_empty() && bytes.len() <= held.len(), "what is left is shorter");
+            *held = bytes;
+        }
     }
 
     pub fn empty(&mut self, items: &[u64]) {

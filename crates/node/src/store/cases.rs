@@ -49,6 +49,7 @@ cases!(
     every_write_is_there_after_each_restart,
     the_end_of_a_log_is_loaded_alone_and_the_rest_is_read,
     old_items_are_emptied_and_keep_their_places,
+    items_give_way_to_shorter_ones,
 );
 
 macro_rules! ensure_eq {
@@ -382,6 +383,48 @@ async fn the_end_of_a_log_is_loaded_alone_and_the_rest_is_read<P: Place>(place: 
     Ok(())
 }
 
+/// In full records and in the tail, at once with what is appended; after a restart the tail is gathered as ever.
+async fn items_give_way_to_shorter_ones<P: Place>(place: &P) -> Case {
+    let mut all = items(0..2_600);
+    let store = place.open().await.map_err(failed)?;
+    let space = store.space("a").await.map_err(failed)?;
+    space.write(log(all[..2_400].to_vec())).await.map_err(failed)?;
+    for at in 2_400..2_420 {
+        space.write(log(all[at..=at].to_vec())).await.map_err(failed)?;
+    }
+    let short = |at: u64| (at, Bytes::from(vec![b'x'; (at % 3) as usize]));
+    let some: Vec<_> = [3, 999, 1_000, 2_399, 2_401, 2_419].map(short).to_vec();
+    space.write(Batch { replace: some.clone(), ..Batch::default() }).await.map_err(failed)?;
+    let more: Vec<_> = [4, 2_402].map(short).to_vec();
+    // What is longer changes nothing, nor what is past the end.
+    let longer = Bytes::from(vec![b'x'; 9_000]);
+    let mut replace = [&more[..], &[(7, longer.clone()), (2_403, longer), (9_000, Bytes::new())]].concat();
+    replace.sort_by_key(|(at, _)| *at);
+    let log_on = all[2_420..2_422].to_vec();
+    space.write(Batch { log: log_on, replace, ..Batch::default() }).await.map_err(failed)?;
+    for (at, thinner) in some.iter().chain(&more) {
+        all[*at as usize] = thinner.clone();
+    }
+    store.close().await;
+    let mut end = 2_422;
+    for when in ["after a restart", "after another"] {
+        let store = place.open().await.map_err(failed)?;
+        let space = store.space("a").await.map_err(failed)?;
+        ensure_eq!(space.load().await.map_err(failed)?.log == all[..end], true, "the log {when}");
+        // So many writes that the tail is gathered.
+        for at in end..end + 70 {
+            space.write(log(all[at..=at].to_vec())).await.map_err(failed)?;
+        }
+        end += 70;
+        let newest = short(end as u64 - 2);
+        all[end - 2] = newest.1.clone();
+        space.write(Batch { replace: vec![newest], ..Batch::default() }).await.map_err(failed)?;
+        ensure_eq!(space.load().await.map_err(failed)?.log == all[..end], true, "the log gathered {when}");
+        store.close().await;
+    }
+    Ok(())
+}
+
 /// Nothing else changes: neither the others, nor what is appended after, nor another space.
 async fn old_items_are_emptied_and_keep_their_places<P: Place>(place: &P) -> Case {
     let store = place.open().await.map_err(failed)?;
@@ -393,7 +436,12 @@ async fn old_items_are_emptied_and_keep_their_places<P: Place>(place: &P) -> Cas
     let old: Vec<u64> = (0..2_900).filter(|at| at % 7 < 4).collect();
     let (some, others) = old.split_at(700);
     space.write(Batch { prune: some.to_vec(), ..Batch::default() }).await.map_err(failed)?;
-    let others = Batch { log: all[3_500..].to_vec(), prune: others.to_vec(), records: vec![record("k", "v")] };
+    let others = Batch {
+        log: all[3_500..].to_vec(),
+        prune: others.to_vec(),
+        records: vec![record("k", "v")],
+        ..Batch::default()
+    };
     space.write(others).await.map_err(failed)?;
     // What is past the end changes nothing.
     space.write(Batch { prune: vec![9_000], ..Batch::default() }).await.map_err(failed)?;

@@ -325,12 +325,13 @@ impl Table<'_> {
         Ok((before, log, tail))
     }
 
-    /// Empties those of the items that are among the first `full`, which are in full records.
-    async fn prune(&self, space: &str, full: u64, items: &[u64]) -> Result<(), StoreError> {
-        let mut rest = &items[..items.partition_point(|item| *item < full)];
-        while let Some(item) = rest.first() {
-            let (number, before, record) = self.seek(space, *item, false).await?;
-            let (record, count) = log::thin(space, number, before, record, rest);
+    /// Puts what is thinner in the place of items, which are sorted.
+    async fn thin(&self, space: &str, tail: &mut Tail, items: &[(u64, Bytes)]) -> Result<(), StoreError> {
+        let mut rest = items;
+        while let Some((item, _)) = rest.first() {
+            let found = self.seek(space, *item, false).await?;
+            let number = found.0;
+            let (record, count) = log::thin(space, tail, found, rest);
             self.put(&log_key(space, number), &record)?;
             rest = &rest[count.max(1)..];
         }
@@ -374,14 +375,15 @@ impl IndexedDbSpace {
     async fn write_with(&self, tail: Option<&Tail>, batch: &Batch) -> Result<Option<Tail>, StoreError> {
         let running = self.store.inner.begin("readwrite")?;
         let mut after = tail.cloned();
-        if !batch.log.is_empty() || !batch.prune.is_empty() {
-            let log = running.table(LOG)?;
-            let tail = match after {
+        if batch.changes_log() {
+            let table = running.table(LOG)?;
+            let mut tail = match after {
                 Some(tail) => tail,
-                None => log.read_log(&self.name, 0).await?.2,
+                None => table.read_log(&self.name, 0).await?.2,
             };
-            log.prune(&self.name, tail.full(), &batch.prune).await?;
-            after = Some(if batch.log.is_empty() { tail } else { log.append(&self.name, &tail, &batch.log).await? });
+            let thinner = log::thinner(batch, &tail);
+            table.thin(&self.name, &mut tail, &thinner).await?;
+            after = Some(if batch.log.is_empty() { tail } else { table.append(&self.name, &tail, &batch.log).await? });
         }
         let records = running.table(RECORDS)?;
         for (key, value) in &batch.records {

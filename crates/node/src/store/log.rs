@@ -1,7 +1,7 @@
 //! How a log lies in numbered records, and how damage in them is found.
 //!
-//! First come *full* records, closed at 500 to 1,000 items or 4 MiB and never touched again but to empty old items; then the *tail*: one open
-//! record left by the last compaction and one small segment for each write since. When the tail has 64 segments, 500
+//! First come *full* records, closed at 500 to 1,000 items or 4 MiB and never touched again but to empty old items, or to
+//! put shorter ones in the place of items (as in the tail too); then the *tail*: one open record left by the last compaction and one small segment for each write since. When the tail has 64 segments, 500
 //! items or 4 MiB, the write that brings it there gathers it into full records and at most one open one, in its own
 //! transaction. So a write costs one small record, a large write's items are written once, and reading costs few.
 //!
@@ -11,6 +11,8 @@
 use std::ops::Range;
 
 use bytes::{Buf, BufMut, Bytes};
+
+use super::Batch;
 
 const MAX_SEGMENTS: usize = 64;
 /// The fewest items that close a record by their number, and the most that are in one.
@@ -203,17 +205,35 @@ pub(super) fn pick(items: &[u64], before: u64, record: &[Bytes], out: &mut Vec<B
     if count == 0 { Err("the log ends before an item that is to be read".to_owned()) } else { Ok(count) }
 }
 
-/// A full record without the items of these that lie in it, and how many they are: `items` are sorted, and so many come
-/// before the record.
-pub(super) fn thin(space: &str, number: u64, before: u64, mut record: Vec<Bytes>, items: &[u64]) -> (Vec<u8>, usize) {
-    let count = items.partition_point(|item| *item < before + record.len() as u64);
-    for item in &items[..count] {
+/// The items that a batch empties, of those in full records, and that it replaces; sorted.
+pub(super) fn thinner(batch: &Batch, tail: &Tail) -> Vec<(u64, Bytes)> {
+    let old = batch.prune.iter().filter(|item| **item < tail.full());
+    let mut items: Vec<(u64, Bytes)> = old.map(|item| (*item, Bytes::new())).collect();
+    items.extend(batch.replace.iter().cloned());
+    items.sort_by_key(|(item, _)| *item);
+    items
+}
+
+/// A record with what takes the place of items that lie in it, and how many they are: `items` are sorted, and so many come
+/// before the record. One that would grow stays; by how much a record of the tail shrinks, the tail does.
+pub(super) fn thin(
+    space: &str,
+    tail: &mut Tail,
+    (number, before, mut record): (u64, u64, Vec<Bytes>),
+    items: &[(u64, Bytes)],
+) -> (Vec<u8>, usize) {
+    let count = items.partition_point(|(item, _)| *item < before + record.len() as u64);
+    let kind = if before < tail.full() { FULL } else { OPEN };
+    for (item, thinner) in &items[..count] {
         let at = item.checked_sub(before).and_then(|at| usize::try_from(at).ok());
-        if let Some(item) = at.and_then(|at| record.get_mut(at)) {
-            item.clear();
+        if let Some(held) = at.and_then(|at| record.get_mut(at)).filter(|held| held.len() >= thinner.len()) {
+            if kind == OPEN {
+                tail.bytes -= held.len() - thinner.len();
+            }
+            *held = thinner.clone();
         }
     }
-    (encode(space, number, FULL, before, &record), count)
+    (encode(space, number, kind, before, &record), count)
 }
 
 /// Reads a log's records in order.

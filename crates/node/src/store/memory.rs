@@ -149,6 +149,12 @@ impl Loaded {
                 item.clear();
             }
         }
+        for (at, thinner) in batch.replace {
+            let held = usize::try_from(at).ok().and_then(|at| self.log.get_mut(at));
+            if let Some(item) = held.filter(|held| held.len() >= thinner.len()) {
+                *item = thinner;
+            }
+        }
         for (key, value) in batch.records {
             match value {
                 Some(value) => self.records.insert(key, value),

@@ -1,7 +1,7 @@
 //! Where a node keeps what it must not forget: bytes in, bytes out, nothing known of entries.
 //!
 //! A *store* holds *spaces*: one for each circle and one for the device itself. A space holds a *log*, which only grows
-//! and keeps its order, though old items may be emptied, and *records*, small values by key. The rule of every store here:
+//! and keeps its order, though items may be emptied or give way to shorter ones, and *records*, small values by key. The rule of every store here:
 //!
 //! - A [`Batch`] is written whole or not at all, log and records together.
 //! - When [`Space::write`] resolves with `Ok`, the batch is durable: it survives the loss of the process and of power.
@@ -46,13 +46,15 @@ pub const MAX_BATCH: usize = 64 * 1024 * 1024;
 pub const DERIVED: &str = "snapshot";
 
 /// What is written at once: items to append to the log, then records to set, or with `None` to delete (of two for one
-/// key the later counts), and items of the log to empty.
+/// key the later counts), and items of the log to empty or to replace.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub log: Vec<Bytes>,
     pub records: Vec<(String, Option<Bytes>)>,
     /// Items by their places, sorted. The places stay, and are read as empty. What no full record holds yet stays.
     pub prune: Vec<u64>,
+    /// Items by their places, sorted, and what is to stand there: it is no longer than what is there now, or that stays.
+    pub replace: Vec<(u64, Bytes)>,
 }
 
 /// The records of a space, by name.
@@ -149,12 +151,16 @@ impl Loaded {
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        self.log.is_empty() && self.records.is_empty() && self.prune.is_empty()
+        !self.changes_log() && self.records.is_empty()
+    }
+
+    fn changes_log(&self) -> bool {
+        !self.log.is_empty() || !self.prune.is_empty() || !self.replace.is_empty()
     }
 
     /// Bytes of all items and values.
     fn bytes(&self) -> usize {
-        let log = self.log.iter().map(Bytes::len).sum::<usize>();
+        let log = self.log.iter().chain(self.replace.iter().map(|(_, item)| item)).map(Bytes::len).sum::<usize>();
         log + self.records.iter().filter_map(|(_, value)| value.as_ref().map(Bytes::len)).sum::<usize>()
     }
 
@@ -164,6 +170,7 @@ impl Batch {
         within("items in a batch", self.log.len(), MAX_BATCH_ITEMS)?;
         within("records in a batch", self.records.len(), MAX_BATCH_ITEMS)?;
         within("items to empty in a batch", self.prune.len(), MAX_BATCH_ITEMS)?;
+        within("items to replace in a batch", self.replace.len(), MAX_BATCH_ITEMS)?;
         for item in &self.log {
             within("a log item's bytes", item.len(), MAX_ITEM)?;
         }

@@ -322,17 +322,18 @@ impl Keeper {
     fn write(&mut self, writes: &[(String, Batch)]) -> Result<(), Fault> {
         let mut tails = HashMap::new();
         self.commit(|writing| {
-            let mut log = writing.open_table(LOG).map_err(::redb::Error::from)?;
+            let mut table = writing.open_table(LOG).map_err(::redb::Error::from)?;
             let mut records = writing.open_table(RECORDS).map_err(::redb::Error::from)?;
             for (space, batch) in writes {
                 let space = space.as_str();
-                if !batch.log.is_empty() || !batch.prune.is_empty() {
-                    let tail = match tails.get(space).or_else(|| self.tails.get(space)) {
+                if batch.changes_log() {
+                    let mut tail = match tails.get(space).or_else(|| self.tails.get(space)) {
                         Some(tail) => Tail::clone(tail),
-                        None => read_log(&log, space, 0)?.2,
+                        None => read_log(&table, space, 0)?.2,
                     };
-                    prune(&mut log, space, tail.full(), &batch.prune)?;
-                    let tail = if batch.log.is_empty() { tail } else { append(&mut log, space, &tail, &batch.log)? };
+                    let thinner = log::thinner(batch, &tail);
+                    thin(&mut table, space, &mut tail, &thinner)?;
+                    let tail = if batch.log.is_empty() { tail } else { append(&mut table, space, &tail, &batch.log)? };
                     tails.insert(space, tail);
                 }
                 for (key, value) in &batch.records {
@@ -433,17 +434,18 @@ fn gather(
     (writes, replies)
 }
 
-/// Empties those of the items that are among the first `full`, which are in full records.
-fn prune(
+/// Puts what is thinner in the place of items, which are sorted.
+fn thin(
     table: &mut ::redb::Table<'_, (&'static str, u64), &'static [u8]>,
     space: &str,
-    full: u64,
-    items: &[u64],
+    tail: &mut Tail,
+    items: &[(u64, Bytes)],
 ) -> Result<(), Fault> {
-    let mut rest = &items[..items.partition_point(|item| *item < full)];
-    while let Some(item) = rest.first() {
-        let (number, before, record) = seek(table, space, *item, false)?;
-        let (record, count) = log::thin(space, number, before, record, rest);
+    let mut rest = items;
+    while let Some((item, _)) = rest.first() {
+        let found = seek(table, space, *item, false)?;
+        let number = found.0;
+        let (record, count) = log::thin(space, tail, found, rest);
         table.insert((space, number), record.as_slice())?;
         rest = &rest[count.max(1)..];
     }

@@ -1,0 +1,374 @@
+//! Erasing: an author's word takes the place of a body (`ledgerno_ledger::erasure`), here and at everybody who held it.
+//!
+//! What is erased comes as its entry does, only without its body: by gossip, given, fetched, or within settled history. Who
+//! holds the entry gives the body up; who does not takes it as it is. Who missed it all hears of it from the next peer: two
+//! that hold the same entries compare which of them are erased, once a link and whenever there are more, by digests of
+//! buckets, and fetch and give what the other lacks by id.
+//!
+//! It is durable at once, in a record; from then on the body is read no more. It leaves the log after that: its item is
+//! replaced by what is left ([`Output::Replace`]). So a crash in between brings nothing back, and no record grows for longer
+//! than that takes. Of every erased entry its id is known for good: it makes up for a body that comes back from somebody who
+//! has not heard yet.
+//!
+//! Nobody holds more for it than for what was erased: an erasure is shorter than the shortest body, and comes with its entry
+//! or for one that is held. So none waits by itself, and there is no pool to fill.
+
+use crate::engine::{Engine, Event, Output, Seat, Then};
+use crate::history::Place;
+use crate::session::{MAX_IDS, Step};
+use crate::store::entry_item;
+use crate::wire::{Answer, Ask, Topic};
+use crate::write::Written;
+use ledgerno_ledger::bytes::{DeviceId, EntryId, MemberId};
+use ledgerno_ledger::check::{self, Checked, Refused, Vouched};
+use ledgerno_ledger::codec;
+use ledgerno_ledger::entry::{Lane, Packed};
+use ledgerno_ledger::erasure::Erasure;
+use ledgerno_ledger::hash::{context, hash};
+use ledgerno_ledger::sorted::SortedMap;
+
+/// What the names of the records begin with; behind it stands their number.
+pub(crate) const RECORD: &str = "erased-";
+/// So many erased entries are in one record.
+const IN_RECORD: usize = 64;
+/// The most bytes of a record: each entry with its place among them.
+pub(crate) const MAX_RECORD: usize = IN_RECORD * 2_304;
+/// Erased entries in a bucket, about.
+const BUCKET: usize = 16;
+/// The most top bits of an id that number a bucket.
+const MAX_BITS: u8 = 12;
+/// So many bodies leave the log at once.
+const MOST: usize = 1_000;
+
+/// Why nothing is erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EraseError {
+    /// This node writes for nobody.
+    #[error("this node writes for nobody")]
+    NoSeat,
+    /// The entry is not in memory.
+    #[error("the entry is not at hand")]
+    NotHere,
+    /// It is no talk.
+    #[error("only what was said is erased: the entry is of the state")]
+    NoTalk,
+    /// Another member wrote it.
+    #[error("the entry is another member's")]
+    NotOwn,
+}
+
+/// The erased entries that are known here.
+#[derive(Debug, Default)]
+pub(crate) struct Erased {
+    /// In the order of their coming, which is that of the records.
+    all: Vec<EntryId>,
+    index: SortedMap<EntryId, Mark>,
+    /// Records to write.
+    changed: Vec<usize>,
+    /// How many bodies are still in the log, and whether some are just being taken out of it.
+    inside: usize,
+    is_replacing: bool,
+}
+
+#[derive(Debug)]
+struct Mark {
+    place: usize,
+    /// What is left of the entry, while its body is still in the log.
+    left: Option<Box<Packed>>,
+}
+
+/// What is in a record.
+pub(crate) type Stored = Vec<(EntryId, Option<Packed>)>;
+
+impl Erased {
+    /// Notes an erased entry, with what is left of it if its body is in the log.
+    pub fn note(&mut self, id: EntryId, left: Option<Packed>) {
+        if self.index.contains_key(&id) {
+            return;
+        }
+        self.inside += usize::from(left.is_some());
+        self.index.insert(id, Mark { place: self.all.len(), left: left.map(Box::new) });
+        self.change(self.all.len());
+        self.all.push(id);
+    }
+
+    fn change(&mut self, place: usize) {
+        if let Err(at) = self.changed.binary_search(&(place / IN_RECORD)) {
+            self.changed.insert(at, place / IN_RECORD);
+        }
+    }
+
+    /// An entry's body has left the log.
+    fn went(&mut self, id: &EntryId) {
+        let Some(place) = self.index.get_mut(id).and_then(|mark| mark.left.take().map(|_| mark.place)) else { return };
+        self.inside -= 1;
+        self.change(place);
+    }
+
+    pub fn contains(&self, id: &EntryId) -> bool {
+        self.index.contains_key(id)
+    }
+
+    /// What is left of an entry whose body is still in the log.
+    pub fn left(&self, id: &EntryId) -> Option<&Packed> {
+        self.index.get(id)?.left.as_deref()
+    }
+
+    /// All such.
+    fn inside(&self) -> impl Iterator<Item = (&EntryId, &Packed)> {
+        self.index.iter().filter_map(|(id, mark)| Some((id, mark.left.as_deref()?)))
+    }
+
+    /// The erasures of these.
+    pub fn erasures(&self) -> Vec<(EntryId, Erasure)> {
+        self.inside().filter_map(|(id, left)| Some((*id, left.erasure?))).collect()
+    }
+
+    /// An entry as it was read or fetched, without its body if that is erased.
+    pub fn apply(&self, id: &EntryId, packed: Packed) -> Packed {
+        let is_talk = packed.signed.entry.lane == Lane::Talk;
+        match self.index.get(id) {
+            Some(Mark { left: Some(left), .. }) => (**left).clone(),
+            Some(_) if is_talk => Packed { body: None, ..packed },
+            _ => packed,
+        }
+    }
+
+    /// The records that are not stored as they are now.
+    pub fn records(&mut self) -> Vec<(String, Option<Vec<u8>>)> {
+        let changed = std::mem::take(&mut self.changed);
+        let record = |at: usize| {
+            let ids = self.all.iter().skip(at * IN_RECORD).take(IN_RECORD);
+            let stored: Stored = ids.map(|id| (*id, self.left(id).cloned())).collect();
+            (format!("{RECORD}{at}"), Some(codec::encode(&stored)))
+        };
+        changed.into_iter().map(record).collect()
+    }
+
+    /// Takes a record back; false if it is none. They come in any order.
+    pub fn restore(&mut self, name: &str, bytes: &[u8]) -> bool {
+        let number = name.strip_prefix(RECORD).and_then(|number| number.parse::<usize>().ok());
+        let (Some(at), Ok(stored)) = (number, codec::decode::<Stored>(bytes, MAX_RECORD)) else { return false };
+        let from = at.saturating_mul(IN_RECORD);
+        if stored.len() > IN_RECORD || at > 1 << 16 {
+            return false;
+        }
+        self.all.resize(self.all.len().max(from + stored.len()), EntryId([0; 32]));
+        for (place, (id, left)) in (from..).zip(stored) {
+            self.inside += usize::from(left.is_some());
+            self.all[place] = id;
+            if self.index.insert(id, Mark { place, left: left.map(Box::new) }).is_some() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether every place of the records that came back is filled.
+    pub fn is_whole(&self) -> bool {
+        self.index.len() == self.all.len()
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// How many top bits number the buckets of these.
+    pub fn bits(&self) -> u8 {
+        let buckets = self.all.len().div_ceil(BUCKET).next_power_of_two();
+        (buckets.trailing_zeros() as u8).min(MAX_BITS)
+    }
+
+    /// The digest of each of the 2^bits buckets.
+    pub fn buckets(&self, bits: u8) -> Vec<u64> {
+        let mut ids: Vec<Vec<&[u8]>> = vec![Vec::new(); 1 << bits];
+        for id in self.index.keys() {
+            ids[bucket_of(id, bits)].push(&id.0);
+        }
+        let digest = |ids: Vec<&[u8]>| {
+            let [a, b, c, d, e, f, g, h, ..] = hash(context::DIGEST, &ids);
+            u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        };
+        ids.into_iter().map(|ids| if ids.is_empty() { 0 } else { digest(ids) }).collect()
+    }
+
+    /// Those in some buckets, sorted.
+    pub fn in_buckets<'a>(&'a self, bits: u8, buckets: &'a [u16]) -> impl Iterator<Item = EntryId> + 'a {
+        self.index.keys().filter(move |id| buckets.contains(&(bucket_of(id, bits) as u16))).copied()
+    }
+}
+
+fn bucket_of(id: &EntryId, bits: u8) -> usize {
+    let top = u16::from_be_bytes([id.0[0], id.0[1]]);
+    if bits == 0 { 0 } else { usize::from(top >> (16 - bits)) }
+}
+
+impl Engine {
+    /// Erases what the own member said, on whatever device: its body is given up here and, once they hear of it, by all who
+    /// honour it.
+    ///
+    /// # Errors
+    /// [`EraseError`].
+    pub fn erase(&mut self, id: EntryId, now: u64) -> Result<Written, EraseError> {
+        let Seat::Member { device, identity, .. } = &self.seat else { return Err(EraseError::NoSeat) };
+        let packed = self.packed(&id).ok_or(EraseError::NotHere)?;
+        let entry = &packed.signed.entry;
+        if entry.lane == Lane::State {
+            return Err(EraseError::NoTalk);
+        }
+        let erasure = if entry.device == device.id() {
+            Erasure::by_device(self.circle, id, device)
+        } else if self.member_of(&entry.device) == Some(identity.member()) {
+            Erasure::by_member(self.circle, id, identity)
+        } else {
+            return Err(EraseError::NotOwn);
+        };
+        let mut then = Vec::new();
+        if !self.erased.contains(&id) {
+            let erased = Packed::erased(packed.signed.clone(), erasure);
+            let say = Output::Publish { topic: Topic::Entries, bytes: codec::encode(&erased) };
+            then.extend([Then::Say(say), Then::Offer]);
+            self.give_up(id, erased);
+        }
+        let no = self.write(Vec::new(), Vec::new(), Vec::new(), then, now);
+        Ok(Written { id, no })
+    }
+
+    /// Whether an entry's body was erased.
+    pub fn is_erased(&self, id: &EntryId) -> bool {
+        self.erased.contains(id)
+    }
+
+    fn member_of(&self, device: &DeviceId) -> Option<MemberId> {
+        self.dag.admission(device).map(|admission| admission.member)
+    }
+
+    /// Whether an entry that comes without its body may: it bears an erasure, by its device or by the member whose device
+    /// that is, be it that the device is admitted among these.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub(crate) fn check_bare(&self, id: EntryId, packed: &Packed, among: &[&Vouched]) -> Result<(), Refused> {
+        if packed.body.is_some() {
+            return Ok(());
+        }
+        if packed.erasure.is_none() {
+            return Err(Refused::BodyMissing);
+        }
+        let admitted = |device: &DeviceId| {
+            let admissions = among.iter().flat_map(|entries| entries.iter()).filter_map(|(_, packed)| {
+                let entry = &packed.signed.entry;
+                entry.admission.as_ref().filter(|_| entry.device == *device)
+            });
+            self.member_of(device).or_else(|| admissions.map(|admission| admission.member).next())
+        };
+        check::check_erasure(self.circle, id, packed, admitted)
+    }
+
+    /// An entry that is held comes erased, and was checked; whether it is erased by that.
+    pub(crate) fn erase_held(&mut self, checked: Checked) -> bool {
+        let (id, by) = (checked.id(), checked.packed().erasure.and_then(|erasure| erasure.by));
+        let may = by.is_none() || by == self.member_of(&checked.entry().device);
+        if may {
+            self.give_up(id, checked.into_packed());
+        }
+        may
+    }
+
+    /// Gives a body up: `erased` is what is left of the entry.
+    fn give_up(&mut self, id: EntryId, erased: Packed) {
+        if let Some(erasure) = erased.erasure {
+            self.dag.erase(&id, erasure);
+        }
+        if let Some(remembered) = self.remembered.get_mut(&id) {
+            *remembered = erased.clone();
+        }
+        let is_gone = self.history.row(&id).is_none_or(|row| row.gone);
+        self.erased.note(id, (!is_gone).then_some(erased));
+        self.outputs.push_back(Output::Event(Event::Changed));
+    }
+
+    /// Whether an entry comes erased that was settled before this node joined, which does not have it: it would be taken for
+    /// a fork of its device.
+    pub(crate) fn is_erased_before(&self, packed: &Packed) -> bool {
+        let entry = &packed.signed.entry;
+        packed.erasure.is_some()
+            && self.joined_at().is_some()
+            && self.dag.settled_seq(&entry.device).is_some_and(|settled| entry.seq <= settled)
+    }
+
+    /// Takes bodies out of the log that are erased, once that is durable.
+    pub(crate) fn replace_erased(&mut self) {
+        // A snapshot on its way may hold what is whole till now.
+        if self.erased.inside == 0 || self.erased.is_replacing || self.is_writing() {
+            return;
+        }
+        let (mut items, mut ids) = (Vec::new(), Vec::new());
+        for (id, left) in self.erased.inside() {
+            let placed = self.history.placed(id).filter(|(place, row)| *place < self.durable && !row.gone);
+            if let Some((_, row)) = placed
+                && !self.may_be_kept(id)
+                && items.len() < MOST
+            {
+                items.push((u64::from(row.place.item), entry_item(left)));
+                ids.push(*id);
+            }
+        }
+        if !items.is_empty() {
+            items.sort_unstable_by_key(|(item, _)| *item);
+            self.erased.is_replacing = true;
+            self.replace(items, Then::Replaced(ids));
+        }
+    }
+
+    /// Whether the newest snapshot may hold an entry whole, which a start would take back: then it is known what is left.
+    fn may_be_kept(&self, id: &EntryId) -> bool {
+        self.dag.contains(id) && self.history.place(id).is_some_and(|place| place < self.saved)
+    }
+
+    /// These bodies are in the log no more.
+    pub(crate) fn replaced(&mut self, ids: &[EntryId], now: u64) {
+        self.erased.is_replacing = false;
+        for id in ids {
+            let (row, left) = (self.history.row(id), self.erased.left(id));
+            if let (Some(row), Some(left)) = (row, left) {
+                let place = Place::new(row.place.item.into(), entry_item(left).len());
+                self.history.stored(id, place);
+            }
+            self.erased.went(id);
+        }
+        self.write(Vec::new(), Vec::new(), Vec::new(), Vec::new(), now);
+    }
+
+    /// Which are erased here and not known to be so at the asker: those in buckets that differ.
+    pub(crate) fn erased_answer(&self, bits: u8, theirs: &[u64]) -> Option<Answer> {
+        if bits > MAX_BITS || theirs.len() != 1 << bits {
+            return None;
+        }
+        let ours = self.erased.buckets(bits);
+        let differ = (0u16..).zip(ours.iter().zip(theirs)).filter(|(_, (ours, theirs))| ours != theirs);
+        let buckets: Vec<u16> = differ.map(|(at, _)| at).collect();
+        let ids = self.erased.in_buckets(bits, &buckets).take(MAX_IDS).collect();
+        Some(Answer::Erased { buckets, ids })
+    }
+
+    /// The question which entries are erased at a peer; none if it was asked since there were more here.
+    pub(crate) fn erased_ask(&self, asked: &mut Option<usize>, bits: u8) -> Option<Ask> {
+        let is_new = asked.replace(self.erased.len()) != Some(self.erased.len());
+        is_new.then(|| Ask::Erased { bits, buckets: self.erased.buckets(bits) })
+    }
+
+    /// What to fetch and to give by a peer's answer; none if it is no answer to that.
+    pub(crate) fn compare_erased(&self, bits: u8, buckets: &[u16], theirs: &[EntryId]) -> Option<[Step; 2]> {
+        if theirs.len() > MAX_IDS || buckets.len() > 1 << bits || !theirs.is_sorted() {
+            return None;
+        }
+        let is_new = |id: &&EntryId| self.history.contains(id) && !self.erased.contains(id);
+        let fetch = theirs.iter().filter(is_new).copied().collect();
+        // More than an answer holds: the rest is for the next time.
+        let last = theirs.last().filter(|_| theirs.len() == MAX_IDS);
+        let ours = self.erased.in_buckets(bits, buckets).take_while(|id| last.is_none_or(|last| id <= last));
+        let give = ours.filter(|id| theirs.binary_search(id).is_err()).take(MAX_IDS).collect();
+        Some([Step::FetchIds { ids: fetch }, Step::GiveIds { ids: give }])
+    }
+}

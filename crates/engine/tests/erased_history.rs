@@ -1,0 +1,222 @@
+//! Erased entries within settled history: by hash, by a snapshot and what is before it, with liars on the way.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "common/alone.rs"]
+mod alone;
+
+use alone::{Alone, Friends, alter};
+use ledgerno_engine::Limits;
+use ledgerno_engine::view::Content;
+use ledgerno_engine::wire::{Answer, Ask, Settled};
+use ledgerno_ledger::bytes::{DeviceId, EntryId};
+use ledgerno_ledger::check::check;
+use ledgerno_ledger::entry::Packed;
+use ledgerno_ledger::erasure::Erasure;
+use ledgerno_ledger::hostile::Person;
+use ledgerno_ledger::settle::Proof;
+
+const GIVER: DeviceId = DeviceId([5; 32]);
+
+/// A circle of three with a history, of which two posts are erased: one by its device, one by its member.
+struct Story {
+    friends: Friends,
+    reader: Person,
+    proofs: Vec<Proof>,
+    erased: [Packed; 2],
+}
+
+impl Story {
+    fn new(heights: usize) -> Self {
+        let mut friends = Friends::new();
+        let mut reader = Person::new(30);
+        let joined = friends.circle.join(&mut reader, &friends.secret, friends.invite);
+        friends.entries.push(joined);
+        // All that admits anybody is in the first height, and the posts are in the others.
+        let mut witness = friends.witness();
+        let mut proofs = vec![witness.settle()];
+        for height in 0..heights {
+            for at in 0..4 {
+                let text = format!("{height}-{at}");
+                let packed = if at % 2 == 0 { friends.post(&text) } else { friends.founders_post(&text) };
+                witness.dag.insert(check(friends.circle.id, packed).unwrap()).unwrap();
+            }
+            proofs.push(witness.settle());
+        }
+        let circle = friends.circle.id;
+        let posts = |by: &Person| {
+            let of = |packed: &&Packed| packed.signed.entry.device == by.device.id() && packed.signed.entry.seq == 3;
+            friends.entries.iter().find(of).unwrap().signed.clone()
+        };
+        let (one, other) = (posts(&friends.friend), posts(&friends.circle.founder));
+        let by_device = Erasure::by_device(circle, one.entry.id(circle), &friends.friend.device);
+        let by_member = Erasure::by_member(circle, other.entry.id(circle), &friends.circle.founder.identity);
+        let erased = [Packed::erased(one, by_device), Packed::erased(other, by_member)];
+        Story { friends, reader, proofs, erased }
+    }
+
+    fn ids(&self) -> [EntryId; 2] {
+        [0, 1].map(|at| self.friends.id(&self.erased[at]))
+    }
+
+    /// A node that held all, and heard what was erased.
+    fn giver(&self) -> Alone {
+        let mut giver = Alone::member(&self.friends.circle, &self.friends.friend);
+        self.friends.feed(&mut giver);
+        self.proofs.iter().for_each(|proof| giver.vote(proof));
+        self.erased.iter().for_each(|erased| giver.gossip(erased));
+        assert!(self.ids().iter().all(|id| giver.engine.is_erased(id)));
+        giver
+    }
+
+    fn reader(&self, join_from: u64) -> Alone {
+        let limits = Limits { join_from, by_hash: 1, ..Limits::default() };
+        let mut reader = Alone::reader(&self.friends.circle, &self.reader, limits);
+        reader.engine.present(Some((&self.friends.secret, self.friends.invite))).unwrap();
+        reader
+    }
+
+    /// The reader asks till it rests; answers may be spoiled. How often settled history was asked for.
+    fn read(&self, reader: &mut Alone, giver: &mut Alone, mut spoil: impl FnMut(&mut Vec<Settled>)) -> usize {
+        reader.act(|engine, now| engine.connected(GIVER, now));
+        let mut settled = 0;
+        for asked in 0..600 {
+            while reader.asks.is_empty() {
+                let Some(due) = reader.engine.due() else { return settled };
+                reader.now = reader.now.max(due);
+                reader.act(|engine, now| engine.tick(now));
+            }
+            assert!(asked < 500, "an endless session");
+            let (_, no, ask) = reader.asks.remove(0);
+            let mut answer = giver.ask(self.reader.device.id(), ask);
+            if let Some(Answer::Settled(came)) = &mut answer {
+                settled += 1;
+                spoil(came);
+            }
+            let answer = answer.and_then(|answer| Answer::from_bytes(&answer.to_bytes()).ok());
+            reader.act(|engine, now| engine.answered(no, answer, now));
+        }
+        settled
+    }
+
+    fn holds(&self, reader: &mut Alone, giver: &Alone) {
+        let (ours, theirs) = (reader.engine.settlement(), giver.engine.settlement());
+        assert_eq!((ours.height, ours.header, ours.entries), (theirs.height, theirs.header, theirs.entries));
+        assert!(ours.state_root.is_some());
+        let by = self.friends.friend.device.id();
+        for (id, erased) in self.ids().iter().zip(&self.erased) {
+            assert!(reader.engine.is_erased(id));
+            let given = reader.ask(by, Ask::Entries(vec![*id]));
+            assert_eq!(given, Some(Answer::Entries { entries: vec![erased.clone()], more: false }));
+        }
+    }
+}
+
+/// How many entries are shown as erased, and how many posts.
+fn shown(alone: &Alone) -> (usize, usize) {
+    let all = alone.engine.timeline(10_000);
+    let count = |is: fn(&Content) -> bool| all.iter().filter(|shown| is(&shown.content)).count();
+    (count(|content| *content == Content::Erased), count(|content| matches!(content, Content::Post(_))))
+}
+
+#[test]
+fn by_hash_an_entry_comes_with_the_reason_why_it_has_no_body() {
+    let story = Story::new(6);
+    let mut giver = story.giver();
+    let mut reader = story.reader(u64::MAX);
+    assert!(story.read(&mut reader, &mut giver, |_| {}) > 0);
+    story.holds(&mut reader, &giver);
+    assert_eq!(shown(&reader), (2, 22));
+    reader.engine = reader.reopen().unwrap();
+    story.holds(&mut reader, &giver);
+    assert_eq!(shown(&reader), (2, 22));
+    // Who has not heard yet gives the body, and then hears.
+    let mut whole = Alone::member(&story.friends.circle, &story.friends.friend);
+    story.friends.feed(&mut whole);
+    story.proofs.iter().for_each(|proof| whole.vote(proof));
+    let mut second = story.reader(u64::MAX);
+    story.read(&mut second, &mut whole, |_| {});
+    assert_eq!(shown(&second), (0, 24));
+    second.asks.clear();
+    second.act(|engine, _| engine.disconnected(GIVER));
+    story.read(&mut second, &mut giver, |_| {});
+    story.holds(&mut second, &giver);
+    assert_eq!(shown(&second), (2, 22));
+    let second = second.reopen().unwrap();
+    assert!(story.ids().iter().all(|id| second.is_erased(id)));
+}
+
+type Lie = fn(&Story, &mut Packed);
+
+#[test]
+fn nobody_hides_a_body_by_another_erasure() {
+    let lies: [(&str, Lie); 5] = [
+        ("by another device", |story, packed| {
+            let id = story.friends.id(packed);
+            let erasure = Erasure::by_device(story.friends.circle.id, id, &story.reader.device);
+            *packed = Packed::erased(packed.signed.clone(), erasure);
+        }),
+        ("by another member", |story, packed| {
+            let id = story.friends.id(packed);
+            let erasure = Erasure::by_member(story.friends.circle.id, id, &story.reader.identity);
+            *packed = Packed::erased(packed.signed.clone(), erasure);
+        }),
+        ("by nobody", |_, packed| packed.body = None),
+        ("of another entry", |story, packed| {
+            *packed = Packed::erased(packed.signed.clone(), story.erased[0].erasure.unwrap());
+        }),
+        ("spoiled", |story, packed| {
+            let erasure = story.erased[1].erasure.unwrap();
+            *packed = Packed::erased(packed.signed.clone(), Erasure { by: None, ..erasure });
+        }),
+    ];
+    let story = Story::new(6);
+    for (what, lie) in lies {
+        let mut giver = story.giver();
+        let mut reader = story.reader(u64::MAX);
+        let mut heights = 0;
+        story.read(&mut reader, &mut giver, |came| {
+            let last = came.last_mut().unwrap();
+            alter(&mut last.entries[0], |packed| lie(&story, packed));
+            heights += 1;
+        });
+        assert_eq!(heights, 1, "{what}: who lies is asked no more so");
+        story.holds(&mut reader, &giver);
+        assert_eq!(shown(&reader), (2, 22), "{what}");
+    }
+}
+
+#[test]
+fn who_joined_by_a_snapshot_sees_it_erased_and_takes_it_for_no_fork() {
+    let story = Story::new(40);
+    let mut giver = story.giver();
+    let mut joined = story.reader(10);
+    assert_eq!(story.read(&mut joined, &mut giver, |_| {}), 0, "it joins by a snapshot");
+    let settlement = joined.engine.settlement();
+    assert_eq!(settlement.header, giver.engine.settlement().header);
+    for erased in &story.erased {
+        joined.gossip(erased);
+    }
+    assert_eq!(joined.engine.settlement(), settlement);
+    assert!(joined.engine.members().iter().all(|member| !member.forked));
+    for lies in [true, false] {
+        for _ in 0..200 {
+            joined.act(|engine, _| engine.look_back());
+            if joined.asks.is_empty() {
+                break;
+            }
+            let (_, no, ask) = joined.asks.remove(0);
+            let mut answer = giver.ask(story.reader.device.id(), ask);
+            if let Some(Answer::Settled(came)) = answer.as_mut().filter(|_| lies) {
+                let foreign = Erasure::by_member(story.friends.circle.id, EntryId([0; 32]), &story.reader.identity);
+                alter(&mut came[0].entries[0], |packed| *packed = Packed::erased(packed.signed.clone(), foreign));
+            }
+            joined.act(|engine, now| engine.answered(no, answer, now));
+        }
+        assert_eq!(shown(&joined).0, if lies { 0 } else { 2 });
+        joined.act(|engine, _| engine.disconnected(GIVER));
+        joined.act(|engine, now| engine.connected(GIVER, now));
+        joined.asks.clear();
+    }
+    assert_eq!(shown(&joined), (2, 158));
+}
