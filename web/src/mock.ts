@@ -111,6 +111,14 @@ class MockNode implements NodeLike {
     return this.#write(id, { kind: 'post', text });
   }
 
+  async erase(id: string, post: string) {
+    await pause(30);
+    const erased = this.#get(id).entries.find((one) => one.id === post);
+    if (erased) Object.assign(erased, { kind: 'erased', text: undefined });
+    this.options.onChange('timeline');
+    return post;
+  }
+
   async thank(id: string, to: string, amount: number, reason: string) {
     await pause(30);
     const { view } = this.#get(id);

@@ -61,6 +61,12 @@ impl Earlier {
         self.strikes.remove(peer);
     }
 
+    /// Shows an entry as erased; false if it is not shown.
+    pub fn erase(&mut self, id: &EntryId) -> bool {
+        let shown = self.past.iter_mut().find(|past| past.id == *id && matches!(past.content, Content::Post(_)));
+        shown.map(|past| past.content = Content::Erased).is_some()
+    }
+
     fn strike(&mut self, peer: Peer, strikes: u8) {
         let all = self.strikes.get_or_insert_with(peer, || 0);
         *all = all.saturating_add(strikes);

@@ -18,7 +18,7 @@ use crate::history::Place;
 use crate::session::{MAX_IDS, Step};
 use crate::store::entry_item;
 use crate::wire::{Answer, Ask, Topic};
-use crate::write::Written;
+use crate::write::{WriteError, Written};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, MemberId};
 use ledgerno_ledger::check::{self, Checked, Refused, Vouched};
 use ledgerno_ledger::codec;
@@ -39,23 +39,6 @@ const BUCKET: usize = 16;
 const MAX_BITS: u8 = 12;
 /// So many bodies leave the log at once.
 const MOST: usize = 1_000;
-
-/// Why nothing is erased.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EraseError {
-    /// This node writes for nobody.
-    #[error("this node writes for nobody")]
-    NoSeat,
-    /// The entry is not in memory.
-    #[error("the entry is not at hand")]
-    NotHere,
-    /// It is no talk.
-    #[error("only what was said is erased: the entry is of the state")]
-    NoTalk,
-    /// Another member wrote it.
-    #[error("the entry is another member's")]
-    NotOwn,
-}
 
 /// The erased entries that are known here.
 #[derive(Debug, Default)]
@@ -208,20 +191,20 @@ impl Engine {
     /// honour it.
     ///
     /// # Errors
-    /// [`EraseError`].
-    pub fn erase(&mut self, id: EntryId, now: u64) -> Result<Written, EraseError> {
-        let Seat::Member { device, identity, .. } = &self.seat else { return Err(EraseError::NoSeat) };
-        let packed = self.packed(&id).ok_or(EraseError::NotHere)?;
+    /// [`WriteError::NotHere`], [`WriteError::NoTalk`], [`WriteError::NotOwn`], [`WriteError::NoSeat`].
+    pub fn erase(&mut self, id: EntryId, now: u64) -> Result<Written, WriteError> {
+        let Seat::Member { device, identity, .. } = &self.seat else { return Err(WriteError::NoSeat) };
+        let packed = self.packed(&id).ok_or(WriteError::NotHere)?;
         let entry = &packed.signed.entry;
         if entry.lane == Lane::State {
-            return Err(EraseError::NoTalk);
+            return Err(WriteError::NoTalk);
         }
         let erasure = if entry.device == device.id() {
             Erasure::by_device(self.circle, id, device)
         } else if self.member_of(&entry.device) == Some(identity.member()) {
             Erasure::by_member(self.circle, id, identity)
         } else {
-            return Err(EraseError::NotOwn);
+            return Err(WriteError::NotOwn);
         };
         let mut then = Vec::new();
         if !self.erased.contains(&id) {
@@ -288,6 +271,14 @@ impl Engine {
         self.outputs.push_back(Output::Event(Event::Changed));
     }
 
+    /// Such an entry was checked: what is shown of it is shown no more.
+    pub(crate) fn erase_before(&mut self, checked: &Checked) {
+        let by = checked.packed().erasure.and_then(|erasure| erasure.by);
+        if (by.is_none() || by == self.member_of(&checked.entry().device)) && self.earlier.erase(&checked.id()) {
+            self.outputs.push_back(Output::Event(Event::Changed));
+        }
+    }
+
     /// Whether an entry comes erased that was settled before this node joined, which does not have it: it would be taken for
     /// a fork of its device.
     pub(crate) fn is_erased_before(&self, packed: &Packed) -> bool {
@@ -303,17 +294,18 @@ impl Engine {
         if self.erased.inside == 0 || self.erased.is_replacing || self.is_writing() {
             return;
         }
-        let (mut items, mut ids) = (Vec::new(), Vec::new());
+        let (mut items, mut ids, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         for (id, left) in self.erased.inside() {
-            let placed = self.history.placed(id).filter(|(place, row)| *place < self.durable && !row.gone);
-            if let Some((_, row)) = placed
-                && !self.may_be_kept(id)
-                && items.len() < MOST
-            {
+            let Some((place, row)) = self.history.placed(id) else { continue };
+            if row.gone {
+                // It was let go meanwhile.
+                gone.push(*id);
+            } else if place < self.durable && !self.may_be_kept(id) && items.len() < MOST {
                 items.push((u64::from(row.place.item), entry_item(left)));
                 ids.push(*id);
             }
         }
+        gone.iter().for_each(|id| self.erased.went(id));
         if !items.is_empty() {
             items.sort_unstable_by_key(|(item, _)| *item);
             self.erased.is_replacing = true;

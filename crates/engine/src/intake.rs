@@ -43,7 +43,7 @@ impl Engine {
     pub(crate) fn take(&mut self, entries: Vec<Packed>, then: Vec<Then>, now: u64) -> Intake {
         let mut intake = Intake::default();
         let room = self.in_flight() < self.limits.in_flight && !self.awaits_snapshot(now);
-        let (mut new, mut erased) = (Vec::new(), Vec::new());
+        let (mut new, mut erased, mut erased_before) = (Vec::new(), Vec::new(), Vec::new());
         for packed in entries {
             let named = Named::new(self.circle, packed);
             if self.history.contains(&named.id()) {
@@ -53,6 +53,7 @@ impl Engine {
                 }
             } else if self.is_erased_before(named.packed()) {
                 intake.refused += 1;
+                erased_before.push(named);
             } else if room && self.history.len() + new.len() < self.limits.entries {
                 new.push(named);
             } else {
@@ -80,6 +81,7 @@ impl Engine {
                 intake.erased.push(id);
             }
         }
+        check::check_batch(self.circle, erased_before).iter().flatten().for_each(|checked| self.erase_before(checked));
         self.write_entries(taken.clone(), Vec::new(), then, now);
         intake.taken = taken;
         // A branch that is held back comes to wait, and the header that names it lets it in.

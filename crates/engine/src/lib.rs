@@ -51,7 +51,6 @@ pub mod wire;
 mod write;
 
 pub use engine::{Engine, Event, Limits, Output, Peer, Seat};
-pub use erasing::EraseError;
 pub use guard::Divided;
 pub use inspect::Load;
 pub use keyring::Keyring;

@@ -59,6 +59,15 @@ pub enum WriteError {
     /// There is no lost witness in whose place this device may settle.
     #[error("no witness is to be replaced, or what others hold has not come yet")]
     NoRenewal,
+    /// What was to be erased is not in memory.
+    #[error("the entry is not at hand")]
+    NotHere,
+    /// It is no talk.
+    #[error("only what was said can be erased")]
+    NoTalk,
+    /// Another member said it.
+    #[error("another member wrote the entry")]
+    NotOwn,
     /// More than there is.
     #[error("the balance is {balance}, which is less than {amount}")]
     Balance {

@@ -219,4 +219,14 @@ fn who_joined_by_a_snapshot_sees_it_erased_and_takes_it_for_no_fork() {
         joined.asks.clear();
     }
     assert_eq!(shown(&joined), (2, 158));
+    // What is erased later is shown no more, by whoever may.
+    let circle = story.friends.circle.id;
+    let post = story.friends.entries.iter().rfind(|packed| packed.signed.entry.seq == 5).unwrap();
+    let id = story.friends.id(post);
+    joined.gossip(&Packed::erased(post.signed.clone(), Erasure::by_member(circle, id, &story.reader.identity)));
+    assert_eq!(shown(&joined), (2, 158));
+    let author = [&story.friends.friend, &story.friends.circle.founder];
+    let author = author.into_iter().find(|person| person.device.id() == post.signed.entry.device).unwrap();
+    joined.gossip(&Packed::erased(post.signed.clone(), Erasure::by_device(circle, id, &author.device)));
+    assert_eq!(shown(&joined), (3, 157));
 }

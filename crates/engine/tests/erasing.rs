@@ -4,10 +4,10 @@
 
 mod common;
 
-use common::{RELAY, START, WEEK, World};
+use common::{RELAY, START, WEEK, World, forgetful};
 use ledgerno_engine::view::Content;
 use ledgerno_engine::wire::{Answer, Ask};
-use ledgerno_engine::{EraseError, Item};
+use ledgerno_engine::{Item, Limits, WriteError};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
 use ledgerno_ledger::entry::Packed;
 
@@ -67,11 +67,11 @@ fn what_is_erased_is_gone_at_everybody_who_held_it() {
     }
     // Erased twice is erased once; others' words and deeds are not one's own to erase.
     erase(&mut world, anna, first);
-    assert_eq!(world.act(anna, |engine, now| engine.erase(bens, now)), Err(EraseError::NotOwn));
+    assert_eq!(world.act(anna, |engine, now| engine.erase(bens, now)), Err(WriteError::NotOwn));
     let joins = world.engine(anna).timeline(100).iter().find(|shown| shown.mine).unwrap().id;
-    assert_eq!(world.act(anna, |engine, now| engine.erase(joins, now)), Err(EraseError::NoTalk));
-    assert_eq!(world.act(RELAY, |engine, now| engine.erase(first, now)), Err(EraseError::NoSeat));
-    assert_eq!(world.act(anna, |engine, now| engine.erase(EntryId([1; 32]), now)), Err(EraseError::NotHere));
+    assert_eq!(world.act(anna, |engine, now| engine.erase(joins, now)), Err(WriteError::NoTalk));
+    assert_eq!(world.act(RELAY, |engine, now| engine.erase(first, now)), Err(WriteError::NoSeat));
+    assert_eq!(world.act(anna, |engine, now| engine.erase(EntryId([1; 32]), now)), Err(WriteError::NotHere));
     for host in [ben, RELAY, anna] {
         holds_no_body(&mut world, host, &[first]);
     }
@@ -216,4 +216,75 @@ fn nobody_erases_what_others_said() {
         }
     }
     assert!(matches!(answers[..], [Answer::No(_)]), "{answers:?}");
+}
+
+/// A node that let an entry go asks an archive for it to show it, and gets it as it is.
+#[test]
+fn what_was_let_go_comes_back_erased() {
+    const DAY: u64 = 24 * 3_600_000;
+    let mut world = World::new(8);
+    world.retention_days = 7;
+    let anna = world.found("Anna");
+    world.limit(RELAY, Limits { archive: true, ..forgetful() });
+    world.link(anna, RELAY);
+    let (token, _) = world.invite(anna, 5, START + WEEK);
+    let ben = world.join("Ben", &token);
+    let mut posts = Vec::new();
+    for day in 0..30 {
+        // Each settled by itself: what is settled with one's own stays.
+        posts.push(world.post(anna, &format!("Anna {day}")));
+        world.pass(1_000);
+        world.post(ben, &format!("Ben {day}"));
+        world.pass(DAY);
+        for id in [anna, ben] {
+            world.act(id, |engine, now| engine.sync(RELAY, now));
+        }
+    }
+    assert!(world.engine(ben).let_go() > 10);
+    world.crash(ben);
+    world.link(ben, RELAY);
+    // One that Ben let go, one that he holds.
+    for id in [posts[2], posts[28]] {
+        erase(&mut world, anna, id);
+        assert!(world.engine(ben).is_erased(&id));
+    }
+    for when in ["at once", "after a start"] {
+        for host in [anna, ben] {
+            let texts = world.texts(host);
+            assert_eq!(texts.len(), 58, "{when}");
+            assert!(!texts.contains(&"Anna 2".to_owned()) && !texts.contains(&"Anna 28".to_owned()));
+            assert_eq!(shown_erased(&world, host), 2, "{when}");
+        }
+        for host in [anna, ben, RELAY] {
+            world.crash(host);
+        }
+        world.link(anna, RELAY);
+        world.link(ben, RELAY);
+    }
+}
+
+/// A snapshot holds whole what is not settled; a start from it leaves out what was erased since.
+#[test]
+fn a_start_takes_nothing_back_from_a_snapshot() {
+    let (mut world, anna, ben, _) = circle(9);
+    world.unlink(ben, RELAY);
+    let id = world.post(ben, "offline");
+    for at in 0..30 {
+        world.post(anna, &format!("{at}"));
+        world.pass(5_000);
+    }
+    // Ben hears of all of it at once, and nothing is settled with his.
+    world.link(ben, RELAY);
+    assert!(world.engine(ben).settlement().height > 5);
+    assert!(world.hosts[&ben].disk.records.contains_key("snapshot"));
+    erase(&mut world, ben, id);
+    world.crash(ben);
+    assert_eq!(world.texts(ben).iter().filter(|text| *text == "offline").count(), 0);
+    world.link(ben, RELAY);
+    for at in 0..30 {
+        world.post(anna, &format!("more {at}"));
+        world.pass(5_000);
+    }
+    assert_eq!(world.texts(ben).len(), 60);
+    holds_no_body(&mut world, ben, &[id]);
 }

@@ -153,6 +153,7 @@ fn write_code(error: &WriteError) -> &'static str {
         WriteError::Balance { .. } => "balance-too-low",
         WriteError::NotInYet => "not-admitted",
         WriteError::NoRenewal => "busy",
+        WriteError::NotHere | WriteError::NoTalk | WriteError::NotOwn => "internal",
         WriteError::NoSeat | WriteError::InAlready | WriteError::Content(_) | WriteError::Refused(_) => "internal",
     }
 }

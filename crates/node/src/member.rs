@@ -248,6 +248,14 @@ impl<S: Store> Node<S> {
         self.act(circle, |engine, now| engine.post(text, now)).await
     }
 
+    /// Erases an own post: everybody who hears of it gives its text up.
+    ///
+    /// # Errors
+    /// As [`Node::act`].
+    pub async fn erase(&self, circle: CircleId, entry: EntryId) -> Result<EntryId, NodeError> {
+        self.act(circle, |engine, now| engine.erase(entry, now)).await
+    }
+
     /// Thanks a member.
     ///
     /// # Errors

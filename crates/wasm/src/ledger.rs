@@ -45,7 +45,7 @@ pub fn proof<S: Store>(node: &Node<S>, id: CircleId, document: &str) -> Result<U
     Ok(Uint8Array::from(&file[..]))
 }
 
-/// Writes `stamp` (a document's hash, with a note), `revoke` (an own invite, by its link), `vouch`, `retire` (a device), `remove` (a member), `ready`, `renew`, `consent`
+/// Writes `stamp` (a document's hash, with a note), `revoke` (an own invite, by its link), `vouch`, `retire` (a device), `erase` (an own post), `remove` (a member), `ready`, `renew`, `consent`
 /// (to a proposal's entry) or `witnesses` (devices, all that shall be).
 pub fn act(engine: &mut Engine, what: &str, about: &str, note: &str, now: u64) -> Result<Written, NodeError> {
     let written = match what {
@@ -60,6 +60,7 @@ pub fn act(engine: &mut Engine, what: &str, about: &str, note: &str, now: u64) -
         "remove" => engine.remove(member_of(about)?, now),
         "ready" => engine.offer_to_witness(false, now),
         "renew" => engine.renew(now),
+        "erase" => engine.erase(EntryId(bytes_of(about)?), now),
         "consent" => engine.consent(EntryId(bytes_of(about)?), now),
         _ => {
             let wanted = about.split(' ').map(device_of).collect::<Result<Vec<DeviceId>, NodeError>>()?;

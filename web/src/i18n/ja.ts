@@ -81,6 +81,10 @@ export const ja: Words = {
     retire: (name) => `${name}さんが端末を引退させました`,
     revoke: (name) => `${name}さんが招待を取り消しました`,
   },
+  erasedLine: (name: string) => `${name}さんの投稿(本人が消去しました)`,
+  erase: '消去する',
+  eraseMeans: '全員の手元から本文が消えます。投稿があったことは残ります。すでに読んだ人は控えているかもしれません。',
+  aboutPost: 'この投稿について',
   sealedLine: (name: string) => `${name}さんの書き込み(この端末ではまだ開けません)`,
   thankedLine: (from: string, to: string) => `${from}さんから\u200b${to}さんへ、\u200bありがとう`, // may break at these places
   amountLabel: (amount: number) => `${amount}ポイント`,

@@ -31,7 +31,7 @@ export interface Answers {
 }
 
 /** What is written beside posts, thanks and invites, about: a document's hash, a link, a device, a member, an entry, devices. */
-export type Act = 'stamp' | 'revoke' | 'vouch' | 'retire' | 'remove' | 'ready' | 'renew' | 'consent' | 'witnesses';
+export type Act = 'stamp' | 'revoke' | 'vouch' | 'retire' | 'erase' | 'remove' | 'ready' | 'renew' | 'consent' | 'witnesses';
 
 /** Every method throws (or rejects with) `{code: ErrorCode, facts}`. */
 export interface WasmNodeLike {

@@ -136,6 +136,11 @@ export class Node {
     return this.#wait(() => this.#wasm.post(id, text));
   }
 
+  /** Erases an own post: whoever hears of it gives its text up; that it was there stays. */
+  erase(id: string, entry: string): Promise<string> {
+    return this.#wait(() => this.#wasm.act(id, 'erase', entry, ''));
+  }
+
   /** Sends points with a reason; returns the entry's id once it is *here*. */
   thank(id: string, to: string, amount: number, reason: string): Promise<string> {
     return this.#wait(() => this.#wasm.thank(id, to, amount, reason));

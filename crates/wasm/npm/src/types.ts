@@ -18,7 +18,7 @@ export type Deed =
 
 export interface EntryView {
   id: string;
-  kind: 'post' | 'thanks' | 'join' | 'invite' | 'device' | 'done' | 'sealed';
+  kind: 'post' | 'thanks' | 'join' | 'invite' | 'device' | 'done' | 'erased' | 'sealed';
   /** Of kind `done`: what was done about the circle's order; a stamp's note is its `text`. */
   deed?: Deed;
   /** The author's member id; `name` as it is shown. */
