@@ -29,7 +29,6 @@ use crate::wire::{MAX_GOSSIP, Topic, Votes};
 use core::cell::RefCell;
 use hashbrown::HashMap;
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, InviteKey};
-use ledgerno_ledger::check::Checked;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::dag::{Dag, Outcome};
 use ledgerno_ledger::entry::{Admission, Packed};
@@ -335,15 +334,6 @@ impl Engine {
         }
     }
 
-    /// An entry of the log, without its body if that was erased meanwhile.
-    fn stored_entry(&self, packed: Packed) -> Checked {
-        let checked = Checked::stored(self.circle, packed);
-        match self.erased.left(&checked.id()) {
-            Some(left) => Checked::stored(self.circle, left.clone()),
-            None => checked,
-        }
-    }
-
     fn restore(&mut self, name: &str, bytes: &[u8]) -> bool {
         if name.starts_with(mailbox::RECORD) {
             self.mailbox.restore(name, bytes)
@@ -550,19 +540,8 @@ impl Engine {
         no
     }
 
-    /// Empties items of the log, which are sorted.
-    pub(crate) fn empty(&mut self, items: Vec<u64>, then: Then) {
-        let no = self.alter_log(then);
-        self.outputs.push_back(Output::Empty { no, items });
-    }
-
-    /// Replaces items of the log, which are sorted, by shorter ones.
-    pub(crate) fn replace(&mut self, items: Vec<(u64, Vec<u8>)>, then: Then) {
-        let no = self.alter_log(then);
-        self.outputs.push_back(Output::Replace { no, items });
-    }
-
-    fn alter_log(&mut self, then: Then) -> u64 {
+    /// The number of a write that only alters items of the log.
+    pub(crate) fn alter_log(&mut self, then: Then) -> u64 {
         self.next_no += 1;
         let no = self.next_no;
         let height = self.durable_height;

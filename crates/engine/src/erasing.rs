@@ -15,9 +15,9 @@
 
 use crate::engine::{Engine, Event, Output, Seat, Then};
 use crate::history::Place;
-use crate::session::{MAX_IDS, Step};
+use crate::session::MAX_IDS;
 use crate::store::entry_item;
-use crate::wire::{Answer, Ask, Topic};
+use crate::wire::{Answer, Topic};
 use crate::write::{WriteError, Written};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, MemberId};
 use ledgerno_ledger::check::{self, Checked, Refused, Vouched};
@@ -288,6 +288,15 @@ impl Engine {
             && self.dag.settled_seq(&entry.device).is_some_and(|settled| entry.seq <= settled)
     }
 
+    /// An entry of the log, without its body if that was erased since.
+    pub(crate) fn stored_entry(&self, packed: Packed) -> Checked {
+        let checked = Checked::stored(self.circle, packed);
+        match self.erased.left(&checked.id()) {
+            Some(left) => Checked::stored(self.circle, left.clone()),
+            None => checked,
+        }
+    }
+
     /// Takes bodies out of the log that are erased, once that is durable.
     pub(crate) fn replace_erased(&mut self) {
         // A snapshot on its way may hold what is whole till now.
@@ -309,7 +318,8 @@ impl Engine {
         if !items.is_empty() {
             items.sort_unstable_by_key(|(item, _)| *item);
             self.erased.is_replacing = true;
-            self.replace(items, Then::Replaced(ids));
+            let no = self.alter_log(Then::Replaced(ids));
+            self.outputs.push_back(Output::Replace { no, items });
         }
     }
 
@@ -343,24 +353,101 @@ impl Engine {
         let ids = self.erased.in_buckets(bits, &buckets).take(MAX_IDS).collect();
         Some(Answer::Erased { buckets, ids })
     }
+}
 
-    /// The question which entries are erased at a peer; none if it was asked since there were more here.
-    pub(crate) fn erased_ask(&self, asked: &mut Option<usize>, bits: u8) -> Option<Ask> {
-        let is_new = asked.replace(self.erased.len()) != Some(self.erased.len());
-        is_new.then(|| Ask::Erased { bits, buckets: self.erased.buckets(bits) })
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use ledgerno_ledger::hostile::{Circle, Person};
+
+    fn id(at: usize) -> EntryId {
+        let mut id = hash(context::DIGEST, &[&at.to_le_bytes()]);
+        id[31] = at as u8;
+        EntryId(id)
     }
 
-    /// What to fetch and to give by a peer's answer; none if it is no answer to that.
-    pub(crate) fn compare_erased(&self, bits: u8, buckets: &[u16], theirs: &[EntryId]) -> Option<[Step; 2]> {
-        if theirs.len() > MAX_IDS || buckets.len() > 1 << bits || !theirs.is_sorted() {
-            return None;
+    /// A post, and what is left of it.
+    fn post(circle: &Circle, text: &str) -> (Packed, Packed) {
+        let mut author = Person::new(2);
+        circle.enrol(&mut author);
+        let post = circle.post(&mut author, &[], text);
+        let erasure = Erasure::by_device(circle.id, post.signed.entry.id(circle.id), &author.device);
+        let left = Packed::erased(post.signed.clone(), erasure);
+        (post, left)
+    }
+
+    fn records(erased: &mut Erased) -> Vec<(String, Vec<u8>)> {
+        erased.records().into_iter().map(|(name, bytes)| (name, bytes.unwrap())).collect()
+    }
+
+    #[test]
+    fn what_is_erased_reads_back_from_few_records() {
+        let (post, left) = post(&Circle::new(1), "a");
+        let mut erased = Erased::default();
+        for at in 0..200 {
+            erased.note(id(at), (at % 3 == 0).then(|| left.clone()));
         }
-        let is_new = |id: &&EntryId| self.history.contains(id) && !self.erased.contains(id);
-        let fetch = theirs.iter().filter(is_new).copied().collect();
-        // More than an answer holds: the rest is for the next time.
-        let last = theirs.last().filter(|_| theirs.len() == MAX_IDS);
-        let ours = self.erased.in_buckets(bits, buckets).take_while(|id| last.is_none_or(|last| id <= last));
-        let give = ours.filter(|id| theirs.binary_search(id).is_err()).take(MAX_IDS).collect();
-        Some([Step::FetchIds { ids: fetch }, Step::GiveIds { ids: give }])
+        erased.note(id(7), Some(left.clone()));
+        let mut all = records(&mut erased);
+        assert_eq!((erased.len(), all.len()), (200, 4));
+        assert!(all.iter().all(|(_, bytes)| bytes.len() <= MAX_RECORD));
+        assert_eq!(erased.records(), []);
+        // What changes is written again, and no more.
+        erased.went(&id(66));
+        erased.went(&id(67));
+        let [again] = &records(&mut erased)[..] else { panic!("one record changed") };
+        all[1] = again.clone();
+
+        let mut read = Erased::default();
+        assert!(all.iter().rev().all(|(name, bytes)| read.restore(name, bytes)));
+        assert!(read.is_whole());
+        assert_eq!((read.len(), read.inside), (200, erased.inside));
+        assert_eq!(read.left(&id(66)), None);
+        assert_eq!(read.left(&id(69)), Some(&left));
+        assert_eq!(read.buckets(read.bits()), erased.buckets(erased.bits()));
+        read.note(id(200), None);
+        assert_eq!(records(&mut read).len(), 1);
+
+        // One that is missing, double, misnamed or damaged.
+        for lost in 0..3 {
+            let mut read = Erased::default();
+            let kept = all.iter().enumerate().filter(|(at, _)| *at != lost);
+            assert!(kept.into_iter().all(|(_, (name, bytes))| read.restore(name, bytes)));
+            assert!(!read.is_whole());
+        }
+        let mut read = Erased::default();
+        assert!(read.restore("erased-0", &all[0].1) && !read.restore("erased-1", &all[0].1));
+        for name in ["erased-", "erased-x", "erased-99999999", "erase-0"] {
+            assert!(!Erased::default().restore(name, &all[0].1), "{name}");
+        }
+        assert!(!Erased::default().restore("erased-0", &all[0].1[1..]));
+
+        // A body that comes back from who has not heard is left out; one of the state is not.
+        let bare = Packed { body: None, ..post.clone() };
+        assert_eq!(erased.apply(&id(1), post.clone()), bare);
+        assert_eq!(erased.apply(&id(3), post.clone()), left);
+        assert_eq!(erased.apply(&id(201), post.clone()), post);
+        let state = Circle::new(1).founders_join();
+        assert_eq!(erased.apply(&id(1), state.clone()), state);
+    }
+
+    #[test]
+    fn buckets_that_differ_are_few() {
+        let (mut one, mut other) = (Erased::default(), Erased::default());
+        assert_eq!((one.bits(), one.buckets(0)), (0, vec![0]));
+        for at in 0..500 {
+            one.note(id(at), None);
+            if at != 123 {
+                other.note(id(at), None);
+            }
+        }
+        let bits = one.bits();
+        assert_eq!(bits, 5);
+        let (ours, theirs) = (one.buckets(bits), other.buckets(bits));
+        let differ: Vec<u16> = (0..32).filter(|at| ours[usize::from(*at)] != theirs[usize::from(*at)]).collect();
+        assert_eq!(differ.len(), 1);
+        let there: Vec<EntryId> = one.in_buckets(bits, &differ).collect();
+        assert!(there.contains(&id(123)) && there.len() < 60 && there.is_sorted());
     }
 }

@@ -75,7 +75,8 @@ impl Engine {
         }
         if !items.is_empty() {
             items.sort_unstable();
-            self.empty(items, Then::LetGo(ids));
+            let no = self.alter_log(Then::LetGo(ids));
+            self.outputs.push_back(Output::Empty { no, items });
         }
     }
 

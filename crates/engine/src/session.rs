@@ -359,12 +359,7 @@ impl Engine {
             }
             Step::Settled | Step::Snapshot => None,
             Step::Leavers => self.leavers_for(peer),
-            Step::Erased { bits } => {
-                let mut asked = self.sessions.get(&peer)?.erased;
-                let ask = self.erased_ask(&mut asked, *bits);
-                self.sessions.get_mut(&peer)?.erased = asked;
-                ask
-            }
+            Step::Erased { bits } => self.erased_ask(peer, *bits),
             // The certificate is on its way to everybody; what was missed is offered then.
             Step::GiveHeaders if self.is_closing() => None,
             Step::GiveHeaders => {
@@ -588,34 +583,12 @@ impl Engine {
                 }
                 true
             }
-            (Step::Erased { bits }, Answer::Erased { buckets, ids }) => {
-                let steps = self.compare_erased(bits, &buckets, &ids);
-                let fits = steps.is_some();
-                if let Some(session) = self.sessions.get_mut(&peer) {
-                    steps.into_iter().flatten().for_each(|step| session.plan.push_back(step));
-                }
-                fits
-            }
+            (Step::Erased { bits }, Answer::Erased { buckets, ids }) => self.compare_erased(peer, bits, &buckets, &ids),
             (Step::Bundles, Answer::Bundles(bundles)) => {
                 self.take_bundles(peer, &bundles, now);
                 true
             }
             _ => false,
-        }
-    }
-
-    /// What a relay fetches itself reaches the others only through it.
-    fn hand_on(&mut self, taken: &[EntryId], now: u64) {
-        if self.is_keeper() {
-            self.spread(taken, now);
-        }
-    }
-
-    fn progress(&mut self, peer: Peer, new: bool) {
-        if let Some(session) = self.sessions.get_mut(&peer)
-            && new
-        {
-            (session.idle_rounds, session.stalemates) = (0, 0);
         }
     }
 }

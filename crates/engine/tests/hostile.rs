@@ -58,11 +58,14 @@ fn asks(friends: &Friends, proof: &Proof) -> Vec<Ask> {
         Ask::Knock(Box::new(admission)),
         Ask::PutParcel { address: Hash([2; 32]), invite: friends.invite, parcel: vec![9; 300] },
         Ask::GetParcel { address: Hash([2; 32]) },
+        Ask::Erased { bits: 2, buckets: vec![0, u64::MAX, 300, 1] },
     ]
 }
 
 /// A valid answer of every kind.
 fn answers(friends: &Friends, proof: &Proof) -> Vec<Answer> {
+    let mut ids: Vec<_> = friends.entries.iter().map(|packed| friends.id(packed)).collect();
+    ids.sort_unstable();
     let place = |n: u8| Place { device: friends.friend.device.id(), seq: n.into(), tag: u64::from(n) << 40 };
     vec![
         Answer::Same { height: 4 },
@@ -74,6 +77,7 @@ fn answers(friends: &Friends, proof: &Proof) -> Vec<Answer> {
         Answer::Held { entries: 3, refused: 300, height: 9 },
         Answer::Kept,
         Answer::Parcel(vec![5; 200]),
+        Answer::Erased { buckets: vec![0, 3], ids },
         Answer::No(No::Full),
     ]
 }
@@ -331,6 +335,7 @@ fn answers_reach_the_engine() {
             Some(Ask::Ranges(_) | Ask::Entries(_)) => 4,
             Some(Ask::Headers { .. }) => 5,
             Some(Ask::Give { .. }) => 6,
+            Some(Ask::Erased { .. }) => 9,
             _ => 0,
         };
         let bytes = match seed % 4 {

@@ -3,7 +3,7 @@
 use super::{MAX_IDLE_ROUNDS, MAX_IDS, MAX_RANGES, Step};
 use crate::engine::{Engine, Peer};
 use crate::frontier::{MAX_PLACES, bucket_of};
-use crate::wire::{Place, Range};
+use crate::wire::{Ask, Place, Range};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
 use ledgerno_ledger::sorted::SortedMap;
 use std::collections::VecDeque;
@@ -114,5 +114,44 @@ impl Engine {
             .filter(|range| range.from <= range.to)
             .take(MAX_RANGES)
             .collect()
+    }
+
+    /// The question which entries are erased at a peer; none if it was asked since there were more here.
+    pub(super) fn erased_ask(&mut self, peer: Peer, bits: u8) -> Option<Ask> {
+        let session = self.sessions.get_mut(&peer)?;
+        let is_new = session.erased.replace(self.erased.len()) != Some(self.erased.len());
+        is_new.then(|| Ask::Erased { bits, buckets: self.erased.buckets(bits) })
+    }
+
+    /// Plans what to fetch and to give of what is erased; false if that is no answer.
+    pub(super) fn compare_erased(&mut self, peer: Peer, bits: u8, buckets: &[u16], theirs: &[EntryId]) -> bool {
+        if theirs.len() > MAX_IDS || buckets.len() > 1 << bits || !theirs.is_sorted() {
+            return false;
+        }
+        let is_new = |id: &&EntryId| self.history.contains(id) && !self.erased.contains(id);
+        let fetch = theirs.iter().filter(is_new).copied().collect();
+        // More than an answer holds: the rest is for the next time.
+        let last = theirs.last().filter(|_| theirs.len() == MAX_IDS);
+        let ours = self.erased.in_buckets(bits, buckets).take_while(|id| last.is_none_or(|last| id <= last));
+        let give = ours.filter(|id| theirs.binary_search(id).is_err()).take(MAX_IDS).collect();
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.plan.extend([Step::FetchIds { ids: fetch }, Step::GiveIds { ids: give }]);
+        }
+        true
+    }
+
+    /// What a relay fetches itself reaches the others only through it.
+    pub(super) fn hand_on(&mut self, taken: &[EntryId], now: u64) {
+        if self.is_keeper() {
+            self.spread(taken, now);
+        }
+    }
+
+    pub(super) fn progress(&mut self, peer: Peer, new: bool) {
+        if let Some(session) = self.sessions.get_mut(&peer)
+            && new
+        {
+            (session.idle_rounds, session.stalemates) = (0, 0);
+        }
     }
 }
