@@ -104,7 +104,7 @@ impl Erased {
 
     /// The erasures of these.
     pub fn erasures(&self) -> Vec<(EntryId, Erasure)> {
-        self.inside().filter_map(|(id, left)| Some((*id, left.erasure?))).collect()
+        self.inside().filter_map(|(id, left)| Some((*id, **left.erasure.as_ref()?))).collect()
     }
 
     /// An entry as it was read or fetched, without its body if that is erased.
@@ -250,7 +250,7 @@ impl Engine {
 
     /// An entry that is held comes erased, and was checked; whether it is erased by that.
     pub(crate) fn erase_held(&mut self, checked: Checked) -> bool {
-        let (id, by) = (checked.id(), checked.packed().erasure.and_then(|erasure| erasure.by));
+        let (id, by) = (checked.id(), checked.packed().erasure.as_ref().and_then(|erasure| erasure.by));
         let may = by.is_none() || by == self.member_of(&checked.entry().device);
         if may {
             self.give_up(id, checked.into_packed());
@@ -260,8 +260,8 @@ impl Engine {
 
     /// Gives a body up: `erased` is what is left of the entry.
     fn give_up(&mut self, id: EntryId, erased: Packed) {
-        if let Some(erasure) = erased.erasure {
-            self.dag.erase(&id, erasure);
+        if let Some(erasure) = &erased.erasure {
+            self.dag.erase(&id, **erasure);
         }
         if let Some(remembered) = self.remembered.get_mut(&id) {
             *remembered = erased.clone();
@@ -273,7 +273,7 @@ impl Engine {
 
     /// Such an entry was checked: what is shown of it is shown no more.
     pub(crate) fn erase_before(&mut self, checked: &Checked) {
-        let by = checked.packed().erasure.and_then(|erasure| erasure.by);
+        let by = checked.packed().erasure.as_ref().and_then(|erasure| erasure.by);
         if (by.is_none() || by == self.member_of(&checked.entry().device)) && self.earlier.erase(&checked.id()) {
             self.outputs.push_back(Output::Event(Event::Changed));
         }

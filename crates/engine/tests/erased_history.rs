@@ -163,10 +163,10 @@ fn nobody_hides_a_body_by_another_erasure() {
         }),
         ("by nobody", |_, packed| packed.body = None),
         ("of another entry", |story, packed| {
-            *packed = Packed::erased(packed.signed.clone(), story.erased[0].erasure.unwrap());
+            *packed = Packed::erased(packed.signed.clone(), *story.erased[0].erasure.clone().unwrap());
         }),
         ("spoiled", |story, packed| {
-            let erasure = story.erased[1].erasure.unwrap();
+            let erasure = *story.erased[1].erasure.clone().unwrap();
             *packed = Packed::erased(packed.signed.clone(), Erasure { by: None, ..erasure });
         }),
     ];

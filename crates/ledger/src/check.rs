@@ -215,7 +215,7 @@ fn signatures(circle: CircleId, checked: &Checked) -> impl Iterator<Item = Signe
         signature: checked.packed.signed.signature,
     };
     let admission = entry.admission.as_ref().map(|admission| admission_signatures(circle, entry.device, admission));
-    let erasure = checked.packed.erasure.map(|erasure| SignedBy {
+    let erasure = checked.packed.erasure.as_ref().map(|erasure| SignedBy {
         by: Signer::Eraser,
         key: erasure.by.map_or(entry.device.0, |member| member.0),
         message: Erasure::message(circle, checked.id),
@@ -235,7 +235,7 @@ pub fn check_erasure(
     packed: &Packed,
     member: impl Fn(&DeviceId) -> Option<MemberId>,
 ) -> Result<(), Refused> {
-    let Some(erasure) = packed.erasure else { return Ok(()) };
+    let Some(erasure) = &packed.erasure else { return Ok(()) };
     let Entry { lane, device, .. } = &packed.signed.entry;
     if *lane == Lane::State {
         return Err(Refused::BodyMissing);
@@ -294,7 +294,7 @@ fn check_form(circle: CircleId, named: Named, keys: &mut Keys) -> Result<Checked
     if let Some(admission) = &entry.admission {
         check_admission_keys(entry.device, admission, keys)?;
     }
-    if let Some(member) = packed.erasure.and_then(|erasure| erasure.by) {
+    if let Some(member) = packed.erasure.as_ref().and_then(|erasure| erasure.by) {
         keys.check(&member.0)?;
     }
     Ok(named.0)

@@ -24,6 +24,7 @@ use crate::entry::{Admission, Entry, Head, Packed};
 use crate::erasure::Erasure;
 use crate::genesis::Genesis;
 use crate::sorted::SortedMap;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use compose::Marks;
@@ -251,7 +252,7 @@ impl Dag {
     pub fn erase(&mut self, id: &EntryId, erasure: Erasure) {
         if let Some(&at) = self.index.get(id) {
             let packed = &mut self.nodes[at].packed;
-            (packed.body, packed.erasure) = (None, Some(erasure));
+            (packed.body, packed.erasure) = (None, Some(Box::new(erasure)));
         }
     }
 
@@ -424,7 +425,7 @@ impl Dag {
 
     /// Whether what erased an entry's body, if it is, may: its device, or the member whose device that is.
     fn may_erase(&self, packed: &Packed) -> bool {
-        let by = packed.erasure.and_then(|erasure| erasure.by);
+        let by = packed.erasure.as_ref().and_then(|erasure| erasure.by);
         by.is_none_or(|by| self.admission(&packed.signed.entry.device).is_some_and(|admission| admission.member == by))
     }
 

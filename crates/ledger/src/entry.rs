@@ -149,7 +149,7 @@ pub struct Packed {
     /// The sealed body; none where it is erased. (Where it is missing without a reason, nobody takes the entry.)
     pub body: Option<Vec<u8>>,
     /// Why there is no body.
-    pub erasure: Option<Erasure>,
+    pub erasure: Option<Box<Erasure>>,
 }
 
 /// What stands before the body, before the erasure in its place, and where there is neither.
@@ -214,18 +214,16 @@ impl Direct for Packed {
     }
 
     fn read(input: &mut Input) -> Result<Self, CodecError> {
-        let signed = Signed::read(input)?;
-        let (body, erasure) = read_body(input)?;
-        Ok(Packed { signed, body, erasure })
+        read_body(Signed::read(input)?, input)
     }
 }
 
 #[cfg_attr(page, optimize(speed))]
-fn read_body(input: &mut Input) -> Result<(Option<Vec<u8>>, Option<Erasure>), CodecError> {
+fn read_body(signed: Signed, input: &mut Input) -> Result<Packed, CodecError> {
     Ok(match u8::read(input)? {
-        BODY => (Some(input.take_counted()?.to_vec()), None),
-        ERASED => (None, Some(Erasure::read(input)?)),
-        NEITHER => (None, None),
+        BODY => Packed { signed, body: Some(input.take_counted()?.to_vec()), erasure: None },
+        ERASED => Packed::erased(signed, Erasure::read(input)?),
+        NEITHER => Packed { signed, body: None, erasure: None },
         _ => return Err(CodecError::Malformed),
     })
 }
@@ -308,11 +306,11 @@ impl Packed {
         let (canonical, _) = bytes.split_at(bytes.len() - input.left());
         let id = EntryId(ids.hash(&[&circle.0, canonical]));
         let signature = Signature::read(&mut input)?;
-        let (body, erasure) = read_body(&mut input)?;
+        let packed = read_body(Signed { entry, signature }, &mut input)?;
         if input.left() > 0 {
             return Err(CodecError::NotCanonical);
         }
-        Ok((id, Packed { signed: Signed { entry, signature }, body, erasure }))
+        Ok((id, packed))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::codec::direct::direct;
 use crate::entry::{Packed, Signed};
 use crate::hash::{context, hash};
 use crate::keys::{DeviceKey, Identity};
+use alloc::boxed::Box;
 
 /// The author's word that an entry's body is to be given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Erasure {
 impl Packed {
     /// An entry whose body is erased.
     pub fn erased(signed: Signed, erasure: Erasure) -> Self {
-        Packed { signed, body: None, erasure: Some(erasure) }
+        Packed { signed, body: None, erasure: Some(Box::new(erasure)) }
     }
 }
 
