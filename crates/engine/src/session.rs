@@ -63,8 +63,8 @@ pub struct Session {
     waited: bool,
     /// It was told that another header is certified beside one of ours, and was far enough to judge it.
     warned: bool,
-    /// So many entries were erased here when it was asked for those that are.
-    erased: Option<usize>,
+    /// It was asked which entries are erased, when so many were here, and when.
+    erased: Option<(usize, u64)>,
     /// Headers from below are asked for next, and at which own height they were asked for.
     below: bool,
     looked_below: Option<u64>,
@@ -89,7 +89,7 @@ pub(crate) enum Step {
     Settled,
     Snapshot,
     Leavers,
-    Erased { bits: u8 },
+    Erased { bits: u8, known: usize, at: u64 },
 }
 
 impl Session {
@@ -359,7 +359,11 @@ impl Engine {
             }
             Step::Settled | Step::Snapshot => None,
             Step::Leavers => self.leavers_for(peer),
-            Step::Erased { bits } => self.erased_ask(peer, *bits),
+            Step::Erased { bits, known, at } => {
+                // Once, whatever becomes of it: who never answers it keeps no session going.
+                self.sessions.get_mut(&peer)?.erased = Some((*known, *at));
+                Some(Ask::Erased { bits: *bits, buckets: self.erased.buckets(*bits) })
+            }
             // The certificate is on its way to everybody; what was missed is offered then.
             Step::GiveHeaders if self.is_closing() => None,
             Step::GiveHeaders => {
@@ -473,7 +477,7 @@ impl Engine {
                 (session.height, session.introduced) = (height, false);
                 let upto = session.upto;
                 session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders, Step::Bundles, Step::Leavers]);
-                session.plan.push_back(Step::Erased { bits: self.erased.bits() });
+                self.plan_erased(peer, now);
                 self.acknowledged(upto, now);
                 if keeps {
                     self.archived(peer, upto);
@@ -583,7 +587,9 @@ impl Engine {
                 }
                 true
             }
-            (Step::Erased { bits }, Answer::Erased { buckets, ids }) => self.compare_erased(peer, bits, &buckets, &ids),
+            (Step::Erased { bits, .. }, Answer::Erased { buckets, ids }) => {
+                self.compare_erased(peer, bits, &buckets, &ids)
+            }
             (Step::Bundles, Answer::Bundles(bundles)) => {
                 self.take_bundles(peer, &bundles, now);
                 true

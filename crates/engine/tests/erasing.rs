@@ -112,6 +112,36 @@ fn who_slept_hears_of_it_and_who_erased_alone_tells() {
     }
 }
 
+/// Who is linked all the time and lost the gossip hears of it once it compares again.
+#[test]
+fn what_gossip_lost_is_heard_of_later() {
+    let (mut world, anna, ben, _) = circle(10);
+    let id = world.post(anna, "first");
+    world.pass(10_000);
+    world.loss = 100;
+    erase(&mut world, anna, id);
+    world.loss = 0;
+    assert_eq!(world.texts(ben), ["first"]);
+    // Anna's session tries again, and tells the relay, which tells everybody; Ben does not hear that either.
+    world.unlink(ben, RELAY);
+    world.pass(60_000);
+    assert!(world.engine(RELAY).is_erased(&id));
+    world.link(ben, RELAY);
+    assert_eq!(world.texts(ben), [""; 0]);
+
+    let second = world.post(ben, "second");
+    world.pass(10_000);
+    world.loss = 100;
+    world.act(ben, |engine, now| engine.erase(second, now)).unwrap();
+    world.loss = 0;
+    world.pass(60_000);
+    // It reached Anna by the relay's gossip, or reaches her when she writes ten minutes later.
+    world.pass(11 * 60_000);
+    world.post(anna, "third");
+    world.pass(10_000);
+    assert_eq!(world.texts(anna), ["third"]);
+}
+
 #[test]
 fn many_are_compared_in_buckets() {
     let (mut world, anna, ben, _) = circle(3);

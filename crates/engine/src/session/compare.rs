@@ -3,10 +3,13 @@
 use super::{MAX_IDLE_ROUNDS, MAX_IDS, MAX_RANGES, Step};
 use crate::engine::{Engine, Peer};
 use crate::frontier::{MAX_PLACES, bucket_of};
-use crate::wire::{Ask, Place, Range};
+use crate::wire::{Place, Range};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
 use ledgerno_ledger::sorted::SortedMap;
 use std::collections::VecDeque;
+
+/// So long after a peer was asked what is erased it is asked again, if there is something to compare.
+const ERASED_AGAIN_MS: u64 = 10 * 60_000;
 
 impl Engine {
     pub(super) fn compare_buckets(&mut self, peer: Peer, height: u64, bits: u8, theirs: &[u64], now: u64) -> bool {
@@ -25,7 +28,7 @@ impl Engine {
             // Something that one side refuses: leave it for now, and go on with what is settled.
             session.unfinished = true;
             session.plan = VecDeque::from([Step::Headers, Step::GiveHeaders, Step::Bundles]);
-            session.plan.push_back(Step::Erased { bits: self.erased.bits() });
+            self.plan_erased(peer, now);
         } else if buckets.is_empty() {
             session.plan = VecDeque::from([Step::Compare]);
         } else {
@@ -116,11 +119,14 @@ impl Engine {
             .collect()
     }
 
-    /// The question which entries are erased at a peer; none if it was asked since there were more here.
-    pub(super) fn erased_ask(&mut self, peer: Peer, bits: u8) -> Option<Ask> {
-        let session = self.sessions.get_mut(&peer)?;
-        let is_new = session.erased.replace(self.erased.len()) != Some(self.erased.len());
-        is_new.then(|| Ask::Erased { bits, buckets: self.erased.buckets(bits) })
+    /// Asks a peer which entries are erased there, at the end of this round: once a link, when there are more here, and
+    /// when it was not asked for a while.
+    pub(super) fn plan_erased(&mut self, peer: Peer, now: u64) {
+        let (bits, known) = (self.erased.bits(), self.erased.len());
+        let is_known = |(then, at): (usize, u64)| then == known && now.saturating_sub(at) < ERASED_AGAIN_MS;
+        if let Some(session) = self.sessions.get_mut(&peer).filter(|session| !session.erased.is_some_and(is_known)) {
+            session.plan.push_back(Step::Erased { bits, known, at: now });
+        }
     }
 
     /// Plans what to fetch and to give of what is erased; false if that is no answer.

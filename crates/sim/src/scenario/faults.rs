@@ -5,6 +5,8 @@ use crate::check::Waived;
 use crate::host::Id;
 use crate::net::{Conditions, Topology};
 use crate::world::{Setup, World};
+use ledgerno_engine::Engine;
+use ledgerno_engine::view::Content;
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -26,6 +28,17 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             about: "By the relay, with lost, doubled and reordered messages, wrong clocks, slow disks and crashes.",
             setup: rough,
             play: |world| world.rough_life(80),
+            ..copy(&calm)
+        },
+        Scenario {
+            name: "erasers",
+            about: "As rough; and members erase what they posted, which in the end is erased at everybody.",
+            setup: rough,
+            play: |world| {
+                world.plan_erasures(40, 80_000);
+                world.rough_life(80);
+            },
+            check: |world| world.check_erased(),
             ..copy(&calm)
         },
         Scenario {
@@ -80,6 +93,36 @@ pub(super) fn calm() -> Scenario {
         must_fork: false,
         waived: Waived::default(),
         check: |_| {},
+    }
+}
+
+impl World {
+    /// Plans so many erasures of own posts by random members till a moment, in milliseconds after the start.
+    fn plan_erasures(&mut self, count: usize, to: u64) {
+        for _ in 0..count {
+            let (at, pick) = (self.dice.below(to as usize) as u64, self.dice.below(1_000));
+            let id = 1 + self.dice.below(self.nodes() - 1);
+            self.at(at, move |world| {
+                world.drive(id, |engine, now| {
+                    let said = engine.timeline(50).into_iter().filter(|shown| shown.mine);
+                    let posts: Vec<_> = said.filter(|shown| matches!(shown.content, Content::Post(_))).collect();
+                    // One that is at hand is one's own, so it is refused to nobody.
+                    posts.get(pick % posts.len().max(1)).map(|post| engine.erase(post.id, now))
+                });
+            });
+        }
+    }
+
+    /// Whether something was erased, and the same at all nodes once they have compared.
+    fn check_erased(&mut self) {
+        self.relink_all();
+        self.run_for(MINUTE);
+        let ids: Vec<_> = self.watch.entries.iter().map(|seen| seen.id).collect();
+        let erased = |engine: &Engine| ids.iter().filter(|id| engine.is_erased(id)).count();
+        let all: Vec<usize> = self.hosts.iter().filter_map(|host| host.engine.as_ref()).map(erased).collect();
+        if all.iter().any(|count| *count == 0 || *count != all[0]) {
+            self.watch.fault(format!("erased: {all:?} entries at the nodes"));
+        }
     }
 }
 
