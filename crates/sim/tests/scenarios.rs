@@ -32,6 +32,7 @@ scenarios! {
     calm = "calm",
     mesh = "mesh",
     rough = "rough",
+    what_members_said_is_erased_everywhere = "erasers",
     partition_of_a_day = "partition",
     phones_awake_one_minute_an_hour = "phones",
     all_witnesses_asleep_for_a_week = "week-asleep",
