@@ -12,7 +12,7 @@ use crate::store::{EntryItem, entry_item, proof_item};
 use crate::wire::ANSWER_BYTES;
 use ledgerno_ledger::bytes::EntryId;
 use ledgerno_ledger::check::Vouched;
-use ledgerno_ledger::entry::Head;
+use ledgerno_ledger::entry::{Head, Packed};
 use ledgerno_ledger::settle::{Block, Proof, Refusal};
 
 /// A height that was checked, with the order in which its entries are taken.
@@ -173,10 +173,15 @@ impl Engine {
         let items = one.entries.iter().map(EntryItem::entry);
         let entries = Vouched::read(self.circle, &one.proof.checkpoint.header, items).ok()?;
         let limit = self.body_limit();
-        let among: Vec<&Vouched> = before.iter().chain([&entries]).collect();
-        let fits = entries
-            .iter()
-            .all(|(id, packed)| packed.signed.entry.body_len <= limit && self.check_bare(id, packed, &among).is_ok());
+        let fits = entries.iter().all(|(_, packed)| packed.signed.entry.body_len <= limit);
+        let is_bare = |(_, packed): &(EntryId, &Packed)| packed.body.is_none();
+        if entries.iter().any(|one| is_bare(&one)) {
+            let among: Vec<&Vouched> = before.iter().chain([&entries]).collect();
+            let holds = |(id, packed)| self.check_bare(id, packed, &among).is_ok();
+            if !entries.iter().filter(is_bare).all(holds) {
+                return None;
+            }
+        }
         fits.then_some(entries)
     }
 
