@@ -89,6 +89,7 @@ impl Ingest {
                     Output::Event(Event::Synced { .. }) => same = true,
                     Output::Read { .. }
                     | Output::Empty { .. }
+                    | Output::Replace { .. }
                     | Output::Publish { .. }
                     | Output::Answer { .. }
                     | Output::Event(_) => {}

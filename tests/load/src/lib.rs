@@ -122,6 +122,7 @@ impl Load {
                 Output::Event(Event::Synced { .. }) => same = true,
                 Output::Read { .. }
                 | Output::Empty { .. }
+                | Output::Replace { .. }
                 | Output::Publish { .. }
                 | Output::Answer { .. }
                 | Output::Event(_) => {}
