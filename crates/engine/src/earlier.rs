@@ -15,7 +15,7 @@ use crate::view::{Content, Shown};
 use crate::wire::{Answer, No, Settled};
 use ledgerno_ledger::bytes::{EntryId, MemberId};
 use ledgerno_ledger::check::{self, Checked, Named, Vouched};
-use ledgerno_ledger::entry::Lane;
+use ledgerno_ledger::entry::{Lane, Signed};
 use ledgerno_ledger::settle::Proof;
 use ledgerno_ledger::sorted::SortedMap;
 
@@ -53,6 +53,8 @@ struct Past {
     time: u64,
     height: u64,
     content: Content,
+    /// Of an own post, so that it can be erased.
+    own: Option<Box<Signed>>,
 }
 
 impl Earlier {
@@ -64,7 +66,12 @@ impl Earlier {
     /// Shows an entry as erased; false if it is not shown.
     pub fn erase(&mut self, id: &EntryId) -> bool {
         let shown = self.past.iter_mut().find(|past| past.id == *id && matches!(past.content, Content::Post(_)));
-        shown.map(|past| past.content = Content::Erased).is_some()
+        shown.map(|past| (past.content, past.own) = (Content::Erased, None)).is_some()
+    }
+
+    /// An own post that is shown.
+    pub fn own(&self, id: &EntryId) -> Option<&Signed> {
+        self.past.iter().find(|past| past.id == *id)?.own.as_deref()
     }
 
     fn strike(&mut self, peer: Peer, strikes: u8) {
@@ -154,7 +161,11 @@ impl Engine {
         let (id, entry, packed) = (checked.id(), checked.entry(), checked.packed());
         let device = entry.device;
         let Some(member) = self.dag.admission(&device).map(|admission| admission.member) else { return };
-        let content = self.content(entry, packed.body.as_deref(), &SortedMap::new());
+        if packed.erasure.is_some() {
+            self.note_before(id);
+        }
+        let body = packed.body.as_deref().filter(|_| !self.erased.contains(&id));
+        let content = self.content(entry, body, &SortedMap::new());
         let is_known = self.chain.state().is_some_and(|state| state.device(&device).is_some());
         let bytes = match &content {
             Content::Post(text) => text.len(),
@@ -163,8 +174,10 @@ impl Engine {
             Content::Join(_) | Content::Enrol if is_known => 0,
             _ => return,
         };
+        let is_own = matches!(content, Content::Post(_)) && Some(member) == self.own_member();
+        let own = is_own.then(|| Box::new(packed.signed.clone()));
         self.earlier.bytes += bytes;
-        self.earlier.past.push(Past { id, member, time: entry.time, height, content });
+        self.earlier.past.push(Past { id, member, time: entry.time, height, content, own });
     }
 
     /// What is shown of it, the newest first.

@@ -11,7 +11,9 @@
 //! has not heard yet.
 //!
 //! Nobody holds more for it than for what was erased: an erasure is shorter than the shortest body, and comes with its entry
-//! or for one that is held. So none waits by itself, and there is no pool to fill.
+//! or for one that is held. So none waits by itself, and there is no pool to fill. But for one case: who joined by a snapshot
+//! holds nothing of before, and shows what a peer gives of it, who may not have heard. So of that too it is known what is
+//! erased, by ids, so many at most ([`MOST_BEFORE`]); it is told by those who hold it, and handed on by nobody who does not.
 
 use crate::engine::{Engine, Event, Output, Seat, Then};
 use crate::history::Place;
@@ -37,6 +39,8 @@ pub(crate) const MAX_RECORD: usize = IN_RECORD * 2_304;
 const BUCKET: usize = 16;
 /// The most top bits of an id that number a bucket.
 const MAX_BITS: u8 = 12;
+/// The most erased entries that are known of what was before a snapshot: as many as are shown of it.
+const MOST_BEFORE: usize = 5_000;
 /// So many bodies leave the log at once.
 const MOST: usize = 1_000;
 
@@ -51,6 +55,8 @@ pub(crate) struct Erased {
     /// How many bodies are still in the log, and whether some are just being taken out of it.
     inside: usize,
     is_replacing: bool,
+    /// How many of them are not held, once they were counted.
+    before: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -194,8 +200,10 @@ impl Engine {
     /// [`WriteError::NotHere`], [`WriteError::NoTalk`], [`WriteError::NotOwn`], [`WriteError::NoSeat`].
     pub fn erase(&mut self, id: EntryId, now: u64) -> Result<Written, WriteError> {
         let Seat::Member { device, identity, .. } = &self.seat else { return Err(WriteError::NoSeat) };
-        let packed = self.packed(&id).ok_or(WriteError::NotHere)?;
-        let entry = &packed.signed.entry;
+        // What was before a snapshot is told to who holds it, and to nobody later.
+        let before = || self.earlier.own(&id).filter(|_| !self.sessions.is_empty());
+        let signed = self.packed(&id).map(|packed| &packed.signed).or_else(before).ok_or(WriteError::NotHere)?;
+        let entry = &signed.entry;
         if entry.lane == Lane::State {
             return Err(WriteError::NoTalk);
         }
@@ -208,7 +216,7 @@ impl Engine {
         };
         let mut then = Vec::new();
         if !self.erased.contains(&id) {
-            let erased = Packed::erased(packed.signed.clone(), erasure);
+            let erased = Packed::erased(signed.clone(), erasure);
             let say = Output::Publish { topic: Topic::Entries, bytes: codec::encode(&erased) };
             then.extend([Then::Say(say), Then::Offer]);
             self.give_up(id, erased);
@@ -266,17 +274,37 @@ impl Engine {
         if let Some(remembered) = self.remembered.get_mut(&id) {
             *remembered = erased.clone();
         }
-        let is_gone = self.history.row(&id).is_none_or(|row| row.gone);
-        self.erased.note(id, (!is_gone).then_some(erased));
+        let Some(row) = self.history.row(&id) else { return self.note_before(id) };
+        let is_inside = !row.gone;
+        self.erased.note(id, is_inside.then_some(erased));
         self.outputs.push_back(Output::Event(Event::Changed));
     }
 
-    /// Such an entry was checked: what is shown of it is shown no more.
+    /// Such an entry was checked: it is shown no more, nor if it is fetched later.
     pub(crate) fn erase_before(&mut self, checked: &Checked) {
         let by = checked.packed().erasure.as_ref().and_then(|erasure| erasure.by);
-        if (by.is_none() || by == self.member_of(&checked.entry().device)) && self.earlier.erase(&checked.id()) {
+        if by.is_none() || by == self.member_of(&checked.entry().device) {
+            self.note_before(checked.id());
+        }
+    }
+
+    /// Notes an erased entry that is not held.
+    pub(crate) fn note_before(&mut self, id: EntryId) {
+        let count = || self.erased.all.iter().filter(|id| !self.history.contains(id)).count();
+        let before = self.erased.before.unwrap_or_else(count);
+        let is_new = before < MOST_BEFORE && !self.erased.contains(&id);
+        self.erased.before = Some(before + usize::from(is_new));
+        if is_new {
+            self.erased.note(id, None);
+        }
+        if self.earlier.erase(&id) {
             self.outputs.push_back(Output::Event(Event::Changed));
         }
+    }
+
+    /// Whether what is left of an erased entry is here to be given.
+    pub(crate) fn has_left(&self, id: &EntryId) -> bool {
+        self.history.row(id).is_some_and(|row| !row.gone)
     }
 
     /// Whether an entry comes erased that was settled before this node joined, which does not have it: it would be taken for
@@ -350,7 +378,7 @@ impl Engine {
         let ours = self.erased.buckets(bits);
         let differ = (0u16..).zip(ours.iter().zip(theirs)).filter(|(_, (ours, theirs))| ours != theirs);
         let buckets: Vec<u16> = differ.map(|(at, _)| at).collect();
-        let ids = self.erased.in_buckets(bits, &buckets).take(MAX_IDS).collect();
+        let ids = self.erased.in_buckets(bits, &buckets).filter(|id| self.has_left(id)).take(MAX_IDS).collect();
         Some(Answer::Erased { buckets, ids })
     }
 }

@@ -53,7 +53,9 @@ impl Engine {
                 }
             } else if self.is_erased_before(named.packed()) {
                 intake.refused += 1;
-                erased_before.push(named);
+                if room && !self.erased.contains(&named.id()) {
+                    erased_before.push(named);
+                }
             } else if room && self.history.len() + new.len() < self.limits.entries {
                 new.push(named);
             } else {

@@ -59,7 +59,7 @@ pub enum WriteError {
     /// There is no lost witness in whose place this device may settle.
     #[error("no witness is to be replaced, or what others hold has not come yet")]
     NoRenewal,
-    /// What was to be erased is not in memory.
+    /// What was to be erased is not in memory; or it was before a snapshot, and nobody who holds it is linked.
     #[error("the entry is not at hand")]
     NotHere,
     /// It is no talk.

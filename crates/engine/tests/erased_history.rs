@@ -5,15 +5,16 @@
 #[path = "common/alone.rs"]
 mod alone;
 
-use alone::{Alone, Friends, alter};
-use ledgerno_engine::Limits;
+use alone::{Alone, Friends, LIAR, alter};
 use ledgerno_engine::view::Content;
 use ledgerno_engine::wire::{Answer, Ask, Settled};
+use ledgerno_engine::{Limits, WriteError};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
 use ledgerno_ledger::check::check;
-use ledgerno_ledger::entry::Packed;
+use ledgerno_ledger::entry::{Entry, Packed, Signed};
 use ledgerno_ledger::erasure::Erasure;
 use ledgerno_ledger::hostile::Person;
+use ledgerno_ledger::keys::Identity;
 use ledgerno_ledger::settle::Proof;
 
 const GIVER: DeviceId = DeviceId([5; 32]);
@@ -28,9 +29,13 @@ struct Story {
 
 impl Story {
     fn new(heights: usize) -> Self {
+        Self::with(heights, |friends, reader| friends.circle.join(reader, &friends.secret, friends.invite))
+    }
+
+    fn with(heights: usize, comes: impl FnOnce(&Friends, &mut Person) -> Packed) -> Self {
         let mut friends = Friends::new();
         let mut reader = Person::new(30);
-        let joined = friends.circle.join(&mut reader, &friends.secret, friends.invite);
+        let joined = comes(&friends, &mut reader);
         friends.entries.push(joined);
         // All that admits anybody is in the first height, and the posts are in the others.
         let mut witness = friends.witness();
@@ -67,6 +72,25 @@ impl Story {
         self.erased.iter().for_each(|erased| giver.gossip(erased));
         assert!(self.ids().iter().all(|id| giver.engine.is_erased(id)));
         giver
+    }
+
+    /// One that held all, and heard of nothing.
+    fn deaf(&self) -> Alone {
+        let mut deaf = Alone::member(&self.friends.circle, &self.friends.friend);
+        self.friends.feed(&mut deaf);
+        self.proofs.iter().for_each(|proof| deaf.vote(proof));
+        deaf
+    }
+
+    /// A reader looks back as far as a peer gives.
+    fn look_back(&self, reader: &mut Alone, giver: &mut Alone) {
+        reader.act(|engine, now| engine.connected(GIVER, now));
+        for _ in 0..200 {
+            reader.act(|engine, _| engine.look_back());
+            let Some((_, no, ask)) = (!reader.asks.is_empty()).then(|| reader.asks.remove(0)) else { return };
+            let answer = giver.ask(self.reader.device.id(), ask);
+            reader.act(|engine, now| engine.answered(no, answer, now));
+        }
     }
 
     fn reader(&self, join_from: u64) -> Alone {
@@ -131,9 +155,7 @@ fn by_hash_an_entry_comes_with_the_reason_why_it_has_no_body() {
     story.holds(&mut reader, &giver);
     assert_eq!(shown(&reader), (2, 22));
     // Who has not heard yet gives the body, and then hears.
-    let mut whole = Alone::member(&story.friends.circle, &story.friends.friend);
-    story.friends.feed(&mut whole);
-    story.proofs.iter().for_each(|proof| whole.vote(proof));
+    let mut whole = story.deaf();
     let mut second = story.reader(u64::MAX);
     story.read(&mut second, &mut whole, |_| {});
     assert_eq!(shown(&second), (0, 24));
@@ -229,4 +251,81 @@ fn who_joined_by_a_snapshot_sees_it_erased_and_takes_it_for_no_fork() {
     let author = author.into_iter().find(|person| person.device.id() == post.signed.entry.device).unwrap();
     joined.gossip(&Packed::erased(post.signed.clone(), Erasure::by_device(circle, id, &author.device)));
     assert_eq!(shown(&joined), (3, 157));
+}
+
+#[test]
+fn what_was_erased_before_a_snapshot_is_hidden_whoever_gives_it() {
+    let story = Story::new(40);
+    let (mut giver, mut deaf) = (story.giver(), story.deaf());
+    let mut joined = story.reader(10);
+    assert_eq!(story.read(&mut joined, &mut giver, |_| {}), 0, "it joins by a snapshot");
+    assert!(story.ids().iter().all(|id| joined.engine.is_erased(id)));
+    // It has nothing of that to give, and says so to nobody.
+    let by = story.friends.friend.device.id();
+    let told = joined.ask(by, Ask::Erased { bits: 0, buckets: vec![0] });
+    assert_eq!(told, Some(Answer::Erased { buckets: vec![0], ids: Vec::new() }));
+    joined.act(|engine, _| engine.disconnected(GIVER));
+    joined.asks.clear();
+    for when in ["at once", "after a start"] {
+        story.look_back(&mut joined, &mut deaf);
+        assert_eq!(shown(&joined), (2, 158), "{when}");
+        joined.engine = joined.reopen().unwrap();
+    }
+    // Another that was shown the texts hears of it from the next peer.
+    let mut other = story.reader(10);
+    assert_eq!(story.read(&mut other, &mut deaf, |_| {}), 0);
+    story.look_back(&mut other, &mut deaf);
+    assert_eq!(shown(&other), (0, 160));
+    other.act(|engine, _| engine.disconnected(GIVER));
+    other.asks.clear();
+    story.read(&mut other, &mut giver, |_| {});
+    assert_eq!(shown(&other), (2, 158));
+    assert_eq!(other.engine.settlement().header, giver.engine.settlement().header);
+}
+
+#[test]
+fn of_what_was_before_a_snapshot_only_so_much_is_known() {
+    let story = Story::new(40);
+    let mut joined = story.reader(10);
+    story.read(&mut joined, &mut story.giver(), |_| {});
+    // A device that was settled far erases what it never wrote.
+    let friend = &story.friends.friend;
+    let entry = &story.erased[0].signed.entry;
+    for time in 0..6_000 {
+        let forged = Signed::sign(Entry { time, ..entry.clone() }, story.friends.circle.id, &friend.device);
+        let id = forged.entry.id(story.friends.circle.id);
+        joined.gossip(&Packed::erased(forged, Erasure::by_device(story.friends.circle.id, id, &friend.device)));
+    }
+    let records: usize =
+        joined.records.iter().filter(|(name, _)| name.starts_with("erased-")).map(|(_, one)| one.len()).sum();
+    assert!(records < 5_000 * 34, "{records} bytes");
+    assert!(story.ids().iter().all(|id| joined.engine.is_erased(id)));
+    assert!(joined.engine.members().iter().all(|member| !member.forked));
+}
+
+#[test]
+fn who_came_back_by_a_snapshot_erases_what_it_said_before() {
+    // The friend's member, on a new device.
+    let story = Story::with(40, |friends, reader| {
+        reader.identity = Identity::from_secret(*friends.friend.identity.secret());
+        friends.circle.enrol(reader)
+    });
+    let mut deaf = story.deaf();
+    let mut joined = story.reader(10);
+    assert_eq!(story.read(&mut joined, &mut deaf, |_| {}), 0, "it joins by a snapshot");
+    story.look_back(&mut joined, &mut deaf);
+    assert_eq!(shown(&joined), (0, 160));
+    let id = story.ids()[0];
+    joined.act(|engine, _| engine.disconnected(GIVER));
+    assert_eq!(joined.act(|engine, now| engine.erase(id, now)).unwrap_err(), WriteError::NotHere, "nobody would hear");
+    joined.act(|engine, now| engine.connected(GIVER, now));
+    joined.published.clear();
+    joined.act(|engine, now| engine.erase(id, now)).unwrap();
+    assert_eq!(shown(&joined), (1, 159));
+    let (topic, said) = joined.published.remove(0);
+    deaf.act(|engine, now| engine.gossip(topic, LIAR, &said, now));
+    assert!(deaf.engine.is_erased(&id));
+    assert_eq!(shown(&deaf), (1, 159));
+    // Another's is another's.
+    assert_eq!(joined.act(|engine, now| engine.erase(story.ids()[1], now)).unwrap_err(), WriteError::NotHere);
 }

@@ -49,7 +49,7 @@ pub use limits::Rate;
 pub use ws::UrlError;
 
 /// The version of everything that nodes say to each other. Nodes of different versions refuse each other.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// The first kind of request that is the caller's; 0 is asked and answered by the network itself.
 pub const FIRST_KIND: u16 = 1;
 

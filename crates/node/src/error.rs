@@ -152,8 +152,8 @@ fn write_code(error: &WriteError) -> &'static str {
         WriteError::Amount | WriteError::NoMember(_) => "amount-invalid",
         WriteError::Balance { .. } => "balance-too-low",
         WriteError::NotInYet => "not-admitted",
-        WriteError::NoRenewal => "busy",
-        WriteError::NotHere | WriteError::NoTalk | WriteError::NotOwn => "internal",
+        WriteError::NoRenewal | WriteError::NotHere => "busy",
+        WriteError::NoTalk | WriteError::NotOwn => "internal",
         WriteError::NoSeat | WriteError::InAlready | WriteError::Content(_) | WriteError::Refused(_) => "internal",
     }
 }

@@ -12,7 +12,7 @@ use crate::store::{EntryItem, entry_item, proof_item};
 use crate::wire::ANSWER_BYTES;
 use ledgerno_ledger::bytes::EntryId;
 use ledgerno_ledger::check::Vouched;
-use ledgerno_ledger::entry::{Head, Packed};
+use ledgerno_ledger::entry::Head;
 use ledgerno_ledger::settle::{Block, Proof, Refusal};
 
 /// A height that was checked, with the order in which its entries are taken.
@@ -173,12 +173,14 @@ impl Engine {
         let items = one.entries.iter().map(EntryItem::entry);
         let entries = Vouched::read(self.circle, &one.proof.checkpoint.header, items).ok()?;
         let limit = self.body_limit();
-        let fits = entries.iter().all(|(_, packed)| packed.signed.entry.body_len <= limit);
-        let is_bare = |(_, packed): &(EntryId, &Packed)| packed.body.is_none();
-        if entries.iter().any(|one| is_bare(&one)) {
+        let mut is_any_bare = false;
+        let fits = entries.iter().all(|(_, packed)| {
+            is_any_bare |= packed.body.is_none();
+            packed.signed.entry.body_len <= limit
+        });
+        if fits && is_any_bare {
             let among: Vec<&Vouched> = before.iter().chain([&entries]).collect();
-            let holds = |(id, packed)| self.check_bare(id, packed, &among).is_ok();
-            if !entries.iter().filter(is_bare).all(holds) {
+            if entries.iter().any(|(id, packed)| self.check_bare(id, packed, &among).is_err()) {
                 return None;
             }
         }

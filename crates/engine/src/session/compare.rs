@@ -134,12 +134,14 @@ impl Engine {
         if theirs.len() > MAX_IDS || buckets.len() > 1 << bits || !theirs.is_sorted() {
             return false;
         }
-        let is_new = |id: &&EntryId| self.history.contains(id) && !self.erased.contains(id);
+        // Who joined by a snapshot may be shown what it does not hold.
+        let shows_more = self.joined_at().is_some();
+        let is_new = |id: &&EntryId| (shows_more || self.history.contains(id)) && !self.erased.contains(id);
         let fetch = theirs.iter().filter(is_new).copied().collect();
         // More than an answer holds: the rest is for the next time.
         let last = theirs.last().filter(|_| theirs.len() == MAX_IDS);
         let ours = self.erased.in_buckets(bits, buckets).take_while(|id| last.is_none_or(|last| id <= last));
-        let give = ours.filter(|id| theirs.binary_search(id).is_err()).take(MAX_IDS).collect();
+        let give = ours.filter(|id| theirs.binary_search(id).is_err() && self.has_left(id)).take(MAX_IDS).collect();
         if let Some(session) = self.sessions.get_mut(&peer) {
             session.plan.extend([Step::FetchIds { ids: fetch }, Step::GiveIds { ids: give }]);
         }
