@@ -188,7 +188,7 @@ impl Engine {
     /// Gossips entries that came by no gossip, once they are durable.
     pub(crate) fn spread(&mut self, taken: &[EntryId], now: u64) {
         for id in taken {
-            let packed = self.dag.get(id).or_else(|| self.erased.left(id));
+            let packed = self.dag.get(id).or_else(|| self.erased.left.get(id));
             let Some(bytes) = packed.map(codec::encode) else { continue };
             self.once_durable(Then::Say(Output::Publish { topic: Topic::Entries, bytes }), now);
         }

@@ -131,19 +131,12 @@ pub enum Output {
         /// The items, from 0.
         items: Vec<u64>,
     },
-    /// Empty these items of the log, which are old: their places stay. It stands in the order of the writes; then call
-    /// [`Engine::written`].
-    Empty {
-        /// The write's number.
-        no: u64,
-        /// The items, from 0, sorted.
-        items: Vec<u64>,
-    },
-    /// Put these in the place of items of the log, which are at least as long; else as [`Output::Empty`].
+    /// Put these in the place of items of the log, which are at least as long. It stands in the order of the writes; then
+    /// call [`Engine::written`].
     Replace {
         /// The write's number.
         no: u64,
-        /// Each item, from 0, and what it is now; sorted.
+        /// Each item, from 0, and what it is now, which is nothing for what is let go; sorted.
         items: Vec<(u64, Vec<u8>)>,
     },
     /// Gossip.

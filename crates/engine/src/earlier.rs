@@ -149,7 +149,7 @@ impl Engine {
             return None;
         }
         let vouched = Vouched::read(self.circle, header, entries.iter().map(EntryItem::entry)).ok()?;
-        if vouched.iter().any(|(id, packed)| self.check_bare(id, packed, &[]).is_err()) {
+        if vouched.iter().any(|(id, packed)| self.check_bare(id, packed, &[], None).is_err()) {
             return None;
         }
         let named = vouched.iter().map(|(_, packed)| Named::new(self.circle, packed.clone())).collect();

@@ -270,7 +270,7 @@ impl Engine {
             let bytes = bytes.as_ref();
             let is_restored = engine.restore_epoch(&name, bytes)
                 || engine.restore_renewal(&name, bytes)
-                || engine.erased.restore(&name, bytes)
+                || engine.erased.restore(engine.circle, &name, bytes)
                 || name == unvoted::RECORD && engine.restore_unvoted(bytes);
             if !is_restored {
                 return Err(OpenError::Record { name });

@@ -16,18 +16,19 @@
 //! erased, by ids, so many at most ([`MOST_BEFORE`]); it is told by those who hold it, and handed on by nobody who does not.
 
 use crate::engine::{Engine, Event, Output, Seat, Then};
+use crate::frontier::{bucket, first_u64};
 use crate::history::Place;
 use crate::session::MAX_IDS;
 use crate::store::entry_item;
 use crate::wire::{Answer, Topic};
 use crate::write::{WriteError, Written};
-use ledgerno_ledger::bytes::{DeviceId, EntryId, MemberId};
+use hashbrown::HashMap;
+use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, MemberId};
 use ledgerno_ledger::check::{self, Checked, Refused, Vouched};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::{Lane, Packed};
 use ledgerno_ledger::erasure::Erasure;
-use ledgerno_ledger::hash::{context, hash};
-use ledgerno_ledger::sorted::SortedMap;
+use ledgerno_ledger::hash::{context, hasher};
 
 /// What the names of the records begin with; behind it stands their number.
 pub(crate) const RECORD: &str = "erased-";
@@ -49,77 +50,59 @@ const MOST: usize = 1_000;
 pub(crate) struct Erased {
     /// In the order of their coming, which is that of the records.
     all: Vec<EntryId>,
-    index: SortedMap<EntryId, Mark>,
+    /// Where each is among them.
+    places: HashMap<EntryId, u32>,
+    /// What is left of those whose bodies are still in the log.
+    pub left: HashMap<EntryId, Packed>,
     /// Records to write.
     changed: Vec<usize>,
-    /// How many bodies are still in the log, and whether some are just being taken out of it.
-    inside: usize,
+    /// Whether some bodies are just being taken out of the log.
     is_replacing: bool,
-    /// How many of them are not held, once they were counted.
+    /// How many are not held, once they were counted.
     before: Option<usize>,
 }
 
-#[derive(Debug)]
-struct Mark {
-    place: usize,
-    /// What is left of the entry, while its body is still in the log.
-    left: Option<Box<Packed>>,
-}
-
-/// What is in a record.
-pub(crate) type Stored = Vec<(EntryId, Option<Packed>)>;
+/// What is in a record: ids, and what is left of those whose bodies are still in the log.
+pub(crate) type Stored = (Vec<EntryId>, Vec<Packed>);
 
 impl Erased {
     /// Notes an erased entry, with what is left of it if its body is in the log.
     pub fn note(&mut self, id: EntryId, left: Option<Packed>) {
-        if self.index.contains_key(&id) {
+        if self.contains(&id) {
             return;
         }
-        self.inside += usize::from(left.is_some());
-        self.index.insert(id, Mark { place: self.all.len(), left: left.map(Box::new) });
+        self.places.insert(id, self.all.len() as u32);
         self.change(self.all.len());
         self.all.push(id);
+        if let Some(left) = left {
+            self.left.insert(id, left);
+        }
     }
 
     fn change(&mut self, place: usize) {
-        if let Err(at) = self.changed.binary_search(&(place / IN_RECORD)) {
-            self.changed.insert(at, place / IN_RECORD);
+        if !self.changed.contains(&(place / IN_RECORD)) {
+            self.changed.push(place / IN_RECORD);
         }
     }
 
     /// An entry's body has left the log.
     fn went(&mut self, id: &EntryId) {
-        let Some(place) = self.index.get_mut(id).and_then(|mark| mark.left.take().map(|_| mark.place)) else { return };
-        self.inside -= 1;
-        self.change(place);
+        if let Some(place) = self.left.remove(id).and(self.places.get(id)) {
+            self.change(*place as usize);
+        }
     }
 
     pub fn contains(&self, id: &EntryId) -> bool {
-        self.index.contains_key(id)
-    }
-
-    /// What is left of an entry whose body is still in the log.
-    pub fn left(&self, id: &EntryId) -> Option<&Packed> {
-        self.index.get(id)?.left.as_deref()
-    }
-
-    /// All such.
-    fn inside(&self) -> impl Iterator<Item = (&EntryId, &Packed)> {
-        self.index.iter().filter_map(|(id, mark)| Some((id, mark.left.as_deref()?)))
-    }
-
-    /// The erasures of these.
-    pub fn erasures(&self) -> Vec<(EntryId, Erasure)> {
-        self.inside().filter_map(|(id, left)| Some((*id, **left.erasure.as_ref()?))).collect()
+        self.places.contains_key(id)
     }
 
     /// An entry as it was read or fetched, without its body if that is erased.
     pub fn apply(&self, id: &EntryId, packed: Packed) -> Packed {
         let is_talk = packed.signed.entry.lane == Lane::Talk;
-        match self.index.get(id) {
-            Some(Mark { left: Some(left), .. }) => (**left).clone(),
-            Some(_) if is_talk => Packed { body: None, ..packed },
-            _ => packed,
+        match self.left.get(id) {
+            Some(left) => left.clone(),
+            None if is_talk && self.contains(id) => Packed { body: None, ..packed },
+            None => packed,
         }
     }
 
@@ -127,35 +110,38 @@ impl Erased {
     pub fn records(&mut self) -> Vec<(String, Option<Vec<u8>>)> {
         let changed = std::mem::take(&mut self.changed);
         let record = |at: usize| {
-            let ids = self.all.iter().skip(at * IN_RECORD).take(IN_RECORD);
-            let stored: Stored = ids.map(|id| (*id, self.left(id).cloned())).collect();
+            let ids: Vec<EntryId> = self.all.iter().skip(at * IN_RECORD).take(IN_RECORD).copied().collect();
+            let left = ids.iter().filter_map(|id| self.left.get(id).cloned()).collect();
+            let stored: Stored = (ids, left);
             (format!("{RECORD}{at}"), Some(codec::encode(&stored)))
         };
         changed.into_iter().map(record).collect()
     }
 
     /// Takes a record back; false if it is none. They come in any order.
-    pub fn restore(&mut self, name: &str, bytes: &[u8]) -> bool {
+    pub fn restore(&mut self, circle: CircleId, name: &str, bytes: &[u8]) -> bool {
         let number = name.strip_prefix(RECORD).and_then(|number| number.parse::<usize>().ok());
-        let (Some(at), Ok(stored)) = (number, codec::decode::<Stored>(bytes, MAX_RECORD)) else { return false };
-        let from = at.saturating_mul(IN_RECORD);
-        if stored.len() > IN_RECORD || at > 1 << 16 {
+        let (Some(at), Ok((ids, left))) = (number, codec::decode::<Stored>(bytes, MAX_RECORD)) else { return false };
+        if ids.len() > IN_RECORD || at > 1 << 16 {
             return false;
         }
-        self.all.resize(self.all.len().max(from + stored.len()), EntryId([0; 32]));
-        for (place, (id, left)) in (from..).zip(stored) {
-            self.inside += usize::from(left.is_some());
+        let from = at * IN_RECORD;
+        self.all.resize(self.all.len().max(from + ids.len()), EntryId([0; 32]));
+        for (place, id) in (from..).zip(ids) {
             self.all[place] = id;
-            if self.index.insert(id, Mark { place, left: left.map(Box::new) }).is_some() {
+            if self.places.insert(id, place as u32).is_some() {
                 return false;
             }
+        }
+        for left in left {
+            self.left.insert(left.signed.entry.id(circle), left);
         }
         true
     }
 
     /// Whether every place of the records that came back is filled.
     pub fn is_whole(&self) -> bool {
-        self.index.len() == self.all.len()
+        self.places.len() == self.all.len()
     }
 
     pub fn len(&self) -> usize {
@@ -168,28 +154,31 @@ impl Erased {
         (buckets.trailing_zeros() as u8).min(MAX_BITS)
     }
 
+    fn sorted(&self) -> Vec<EntryId> {
+        let mut ids = self.all.clone();
+        ids.sort_unstable();
+        ids
+    }
+
     /// The digest of each of the 2^bits buckets.
     pub fn buckets(&self, bits: u8) -> Vec<u64> {
-        let mut ids: Vec<Vec<&[u8]>> = vec![Vec::new(); 1 << bits];
-        for id in self.index.keys() {
-            ids[bucket_of(id, bits)].push(&id.0);
+        let mut digests = vec![0; 1 << bits];
+        let sorted = self.sorted();
+        for ids in sorted.chunk_by(|one, other| bucket(&one.0, bits) == bucket(&other.0, bits)) {
+            let mut hasher = hasher(context::DIGEST, &[]);
+            for id in ids {
+                hasher.update(&id.0);
+            }
+            digests[bucket(&ids[0].0, bits)] = first_u64(hasher.finalize().as_bytes());
         }
-        let digest = |ids: Vec<&[u8]>| {
-            let [a, b, c, d, e, f, g, h, ..] = hash(context::DIGEST, &ids);
-            u64::from_be_bytes([a, b, c, d, e, f, g, h])
-        };
-        ids.into_iter().map(|ids| if ids.is_empty() { 0 } else { digest(ids) }).collect()
+        digests
     }
 
-    /// Those in some buckets, sorted.
-    pub fn in_buckets<'a>(&'a self, bits: u8, buckets: &'a [u16]) -> impl Iterator<Item = EntryId> + 'a {
-        self.index.keys().filter(move |id| buckets.contains(&(bucket_of(id, bits) as u16))).copied()
+    /// Those in some buckets; both are sorted.
+    pub fn in_buckets<'a>(&self, bits: u8, buckets: &'a [u16]) -> impl Iterator<Item = EntryId> + use<'a> {
+        let is_in = move |id: &EntryId| buckets.binary_search(&(bucket(&id.0, bits) as u16)).is_ok();
+        self.sorted().into_iter().filter(is_in)
     }
-}
-
-fn bucket_of(id: &EntryId, bits: u8) -> usize {
-    let top = u16::from_be_bytes([id.0[0], id.0[1]]);
-    if bits == 0 { 0 } else { usize::from(top >> (16 - bits)) }
 }
 
 impl Engine {
@@ -239,25 +228,32 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refused`].
-    pub(crate) fn check_bare(&self, id: EntryId, packed: &Packed, among: &[&Vouched]) -> Result<(), Refused> {
+    pub(crate) fn check_bare(
+        &self,
+        id: EntryId,
+        packed: &Packed,
+        before: &[Vouched],
+        last: Option<&Vouched>,
+    ) -> Result<(), Refused> {
         if packed.body.is_some() {
             return Ok(());
         }
         if packed.erasure.is_none() {
             return Err(Refused::BodyMissing);
         }
-        let admitted = |device: &DeviceId| {
-            let admissions = among.iter().flat_map(|entries| entries.iter()).filter_map(|(_, packed)| {
-                let entry = &packed.signed.entry;
-                entry.admission.as_ref().filter(|_| entry.device == *device)
-            });
-            self.member_of(device).or_else(|| admissions.map(|admission| admission.member).next())
-        };
-        check::check_erasure(self.circle, id, packed, admitted)
+        check::check_erasure(self.circle, id, packed, |device| {
+            let mut among = before.iter().chain(last).flat_map(|entries| entries.iter());
+            self.member_of(device).or_else(|| {
+                among.find_map(|(_, packed)| {
+                    let admission = packed.signed.entry.admission.as_ref()?;
+                    (packed.signed.entry.device == *device).then_some(admission.member)
+                })
+            })
+        })
     }
 
-    /// An entry that is held comes erased, and was checked; whether it is erased by that.
-    pub(crate) fn erase_held(&mut self, checked: Checked) -> bool {
+    /// An entry comes erased that is held, or was before all that is, and was checked; whether it is erased by that.
+    pub(crate) fn erase_known(&mut self, checked: Checked) -> bool {
         let (id, by) = (checked.id(), checked.packed().erasure.as_ref().and_then(|erasure| erasure.by));
         let may = by.is_none() || by == self.member_of(&checked.entry().device);
         if may {
@@ -280,15 +276,7 @@ impl Engine {
         self.outputs.push_back(Output::Event(Event::Changed));
     }
 
-    /// Such an entry was checked: it is shown no more, nor if it is fetched later.
-    pub(crate) fn erase_before(&mut self, checked: &Checked) {
-        let by = checked.packed().erasure.as_ref().and_then(|erasure| erasure.by);
-        if by.is_none() || by == self.member_of(&checked.entry().device) {
-            self.note_before(checked.id());
-        }
-    }
-
-    /// Notes an erased entry that is not held.
+    /// Notes an erased entry that is not held: it is shown no more, nor if it is fetched later.
     pub(crate) fn note_before(&mut self, id: EntryId) {
         let count = || self.erased.all.iter().filter(|id| !self.history.contains(id)).count();
         let before = self.erased.before.unwrap_or_else(count);
@@ -319,7 +307,7 @@ impl Engine {
     /// An entry of the log, without its body if that was erased since.
     pub(crate) fn stored_entry(&self, packed: Packed) -> Checked {
         let checked = Checked::stored(self.circle, packed);
-        match self.erased.left(&checked.id()) {
+        match self.erased.left.get(&checked.id()) {
             Some(left) => Checked::stored(self.circle, left.clone()),
             None => checked,
         }
@@ -328,23 +316,29 @@ impl Engine {
     /// Takes bodies out of the log that are erased, once that is durable.
     pub(crate) fn replace_erased(&mut self) {
         // A snapshot on its way may hold what is whole till now.
-        if self.erased.inside == 0 || self.erased.is_replacing || self.is_writing() {
+        if self.erased.left.is_empty() || self.erased.is_replacing || self.is_writing() {
             return;
         }
-        let (mut items, mut ids, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, left) in self.erased.inside() {
+        let (mut found, mut gone) = (Vec::new(), Vec::new());
+        for id in self.erased.left.keys() {
             let Some((place, row)) = self.history.placed(id) else { continue };
             if row.gone {
                 // It was let go meanwhile.
                 gone.push(*id);
-            } else if place < self.durable && !self.may_be_kept(id) && items.len() < MOST {
-                items.push((u64::from(row.place.item), entry_item(left)));
-                ids.push(*id);
+            } else if place < self.durable && !self.may_be_kept(id) {
+                // In the order of the log.
+                found.push(u64::from(row.place.item) << 32 | place as u64);
             }
         }
         gone.iter().for_each(|id| self.erased.went(id));
+        found.sort_unstable();
+        let (mut items, mut ids) = (Vec::new(), Vec::new());
+        for found in found.into_iter().take(MOST) {
+            let id = self.history.rows()[found as u32 as usize].id;
+            items.extend(self.erased.left.get(&id).map(|left| (found >> 32, entry_item(left))));
+            ids.push(id);
+        }
         if !items.is_empty() {
-            items.sort_unstable_by_key(|(item, _)| *item);
             self.erased.is_replacing = true;
             let no = self.alter_log(Then::Replaced(ids));
             self.outputs.push_back(Output::Replace { no, items });
@@ -360,7 +354,7 @@ impl Engine {
     pub(crate) fn replaced(&mut self, ids: &[EntryId], now: u64) {
         self.erased.is_replacing = false;
         for id in ids {
-            let (row, left) = (self.history.row(id), self.erased.left(id));
+            let (row, left) = (self.history.row(id), self.erased.left.get(id));
             if let (Some(row), Some(left)) = (row, left) {
                 let place = Place::new(row.place.item.into(), entry_item(left).len());
                 self.history.stored(id, place);
@@ -387,6 +381,7 @@ impl Engine {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use ledgerno_ledger::hash::hash;
     use ledgerno_ledger::hostile::{Circle, Person};
 
     fn id(at: usize) -> EntryId {
@@ -395,14 +390,17 @@ mod tests {
         EntryId(id)
     }
 
-    /// A post, and what is left of it.
-    fn post(circle: &Circle, text: &str) -> (Packed, Packed) {
+    /// Posts, each with its id, and what is left of it.
+    fn posts(circle: &Circle, count: usize) -> Vec<(EntryId, Packed, Packed)> {
         let mut author = Person::new(2);
         circle.enrol(&mut author);
-        let post = circle.post(&mut author, &[], text);
-        let erasure = Erasure::by_device(circle.id, post.signed.entry.id(circle.id), &author.device);
-        let left = Packed::erased(post.signed.clone(), erasure);
-        (post, left)
+        let post = |_| {
+            let post = circle.post(&mut author, &[], "a");
+            let id = post.signed.entry.id(circle.id);
+            let left = Packed::erased(post.signed.clone(), Erasure::by_device(circle.id, id, &author.device));
+            (id, post, left)
+        };
+        (0..count).map(post).collect()
     }
 
     fn records(erased: &mut Erased) -> Vec<(String, Vec<u8>)> {
@@ -411,12 +409,14 @@ mod tests {
 
     #[test]
     fn what_is_erased_reads_back_from_few_records() {
-        let (post, left) = post(&Circle::new(1), "a");
+        let circle = Circle::new(1);
+        let posts = posts(&circle, 202);
+        let id = |at: usize| posts[at].0;
         let mut erased = Erased::default();
-        for at in 0..200 {
-            erased.note(id(at), (at % 3 == 0).then(|| left.clone()));
+        for (at, (id, _, left)) in posts[..200].iter().enumerate() {
+            erased.note(*id, (at % 3 == 0).then(|| left.clone()));
         }
-        erased.note(id(7), Some(left.clone()));
+        erased.note(id(7), Some(posts[7].2.clone()));
         let mut all = records(&mut erased);
         assert_eq!((erased.len(), all.len()), (200, 4));
         assert!(all.iter().all(|(_, bytes)| bytes.len() <= MAX_RECORD));
@@ -428,11 +428,11 @@ mod tests {
         all[1] = again.clone();
 
         let mut read = Erased::default();
-        assert!(all.iter().rev().all(|(name, bytes)| read.restore(name, bytes)));
+        assert!(all.iter().rev().all(|(name, bytes)| read.restore(circle.id, name, bytes)));
         assert!(read.is_whole());
-        assert_eq!((read.len(), read.inside), (200, erased.inside));
-        assert_eq!(read.left(&id(66)), None);
-        assert_eq!(read.left(&id(69)), Some(&left));
+        assert_eq!((read.len(), &read.left), (200, &erased.left));
+        assert_eq!(read.left.get(&id(66)), None);
+        assert_eq!(read.left.get(&id(69)), Some(&posts[69].2));
         assert_eq!(read.buckets(read.bits()), erased.buckets(erased.bits()));
         read.note(id(200), None);
         assert_eq!(records(&mut read).len(), 1);
@@ -441,21 +441,20 @@ mod tests {
         for lost in 0..3 {
             let mut read = Erased::default();
             let kept = all.iter().enumerate().filter(|(at, _)| *at != lost);
-            assert!(kept.into_iter().all(|(_, (name, bytes))| read.restore(name, bytes)));
+            assert!(kept.into_iter().all(|(_, (name, bytes))| read.restore(circle.id, name, bytes)));
             assert!(!read.is_whole());
         }
         let mut read = Erased::default();
-        assert!(read.restore("erased-0", &all[0].1) && !read.restore("erased-1", &all[0].1));
+        assert!(read.restore(circle.id, "erased-0", &all[0].1) && !read.restore(circle.id, "erased-1", &all[0].1));
         for name in ["erased-", "erased-x", "erased-99999999", "erase-0"] {
-            assert!(!Erased::default().restore(name, &all[0].1), "{name}");
+            assert!(!Erased::default().restore(circle.id, name, &all[0].1), "{name}");
         }
-        assert!(!Erased::default().restore("erased-0", &all[0].1[1..]));
+        assert!(!Erased::default().restore(circle.id, "erased-0", &all[0].1[1..]));
 
         // A body that comes back from who has not heard is left out; one of the state is not.
-        let bare = Packed { body: None, ..post.clone() };
-        assert_eq!(erased.apply(&id(1), post.clone()), bare);
-        assert_eq!(erased.apply(&id(3), post.clone()), left);
-        assert_eq!(erased.apply(&id(201), post.clone()), post);
+        let [bare, left, whole] = [1, 3, 201].map(|at: usize| erased.apply(&id(at), posts[at].1.clone()));
+        assert_eq!(bare, Packed { body: None, ..posts[1].1.clone() });
+        assert_eq!((left, whole), (posts[3].2.clone(), posts[201].1.clone()));
         let state = Circle::new(1).founders_join();
         assert_eq!(erased.apply(&id(1), state.clone()), state);
     }

@@ -125,7 +125,11 @@ impl Branches {
 
 /// The bucket of a device.
 pub fn bucket_of(device: &DeviceId, bits: u8) -> usize {
-    let hash = device_hash(device);
+    bucket(&device_hash(device), bits)
+}
+
+/// The bucket that top bits number.
+pub fn bucket(hash: &[u8; 32], bits: u8) -> usize {
     let top = u16::from_be_bytes([hash[0], hash[1]]);
     if bits == 0 { 0 } else { usize::from(top >> (16 - bits)) }
 }
@@ -134,7 +138,8 @@ fn device_hash(device: &DeviceId) -> [u8; 32] {
     hash(context::BUCKET, &[&device.0])
 }
 
-fn first_u64(bytes: &[u8; 32]) -> u64 {
+/// The first eight bytes as a number.
+pub fn first_u64(bytes: &[u8; 32]) -> u64 {
     let (first, _) = bytes.split_at(8);
     first.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }

@@ -43,18 +43,14 @@ impl Engine {
     pub(crate) fn take(&mut self, entries: Vec<Packed>, then: Vec<Then>, now: u64) -> Intake {
         let mut intake = Intake::default();
         let room = self.in_flight() < self.limits.in_flight && !self.awaits_snapshot(now);
-        let (mut new, mut erased, mut erased_before) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut new, mut erased) = (Vec::new(), Vec::new());
         for packed in entries {
             let named = Named::new(self.circle, packed);
-            if self.history.contains(&named.id()) {
-                intake.held += 1;
+            let is_held = self.history.contains(&named.id());
+            if is_held || self.is_erased_before(named.packed()) {
+                *if is_held { &mut intake.held } else { &mut intake.refused } += 1;
                 if room && named.packed().erasure.is_some() && !self.erased.contains(&named.id()) {
                     erased.push(named);
-                }
-            } else if self.is_erased_before(named.packed()) {
-                intake.refused += 1;
-                if room && !self.erased.contains(&named.id()) {
-                    erased_before.push(named);
                 }
             } else if room && self.history.len() + new.len() < self.limits.entries {
                 new.push(named);
@@ -79,11 +75,10 @@ impl Engine {
         self.watch_for_twins(&taken);
         for checked in check::check_batch(self.circle, erased).into_iter().flatten() {
             let id = checked.id();
-            if self.erase_held(checked) {
+            if self.erase_known(checked) {
                 intake.erased.push(id);
             }
         }
-        check::check_batch(self.circle, erased_before).iter().flatten().for_each(|checked| self.erase_before(checked));
         self.write_entries(taken.clone(), Vec::new(), then, now);
         intake.taken = taken;
         // A branch that is held back comes to wait, and the header that names it lets it in.

@@ -227,8 +227,8 @@ impl Engine {
                 }
             }
         }
-        for (id, erasure) in self.erased.erasures() {
-            self.dag.erase(&id, erasure);
+        for (id, left) in &self.erased.left {
+            left.erasure.iter().for_each(|erasure| self.dag.erase(id, **erasure));
         }
         for id in here {
             self.look_for_keys(id);

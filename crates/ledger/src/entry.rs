@@ -222,10 +222,16 @@ impl Direct for Packed {
 fn read_body(signed: Signed, input: &mut Input) -> Result<Packed, CodecError> {
     Ok(match u8::read(input)? {
         BODY => Packed { signed, body: Some(input.take_counted()?.to_vec()), erasure: None },
-        ERASED => Packed::erased(signed, Erasure::read(input)?),
+        ERASED => return read_erased(signed, input),
         NEITHER => Packed { signed, body: None, erasure: None },
         _ => return Err(CodecError::Malformed),
     })
+}
+
+/// Seldom, so it weighs nothing where bodies are read.
+#[inline(never)]
+fn read_erased(signed: Signed, input: &mut Input) -> Result<Packed, CodecError> {
+    Ok(Packed::erased(signed, Erasure::read(input)?))
 }
 
 counted! { Signed, MAX_SIGNED; Packed, MAX_PACKED; }

@@ -261,9 +261,6 @@ impl<S: Store> Node<S> {
                     let records = records.into_iter().map(|(name, bytes)| (name, bytes.map(Bytes::from))).collect();
                     self.enqueue(circle, no, Batch { log, records, ..Batch::default() });
                 }
-                Output::Empty { no, items } => {
-                    self.enqueue(circle, no, Batch { prune: items, ..Batch::default() });
-                }
                 Output::Replace { no, items } => {
                     let replace = items.into_iter().map(|(item, bytes)| (item, Bytes::from(bytes))).collect();
                     self.enqueue(circle, no, Batch { replace, ..Batch::default() });
@@ -536,10 +533,9 @@ fn gather(queue: &mut VecDeque<(u64, Batch)>) -> Option<(u64, Batch)> {
     let mut bytes: usize = all.log.iter().map(Bytes::len).sum();
     while let Some((_, next)) = queue.front() {
         bytes += next.log.iter().map(Bytes::len).sum::<usize>();
-        // What is emptied or replaced is sorted, so it goes alone.
-        let alters = |batch: &Batch| !batch.prune.is_empty() || !batch.replace.is_empty();
-        let empties = alters(&all) || alters(next);
-        if empties || all.log.len() + next.log.len() > MAX_BATCH_ITEMS || bytes > MAX_BATCH_BYTES {
+        // What is replaced is sorted, so it goes alone.
+        let replaces = !all.replace.is_empty() || !next.replace.is_empty();
+        if replaces || all.log.len() + next.log.len() > MAX_BATCH_ITEMS || bytes > MAX_BATCH_BYTES {
             break;
         }
         let Some((no, next)) = queue.pop_front() else { break };

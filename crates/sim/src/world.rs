@@ -298,7 +298,6 @@ impl World {
                 let read: Vec<_> = items.iter().filter_map(|item| log.get(*item as usize).cloned()).collect();
                 self.drive(id, |engine, now| engine.read(no, &read, now));
             }
-            Output::Empty { no, .. } => self.write(id, no, Vec::new(), Vec::new()),
             Output::Replace { no, items } => {
                 let log = &mut self.hosts[id].disk.log;
                 for (item, bytes) in items {

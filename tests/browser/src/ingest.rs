@@ -88,7 +88,6 @@ impl Ingest {
                     Output::Ask { no, ask, .. } => questions.push_back((no, ask)),
                     Output::Event(Event::Synced { .. }) => same = true,
                     Output::Read { .. }
-                    | Output::Empty { .. }
                     | Output::Replace { .. }
                     | Output::Publish { .. }
                     | Output::Answer { .. }

@@ -189,7 +189,7 @@ impl Founder {
                     self.log.extend(log);
                     self.engine.written(no, now());
                 }
-                Output::Empty { no, .. } | Output::Replace { no, .. } => self.engine.written(no, now()),
+                Output::Replace { no, .. } => self.engine.written(no, now()),
                 Output::Read { no, items } => {
                     let read = items.iter().filter_map(|item| self.log.get(usize::try_from(*item).ok()?).cloned());
                     self.engine.read(no, &read.collect::<Vec<_>>(), now());

@@ -121,7 +121,6 @@ impl Load {
                 Output::Ask { no, ask, .. } => reader.answered(no, Answer::from_bytes(self.answer(&ask)?).ok(), NOW),
                 Output::Event(Event::Synced { .. }) => same = true,
                 Output::Read { .. }
-                | Output::Empty { .. }
                 | Output::Replace { .. }
                 | Output::Publish { .. }
                 | Output::Answer { .. }

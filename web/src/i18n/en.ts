@@ -89,7 +89,7 @@ export const en = {
   } as Record<Deed, (name: string, note: string) => string>,
   erasedLine: (name: string) => `A post by ${name}, erased by its author`,
   erase: 'Erase',
-  eraseMeans: 'Its text goes away at everybody; that it was here stays. Whoever has read it may have kept it.',
+  eraseMeans: 'Erasing takes its text away from everybody. That there was a post stays, and whoever has read it may have kept it.',
   aboutPost: 'About this post',
   sealedLine: (name: string) => `A write by ${name} that this device cannot open yet`,
   thankedLine: (from: string, to: string) => `${from} thanks ${to}`,

@@ -83,7 +83,7 @@ export const ja: Words = {
   },
   erasedLine: (name: string) => `${name}さんの投稿(本人が消去しました)`,
   erase: '消去する',
-  eraseMeans: '全員の手元から本文が消えます。投稿があったことは残ります。すでに読んだ人は控えているかもしれません。',
+  eraseMeans: '消去すると、全員の手元から本文が消えます。投稿があったことは残ります。すでに読んだ人は控えているかもしれません。',
   aboutPost: 'この投稿について',
   sealedLine: (name: string) => `${name}さんの書き込み(この端末ではまだ開けません)`,
   thankedLine: (from: string, to: string) => `${from}さんから\u200b${to}さんへ、\u200bありがとう`, // may break at these places

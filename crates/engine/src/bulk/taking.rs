@@ -173,17 +173,9 @@ impl Engine {
         let items = one.entries.iter().map(EntryItem::entry);
         let entries = Vouched::read(self.circle, &one.proof.checkpoint.header, items).ok()?;
         let limit = self.body_limit();
-        let mut is_any_bare = false;
-        let fits = entries.iter().all(|(_, packed)| {
-            is_any_bare |= packed.body.is_none();
-            packed.signed.entry.body_len <= limit
+        let fits = entries.iter().all(|(id, packed)| {
+            packed.signed.entry.body_len <= limit && self.check_bare(id, packed, before, Some(&entries)).is_ok()
         });
-        if fits && is_any_bare {
-            let among: Vec<&Vouched> = before.iter().chain([&entries]).collect();
-            if entries.iter().any(|(id, packed)| self.check_bare(id, packed, &among).is_err()) {
-                return None;
-            }
-        }
         fits.then_some(entries)
     }
 

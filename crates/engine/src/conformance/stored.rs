@@ -43,7 +43,7 @@ pub fn formats() -> Vec<Format> {
     let (spans, forged) = (vec![(3_u64, 300_u64), (301, 302)], vec![7_u64, 300]);
     let erasure = Erasure { by: None, signature: Signature([21; 64]) };
     let erased: erasing::Stored =
-        vec![(EntryId([11; 32]), Some(Packed::erased(entry.signed.clone(), erasure))), (EntryId([12; 32]), None)];
+        (vec![EntryId([11; 32]), EntryId([12; 32])], vec![Packed::erased(entry.signed.clone(), erasure)]);
     let unvoted_spans = vec![(3_u64, 300_u64, device), (302, 302, device)];
     vec![
         Format::of("item", Frozen(1), Item::from_bytes, Item::to_bytes)

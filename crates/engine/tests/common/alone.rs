@@ -106,7 +106,6 @@ impl Alone {
     pub fn carry(&mut self) {
         while let Some(output) = self.engine.output() {
             match output {
-                Output::Empty { .. } => {}
                 Output::Replace { no, items } => {
                     items.into_iter().for_each(|(item, bytes)| self.log[item as usize] = bytes);
                     self.engine.written(no, self.now);

@@ -407,10 +407,6 @@ impl World {
                 host.disk.replace(items);
                 host.engine.written(no, now);
             }
-            Output::Empty { no, items } => {
-                host.disk.empty(&items);
-                host.engine.written(no, now);
-            }
             Output::Publish { topic, bytes } => {
                 // Whoever listens to a topic hands it on.
                 let mut seen = BTreeSet::from([id]);
@@ -521,14 +517,8 @@ impl Disk {
         assert!(items.is_sorted());
         for (item, bytes) in items {
             let held = &mut self.log[item as usize];
-            assert!(!bytes.is_empty() && bytes.len() <= held.len(), "what is left is shorter");
+            assert!(bytes.len() <= held.len(), "what is left is shorter");
             *held = bytes;
-        }
-    }
-
-    pub fn empty(&mut self, items: &[u64]) {
-        for item in items {
-            self.log[*item as usize].clear();
         }
     }
 

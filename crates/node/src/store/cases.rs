@@ -425,6 +425,10 @@ async fn items_give_way_to_shorter_ones<P: Place>(place: &P) -> Case {
     Ok(())
 }
 
+fn emptied(items: &[u64]) -> Vec<(u64, Bytes)> {
+    items.iter().map(|item| (*item, Bytes::new())).collect()
+}
+
 /// Nothing else changes: neither the others, nor what is appended after, nor another space.
 async fn old_items_are_emptied_and_keep_their_places<P: Place>(place: &P) -> Case {
     let store = place.open().await.map_err(failed)?;
@@ -435,16 +439,11 @@ async fn old_items_are_emptied_and_keep_their_places<P: Place>(place: &P) -> Cas
     }
     let old: Vec<u64> = (0..2_900).filter(|at| at % 7 < 4).collect();
     let (some, others) = old.split_at(700);
-    space.write(Batch { prune: some.to_vec(), ..Batch::default() }).await.map_err(failed)?;
-    let others = Batch {
-        log: all[3_500..].to_vec(),
-        prune: others.to_vec(),
-        records: vec![record("k", "v")],
-        ..Batch::default()
-    };
+    space.write(Batch { replace: emptied(some), ..Batch::default() }).await.map_err(failed)?;
+    let others = Batch { log: all[3_500..].to_vec(), replace: emptied(others), records: vec![record("k", "v")] };
     space.write(others).await.map_err(failed)?;
     // What is past the end changes nothing.
-    space.write(Batch { prune: vec![9_000], ..Batch::default() }).await.map_err(failed)?;
+    space.write(Batch { replace: emptied(&[9_000]), ..Batch::default() }).await.map_err(failed)?;
     expect_log(&store, "b", 3_500, "in the other space").await?;
     for at in &old {
         all[*at as usize].clear();

@@ -381,8 +381,7 @@ impl IndexedDbSpace {
                 Some(tail) => tail,
                 None => table.read_log(&self.name, 0).await?.2,
             };
-            let thinner = log::thinner(batch, &tail);
-            table.thin(&self.name, &mut tail, &thinner).await?;
+            table.thin(&self.name, &mut tail, &batch.replace).await?;
             after = Some(if batch.log.is_empty() { tail } else { table.append(&self.name, &tail, &batch.log).await? });
         }
         let records = running.table(RECORDS)?;

@@ -1,9 +1,10 @@
 //! How a log lies in numbered records, and how damage in them is found.
 //!
-//! First come *full* records, closed at 500 to 1,000 items or 4 MiB and never touched again but to empty old items, or to
-//! put shorter ones in the place of items (as in the tail too); then the *tail*: one open record left by the last compaction and one small segment for each write since. When the tail has 64 segments, 500
-//! items or 4 MiB, the write that brings it there gathers it into full records and at most one open one, in its own
-//! transaction. So a write costs one small record, a large write's items are written once, and reading costs few.
+//! First come *full* records, closed at 500 to 1,000 items or 4 MiB and never touched again but to put shorter items in the
+//! place of items (as in the tail too); then the *tail*: one open record left by the last compaction and one small segment for
+//! each write since. When the tail has 64 segments, 500 items or 4 MiB, the write that brings it there gathers it into full
+//! records and at most one open one, in its own transaction. So a write costs one small record, a large write's items are
+//! written once, and reading costs few.
 //!
 //! Every stored value ends in a checksum over its place and its content. Records are numbered without gaps and say how
 //! many items come before them, so a lost, moved or torn one is found.
@@ -11,8 +12,6 @@
 use std::ops::Range;
 
 use bytes::{Buf, BufMut, Bytes};
-
-use super::Batch;
 
 const MAX_SEGMENTS: usize = 64;
 /// The fewest items that close a record by their number, and the most that are in one.
@@ -203,15 +202,6 @@ pub(super) fn pick(items: &[u64], before: u64, record: &[Bytes], out: &mut Vec<B
         out.push(at.and_then(|at| record.get(at)).ok_or("the items to read are not sorted")?.clone());
     }
     if count == 0 { Err("the log ends before an item that is to be read".to_owned()) } else { Ok(count) }
-}
-
-/// The items that a batch empties, of those in full records, and that it replaces; sorted.
-pub(super) fn thinner(batch: &Batch, tail: &Tail) -> Vec<(u64, Bytes)> {
-    let old = batch.prune.iter().filter(|item| **item < tail.full());
-    let mut items: Vec<(u64, Bytes)> = old.map(|item| (*item, Bytes::new())).collect();
-    items.extend(batch.replace.iter().cloned());
-    items.sort_by_key(|(item, _)| *item);
-    items
 }
 
 /// A record with what takes the place of items that lie in it, and how many they are: `items` are sorted, and so many come

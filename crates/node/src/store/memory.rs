@@ -144,11 +144,6 @@ impl Inner {
 impl Loaded {
     fn apply(&mut self, batch: Batch) {
         self.log.extend(batch.log);
-        for at in batch.prune {
-            if let Some(item) = usize::try_from(at).ok().and_then(|at| self.log.get_mut(at)) {
-                item.clear();
-            }
-        }
         for (at, thinner) in batch.replace {
             let held = usize::try_from(at).ok().and_then(|at| self.log.get_mut(at));
             if let Some(item) = held.filter(|held| held.len() >= thinner.len()) {

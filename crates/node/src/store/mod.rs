@@ -1,7 +1,7 @@
 //! Where a node keeps what it must not forget: bytes in, bytes out, nothing known of entries.
 //!
 //! A *store* holds *spaces*: one for each circle and one for the device itself. A space holds a *log*, which only grows
-//! and keeps its order, though items may be emptied or give way to shorter ones, and *records*, small values by key. The rule of every store here:
+//! and keeps its order, though items may give way to shorter ones, and *records*, small values by key. The rule of every store here:
 //!
 //! - A [`Batch`] is written whole or not at all, log and records together.
 //! - When [`Space::write`] resolves with `Ok`, the batch is durable: it survives the loss of the process and of power.
@@ -46,14 +46,13 @@ pub const MAX_BATCH: usize = 64 * 1024 * 1024;
 pub const DERIVED: &str = "snapshot";
 
 /// What is written at once: items to append to the log, then records to set, or with `None` to delete (of two for one
-/// key the later counts), and items of the log to empty or to replace.
+/// key the later counts), and items of the log to replace.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub log: Vec<Bytes>,
     pub records: Vec<(String, Option<Bytes>)>,
-    /// Items by their places, sorted. The places stay, and are read as empty. What no full record holds yet stays.
-    pub prune: Vec<u64>,
-    /// Items by their places, sorted, and what is to stand there: it is no longer than what is there now, or that stays.
+    /// Items by their places, sorted, and what is to stand there, which may be nothing: it is no longer than what is there now,
+    /// or that stays.
     pub replace: Vec<(u64, Bytes)>,
 }
 
@@ -155,7 +154,7 @@ impl Batch {
     }
 
     fn changes_log(&self) -> bool {
-        !self.log.is_empty() || !self.prune.is_empty() || !self.replace.is_empty()
+        !self.log.is_empty() || !self.replace.is_empty()
     }
 
     /// Bytes of all items and values.
@@ -169,7 +168,6 @@ impl Batch {
         let within = |what, len, max| if len <= max { Ok(()) } else { Err(StoreError::TooLarge { what, len, max }) };
         within("items in a batch", self.log.len(), MAX_BATCH_ITEMS)?;
         within("records in a batch", self.records.len(), MAX_BATCH_ITEMS)?;
-        within("items to empty in a batch", self.prune.len(), MAX_BATCH_ITEMS)?;
         within("items to replace in a batch", self.replace.len(), MAX_BATCH_ITEMS)?;
         for item in &self.log {
             within("a log item's bytes", item.len(), MAX_ITEM)?;

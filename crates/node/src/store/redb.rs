@@ -331,8 +331,7 @@ impl Keeper {
                         Some(tail) => Tail::clone(tail),
                         None => read_log(&table, space, 0)?.2,
                     };
-                    let thinner = log::thinner(batch, &tail);
-                    thin(&mut table, space, &mut tail, &thinner)?;
+                    thin(&mut table, space, &mut tail, &batch.replace)?;
                     let tail = if batch.log.is_empty() { tail } else { append(&mut table, space, &tail, &batch.log)? };
                     tails.insert(space, tail);
                 }
