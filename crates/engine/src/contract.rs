@@ -136,8 +136,10 @@ pub enum Output {
     Replace {
         /// The write's number.
         no: u64,
-        /// Each item, from 0, and what it is now, which is nothing for what is let go; sorted.
-        items: Vec<(u64, Vec<u8>)>,
+        /// The items, from 0, sorted.
+        items: Vec<u64>,
+        /// What each is now: nothing for what is let go.
+        by: Vec<Vec<u8>>,
     },
     /// Gossip.
     Publish {

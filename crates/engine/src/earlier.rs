@@ -15,7 +15,7 @@ use crate::view::{Content, Shown};
 use crate::wire::{Answer, No, Settled};
 use ledgerno_ledger::bytes::{EntryId, MemberId};
 use ledgerno_ledger::check::{self, Checked, Named, Vouched};
-use ledgerno_ledger::entry::{Lane, Signed};
+use ledgerno_ledger::entry::{Lane, Packed};
 use ledgerno_ledger::settle::Proof;
 use ledgerno_ledger::sorted::SortedMap;
 
@@ -54,7 +54,7 @@ struct Past {
     height: u64,
     content: Content,
     /// Of an own post, so that it can be erased.
-    own: Option<Box<Signed>>,
+    own: Option<Box<Packed>>,
 }
 
 impl Earlier {
@@ -70,7 +70,7 @@ impl Earlier {
     }
 
     /// An own post that is shown.
-    pub fn own(&self, id: &EntryId) -> Option<&Signed> {
+    pub fn own(&self, id: &EntryId) -> Option<&Packed> {
         self.past.iter().find(|past| past.id == *id)?.own.as_deref()
     }
 
@@ -149,7 +149,7 @@ impl Engine {
             return None;
         }
         let vouched = Vouched::read(self.circle, header, entries.iter().map(EntryItem::entry)).ok()?;
-        if vouched.iter().any(|(id, packed)| self.check_bare(id, packed, &[], None).is_err()) {
+        if !vouched.iter().all(|(_, packed)| self.has_body_or_word(packed)) {
             return None;
         }
         let named = vouched.iter().map(|(_, packed)| Named::new(self.circle, packed.clone())).collect();
@@ -175,7 +175,7 @@ impl Engine {
             _ => return,
         };
         let is_own = matches!(content, Content::Post(_)) && Some(member) == self.own_member();
-        let own = is_own.then(|| Box::new(packed.signed.clone()));
+        let own = is_own.then(|| Box::new(packed.clone()));
         self.earlier.bytes += bytes;
         self.earlier.past.push(Past { id, member, time: entry.time, height, content, own });
     }

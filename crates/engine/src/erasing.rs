@@ -23,8 +23,8 @@ use crate::store::entry_item;
 use crate::wire::{Answer, Topic};
 use crate::write::{WriteError, Written};
 use hashbrown::HashMap;
-use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, MemberId};
-use ledgerno_ledger::check::{self, Checked, Refused, Vouched};
+use ledgerno_ledger::bytes::{CircleId, EntryId};
+use ledgerno_ledger::check::Checked;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::{Lane, Packed};
 use ledgerno_ledger::erasure::Erasure;
@@ -175,8 +175,8 @@ impl Erased {
     }
 
     /// Those in some buckets; both are sorted.
-    pub fn in_buckets<'a>(&self, bits: u8, buckets: &'a [u16]) -> impl Iterator<Item = EntryId> + use<'a> {
-        let is_in = move |id: &EntryId| buckets.binary_search(&(bucket(&id.0, bits) as u16)).is_ok();
+    pub fn in_buckets<'a>(&self, bits: u8, buckets: &'a [u64]) -> impl Iterator<Item = EntryId> + use<'a> {
+        let is_in = move |id: &EntryId| buckets.binary_search(&(bucket(&id.0, bits) as u64)).is_ok();
         self.sorted().into_iter().filter(is_in)
     }
 }
@@ -191,21 +191,21 @@ impl Engine {
         let Seat::Member { device, identity, .. } = &self.seat else { return Err(WriteError::NoSeat) };
         // What was before a snapshot is told to who holds it, and to nobody later.
         let before = || self.earlier.own(&id).filter(|_| !self.sessions.is_empty());
-        let signed = self.packed(&id).map(|packed| &packed.signed).or_else(before).ok_or(WriteError::NotHere)?;
-        let entry = &signed.entry;
+        let mut erased = self.packed(&id).or_else(before).ok_or(WriteError::NotHere)?.clone();
+        let entry = &erased.signed.entry;
         if entry.lane == Lane::State {
             return Err(WriteError::NoTalk);
         }
         let erasure = if entry.device == device.id() {
             Erasure::by_device(self.circle, id, device)
-        } else if self.member_of(&entry.device) == Some(identity.member()) {
+        } else if self.dag.admission(&entry.device).is_some_and(|one| one.member == identity.member()) {
             Erasure::by_member(self.circle, id, identity)
         } else {
             return Err(WriteError::NotOwn);
         };
         let mut then = Vec::new();
         if !self.erased.contains(&id) {
-            let erased = Packed::erased(signed.clone(), erasure);
+            (erased.body, erased.erasure) = (None, Some(Box::new(erasure)));
             let say = Output::Publish { topic: Topic::Entries, bytes: codec::encode(&erased) };
             then.extend([Then::Say(say), Then::Offer]);
             self.give_up(id, erased);
@@ -219,45 +219,16 @@ impl Engine {
         self.erased.contains(id)
     }
 
-    fn member_of(&self, device: &DeviceId) -> Option<MemberId> {
-        self.dag.admission(device).map(|admission| admission.member)
-    }
-
-    /// Whether an entry that comes without its body may: it bears an erasure, by its device or by the member whose device
-    /// that is, be it that the device is admitted among these.
-    ///
-    /// # Errors
-    /// [`Refused`].
-    pub(crate) fn check_bare(
-        &self,
-        id: EntryId,
-        packed: &Packed,
-        before: &[Vouched],
-        last: Option<&Vouched>,
-    ) -> Result<(), Refused> {
-        if packed.body.is_some() {
-            return Ok(());
-        }
-        if packed.erasure.is_none() {
-            return Err(Refused::BodyMissing);
-        }
-        check::check_erasure(self.circle, id, packed, |device| {
-            let mut among = before.iter().chain(last).flat_map(|entries| entries.iter());
-            self.member_of(device).or_else(|| {
-                among.find_map(|(_, packed)| {
-                    let admission = packed.signed.entry.admission.as_ref()?;
-                    (packed.signed.entry.device == *device).then_some(admission.member)
-                })
-            })
-        })
+    /// Whether an entry comes with its body, or erased by who may. That the word for it holds is for `ledger::check` to say.
+    pub(crate) fn has_body_or_word(&self, packed: &Packed) -> bool {
+        packed.body.is_some() || packed.erasure.is_some() && self.dag.may_erase(packed)
     }
 
     /// An entry comes erased that is held, or was before all that is, and was checked; whether it is erased by that.
     pub(crate) fn erase_known(&mut self, checked: Checked) -> bool {
-        let (id, by) = (checked.id(), checked.packed().erasure.as_ref().and_then(|erasure| erasure.by));
-        let may = by.is_none() || by == self.member_of(&checked.entry().device);
+        let may = self.dag.may_erase(checked.packed());
         if may {
-            self.give_up(id, checked.into_packed());
+            self.give_up(checked.id(), checked.into_packed());
         }
         may
     }
@@ -332,16 +303,17 @@ impl Engine {
         }
         gone.iter().for_each(|id| self.erased.went(id));
         found.sort_unstable();
-        let (mut items, mut ids) = (Vec::new(), Vec::new());
+        let (mut items, mut by, mut ids) = (Vec::new(), Vec::new(), Vec::new());
         for found in found.into_iter().take(MOST) {
             let id = self.history.rows()[found as u32 as usize].id;
-            items.extend(self.erased.left.get(&id).map(|left| (found >> 32, entry_item(left))));
+            items.push(found >> 32);
+            by.extend(self.erased.left.get(&id).map(entry_item));
             ids.push(id);
         }
         if !items.is_empty() {
             self.erased.is_replacing = true;
             let no = self.alter_log(Then::Replaced(ids));
-            self.outputs.push_back(Output::Replace { no, items });
+            self.outputs.push_back(Output::Replace { no, items, by });
         }
     }
 
@@ -370,8 +342,8 @@ impl Engine {
             return None;
         }
         let ours = self.erased.buckets(bits);
-        let differ = (0u16..).zip(ours.iter().zip(theirs)).filter(|(_, (ours, theirs))| ours != theirs);
-        let buckets: Vec<u16> = differ.map(|(at, _)| at).collect();
+        let differ = (0..).zip(ours.iter().zip(theirs)).filter(|(_, (ours, theirs))| ours != theirs);
+        let buckets: Vec<u64> = differ.map(|(at, _)| at).collect();
         let ids = self.erased.in_buckets(bits, &buckets).filter(|id| self.has_left(id)).take(MAX_IDS).collect();
         Some(Answer::Erased { buckets, ids })
     }
@@ -472,7 +444,7 @@ mod tests {
         let bits = one.bits();
         assert_eq!(bits, 5);
         let (ours, theirs) = (one.buckets(bits), other.buckets(bits));
-        let differ: Vec<u16> = (0..32).filter(|at| ours[usize::from(*at)] != theirs[usize::from(*at)]).collect();
+        let differ: Vec<u64> = (0..32).filter(|at| ours[*at as usize] != theirs[*at as usize]).collect();
         assert_eq!(differ.len(), 1);
         let there: Vec<EntryId> = one.in_buckets(bits, &differ).collect();
         assert!(there.contains(&id(123)) && there.len() < 60 && there.is_sorted());

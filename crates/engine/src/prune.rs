@@ -76,8 +76,8 @@ impl Engine {
         if !items.is_empty() {
             items.sort_unstable();
             let no = self.alter_log(Then::LetGo(ids));
-            let items = items.into_iter().map(|item| (item, Vec::new())).collect();
-            self.outputs.push_back(Output::Replace { no, items });
+            let by = vec![Vec::new(); items.len()];
+            self.outputs.push_back(Output::Replace { no, items, by });
         }
     }
 
@@ -132,7 +132,7 @@ impl Engine {
         let entries: &[Packed] = if let Some(Answer::Entries { entries, .. }) = answer { entries } else { &[] };
         let named = entries.iter().take(ids.len()).map(|packed| Named::new(self.circle, packed.clone()));
         let wanted = named.filter(|named| ids.contains(&named.id()));
-        let wanted = wanted.filter(|named| self.check_bare(named.id(), named.packed(), &[], None).is_ok()).collect();
+        let wanted = wanted.filter(|named| self.has_body_or_word(named.packed())).collect();
         let held = check::check_batch(self.circle, wanted).into_iter().filter_map(Result::ok);
         let held: Vec<(EntryId, Packed)> = held.map(|checked| (checked.id(), Checked::into_packed(checked))).collect();
         for (id, _) in held.iter().filter(|(_, packed)| packed.erasure.is_some()) {

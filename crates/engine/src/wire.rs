@@ -397,7 +397,7 @@ pub enum Answer {
     /// The entries that are erased here, in buckets that differ.
     Erased {
         /// Which buckets those are.
-        buckets: Vec<u16>,
+        buckets: Vec<u64>,
         /// Sorted, as many as fit. They come by [`Ask::Entries`].
         ids: Vec<EntryId>,
     },

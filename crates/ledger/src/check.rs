@@ -4,7 +4,7 @@
 //! Form is checked first, for it is cheap; then all signatures of a batch at once, under the one rule of
 //! [`crate::verify`].
 
-use crate::bytes::{CircleId, DeviceId, EntryId, MemberId, Signature};
+use crate::bytes::{CircleId, DeviceId, EntryId, Signature};
 use crate::entry::{Admission, Entry, Invited, Lane, MAX_APPROVES, MAX_BODY, Packed, VERSION};
 use crate::erasure::Erasure;
 use crate::hash::{Hashing, context};
@@ -222,30 +222,6 @@ fn signatures(circle: CircleId, checked: &Checked) -> impl Iterator<Item = Signe
         signature: erasure.signature,
     });
     core::iter::once(own).chain(erasure).chain(admission.into_iter().flatten())
-}
-
-/// Checks the erasure that an entry bears, if it does, and nothing else: that a state body is not erased, and that it was
-/// signed by the device or by this member, whose the device is.
-///
-/// # Errors
-/// [`Refused::BodyMissing`], [`Refused::NotTheEraser`] and [`Refused::Signature`].
-pub fn check_erasure(
-    circle: CircleId,
-    id: EntryId,
-    packed: &Packed,
-    member: impl Fn(&DeviceId) -> Option<MemberId>,
-) -> Result<(), Refused> {
-    let Some(erasure) = &packed.erasure else { return Ok(()) };
-    let Entry { lane, device, .. } = &packed.signed.entry;
-    if *lane == Lane::State {
-        return Err(Refused::BodyMissing);
-    }
-    if erasure.by.is_some() && erasure.by != member(device) {
-        return Err(Refused::NotTheEraser);
-    }
-    let key = erasure.by.map_or(device.0, |member| member.0);
-    let holds = check_key(&key).is_ok() && verify(&key, &Erasure::message(circle, id), &erasure.signature);
-    if holds { Ok(()) } else { Err(Refused::Signature(Signer::Eraser)) }
 }
 
 /// Every signature that a device's admission bears.

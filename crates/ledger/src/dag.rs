@@ -423,8 +423,9 @@ impl Dag {
         Ok(unknown)
     }
 
-    /// Whether what erased an entry's body, if it is, may: its device, or the member whose device that is.
-    fn may_erase(&self, packed: &Packed) -> bool {
+    /// Whether what erased an entry's body, if it is, may: its device, or the member whose device that is. That the word for it
+    /// holds is for [`crate::check`] to say.
+    pub fn may_erase(&self, packed: &Packed) -> bool {
         let by = packed.erasure.as_ref().and_then(|erasure| erasure.by);
         by.is_none_or(|by| self.admission(&packed.signed.entry.device).is_some_and(|admission| admission.member == by))
     }

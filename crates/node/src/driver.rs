@@ -261,9 +261,9 @@ impl<S: Store> Node<S> {
                     let records = records.into_iter().map(|(name, bytes)| (name, bytes.map(Bytes::from))).collect();
                     self.enqueue(circle, no, Batch { log, records, ..Batch::default() });
                 }
-                Output::Replace { no, items } => {
-                    let replace = items.into_iter().map(|(item, bytes)| (item, Bytes::from(bytes))).collect();
-                    self.enqueue(circle, no, Batch { replace, ..Batch::default() });
+                Output::Replace { no, items, by } => {
+                    let by = by.into_iter().map(Bytes::from).collect();
+                    self.enqueue(circle, no, Batch { replace: items, by, ..Batch::default() });
                 }
                 Output::Read { no, items } => rt::spawn(self.clone().read(circle, no, items)),
                 Output::Publish { topic, bytes } => {

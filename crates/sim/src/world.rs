@@ -298,9 +298,9 @@ impl World {
                 let read: Vec<_> = items.iter().filter_map(|item| log.get(*item as usize).cloned()).collect();
                 self.drive(id, |engine, now| engine.read(no, &read, now));
             }
-            Output::Replace { no, items } => {
+            Output::Replace { no, items, by } => {
                 let log = &mut self.hosts[id].disk.log;
-                for (item, bytes) in items {
+                for (item, bytes) in items.into_iter().zip(by) {
                     if let Some(held) = log.get_mut(item as usize) {
                         *held = bytes.into();
                     }

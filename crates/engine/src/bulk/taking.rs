@@ -11,8 +11,8 @@ use crate::history::Place;
 use crate::store::{EntryItem, entry_item, proof_item};
 use crate::wire::ANSWER_BYTES;
 use ledgerno_ledger::bytes::EntryId;
-use ledgerno_ledger::check::Vouched;
-use ledgerno_ledger::entry::Head;
+use ledgerno_ledger::check::{self, Named, Vouched};
+use ledgerno_ledger::entry::{Head, Packed};
 use ledgerno_ledger::settle::{Block, Proof, Refusal};
 
 /// A height that was checked, with the order in which its entries are taken.
@@ -172,11 +172,27 @@ impl Engine {
     fn read_height(&self, one: &Gathered, before: &[Vouched]) -> Option<Vouched> {
         let items = one.entries.iter().map(EntryItem::entry);
         let entries = Vouched::read(self.circle, &one.proof.checkpoint.header, items).ok()?;
-        let limit = self.body_limit();
-        let fits = entries.iter().all(|(id, packed)| {
-            packed.signed.entry.body_len <= limit && self.check_bare(id, packed, before, Some(&entries)).is_ok()
+        let (limit, mut bare) = (self.body_limit(), Vec::new());
+        let fits = entries.iter().all(|(_, packed)| {
+            if packed.body.is_none() {
+                bare.push(Named::new(self.circle, packed.clone()));
+            }
+            let is_whole = packed.body.is_some() || self.may_be_bare(packed, before, &entries);
+            is_whole && packed.signed.entry.body_len <= limit
         });
-        fits.then_some(entries)
+        let holds = fits && check::check_batch(self.circle, bare).iter().all(Result::is_ok);
+        holds.then_some(entries)
+    }
+
+    /// Whether an entry was erased by who may, be it that its device is admitted among these.
+    fn may_be_bare(&self, packed: &Packed, before: &[Vouched], last: &Vouched) -> bool {
+        let Some(erasure) = &packed.erasure else { return false };
+        let device = packed.signed.entry.device;
+        let admits = |(_, packed): (EntryId, &Packed)| {
+            let entry = &packed.signed.entry;
+            entry.device == device && entry.admission.as_ref().is_some_and(|one| Some(one.member) == erasure.by)
+        };
+        self.dag.may_erase(packed) || before.iter().chain([last]).any(|entries| entries.iter().any(admits))
     }
 
     /// Takes one height in that was checked.

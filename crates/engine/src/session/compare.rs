@@ -130,7 +130,7 @@ impl Engine {
     }
 
     /// Plans what to fetch and to give of what is erased; false if that is no answer.
-    pub(super) fn compare_erased(&mut self, peer: Peer, bits: u8, buckets: &[u16], theirs: &[EntryId]) -> bool {
+    pub(super) fn compare_erased(&mut self, peer: Peer, bits: u8, buckets: &[u64], theirs: &[EntryId]) -> bool {
         if theirs.len() > MAX_IDS || buckets.len() > 1 << bits || !theirs.is_sorted() {
             return false;
         }

@@ -106,8 +106,8 @@ impl Alone {
     pub fn carry(&mut self) {
         while let Some(output) = self.engine.output() {
             match output {
-                Output::Replace { no, items } => {
-                    items.into_iter().for_each(|(item, bytes)| self.log[item as usize] = bytes);
+                Output::Replace { no, items, by } => {
+                    items.iter().zip(by).for_each(|(item, bytes)| self.log[*item as usize] = bytes);
                     self.engine.written(no, self.now);
                 }
                 Output::Read { no, items } => {

@@ -403,8 +403,8 @@ impl World {
                 let items: Vec<&Vec<u8>> = items.iter().map(|item| &host.disk.log[*item as usize]).collect();
                 host.engine.read(no, &items, now);
             }
-            Output::Replace { no, items } => {
-                host.disk.replace(items);
+            Output::Replace { no, items, by } => {
+                host.disk.replace(&items, by);
                 host.engine.written(no, now);
             }
             Output::Publish { topic, bytes } => {
@@ -513,10 +513,10 @@ impl Disk {
         Engine::open_from(genesis, seat, limits, first, log, &self.records, seed)
     }
 
-    pub fn replace(&mut self, items: Vec<(u64, Vec<u8>)>) {
-        assert!(items.is_sorted());
-        for (item, bytes) in items {
-            let held = &mut self.log[item as usize];
+    pub fn replace(&mut self, items: &[u64], by: Vec<Vec<u8>>) {
+        assert!(items.is_sorted() && items.len() == by.len());
+        for (item, bytes) in items.iter().zip(by) {
+            let held = &mut self.log[*item as usize];
             assert!(bytes.len() <= held.len(), "what is left is shorter");
             *held = bytes;
         }

@@ -394,14 +394,14 @@ async fn items_give_way_to_shorter_ones<P: Place>(place: &P) -> Case {
     }
     let short = |at: u64| (at, Bytes::from(vec![b'x'; (at % 3) as usize]));
     let some: Vec<_> = [3, 999, 1_000, 2_399, 2_401, 2_419].map(short).to_vec();
-    space.write(Batch { replace: some.clone(), ..Batch::default() }).await.map_err(failed)?;
+    space.write(replaced(some.clone())).await.map_err(failed)?;
     let more: Vec<_> = [4, 2_402].map(short).to_vec();
     // What is longer changes nothing, nor what is past the end.
     let longer = Bytes::from(vec![b'x'; 9_000]);
     let mut replace = [&more[..], &[(7, longer.clone()), (2_403, longer), (9_000, Bytes::new())]].concat();
     replace.sort_by_key(|(at, _)| *at);
     let log_on = all[2_420..2_422].to_vec();
-    space.write(Batch { log: log_on, replace, ..Batch::default() }).await.map_err(failed)?;
+    space.write(Batch { log: log_on, ..replaced(replace) }).await.map_err(failed)?;
     for (at, thinner) in some.iter().chain(&more) {
         all[*at as usize] = thinner.clone();
     }
@@ -418,15 +418,20 @@ async fn items_give_way_to_shorter_ones<P: Place>(place: &P) -> Case {
         end += 70;
         let newest = short(end as u64 - 2);
         all[end - 2] = newest.1.clone();
-        space.write(Batch { replace: vec![newest], ..Batch::default() }).await.map_err(failed)?;
+        space.write(replaced(vec![newest])).await.map_err(failed)?;
         ensure_eq!(space.load().await.map_err(failed)?.log == all[..end], true, "the log gathered {when}");
         store.close().await;
     }
     Ok(())
 }
 
-fn emptied(items: &[u64]) -> Vec<(u64, Bytes)> {
-    items.iter().map(|item| (*item, Bytes::new())).collect()
+fn emptied(items: &[u64]) -> Batch {
+    replaced(items.iter().map(|item| (*item, Bytes::new())).collect())
+}
+
+fn replaced(items: Vec<(u64, Bytes)>) -> Batch {
+    let (replace, by) = items.into_iter().unzip();
+    Batch { replace, by, ..Batch::default() }
 }
 
 /// Nothing else changes: neither the others, nor what is appended after, nor another space.
@@ -439,11 +444,11 @@ async fn old_items_are_emptied_and_keep_their_places<P: Place>(place: &P) -> Cas
     }
     let old: Vec<u64> = (0..2_900).filter(|at| at % 7 < 4).collect();
     let (some, others) = old.split_at(700);
-    space.write(Batch { replace: emptied(some), ..Batch::default() }).await.map_err(failed)?;
-    let others = Batch { log: all[3_500..].to_vec(), replace: emptied(others), records: vec![record("k", "v")] };
+    space.write(emptied(some)).await.map_err(failed)?;
+    let others = Batch { log: all[3_500..].to_vec(), records: vec![record("k", "v")], ..emptied(others) };
     space.write(others).await.map_err(failed)?;
     // What is past the end changes nothing.
-    space.write(Batch { replace: emptied(&[9_000]), ..Batch::default() }).await.map_err(failed)?;
+    space.write(emptied(&[9_000])).await.map_err(failed)?;
     expect_log(&store, "b", 3_500, "in the other space").await?;
     for at in &old {
         all[*at as usize].clear();

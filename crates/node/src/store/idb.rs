@@ -325,15 +325,15 @@ impl Table<'_> {
         Ok((before, log, tail))
     }
 
-    /// Puts what is thinner in the place of items, which are sorted.
-    async fn thin(&self, space: &str, tail: &mut Tail, items: &[(u64, Bytes)]) -> Result<(), StoreError> {
-        let mut rest = items;
-        while let Some((item, _)) = rest.first() {
+    /// Puts what is thinner in the place of items.
+    async fn thin(&self, space: &str, tail: &mut Tail, batch: &Batch) -> Result<(), StoreError> {
+        let mut at = 0;
+        while let Some(item) = batch.replace.get(at) {
             let found = self.seek(space, *item, false).await?;
             let number = found.0;
-            let (record, count) = log::thin(space, tail, found, rest);
+            let (record, count) = log::thin(space, tail, found, &batch.replace[at..], &batch.by[at..]);
             self.put(&log_key(space, number), &record)?;
-            rest = &rest[count.max(1)..];
+            at += count.max(1);
         }
         Ok(())
     }
@@ -381,7 +381,7 @@ impl IndexedDbSpace {
                 Some(tail) => tail,
                 None => table.read_log(&self.name, 0).await?.2,
             };
-            table.thin(&self.name, &mut tail, &batch.replace).await?;
+            table.thin(&self.name, &mut tail, batch).await?;
             after = Some(if batch.log.is_empty() { tail } else { table.append(&self.name, &tail, &batch.log).await? });
         }
         let records = running.table(RECORDS)?;

@@ -204,17 +204,18 @@ pub(super) fn pick(items: &[u64], before: u64, record: &[Bytes], out: &mut Vec<B
     if count == 0 { Err("the log ends before an item that is to be read".to_owned()) } else { Ok(count) }
 }
 
-/// A record with what takes the place of items that lie in it, and how many they are: `items` are sorted, and so many come
-/// before the record. One that would grow stays; by how much a record of the tail shrinks, the tail does.
+/// A record with what takes the place of items that lie in it, and how many they are: `items` are sorted, each with what takes
+/// its place, and `before` items come before the record. One that would grow stays; by how much a record of the tail shrinks, the tail does.
 pub(super) fn thin(
     space: &str,
     tail: &mut Tail,
     (number, before, mut record): (u64, u64, Vec<Bytes>),
-    items: &[(u64, Bytes)],
+    items: &[u64],
+    by: &[Bytes],
 ) -> (Vec<u8>, usize) {
-    let count = items.partition_point(|(item, _)| *item < before + record.len() as u64);
+    let count = items.partition_point(|item| *item < before + record.len() as u64);
     let kind = if before < tail.full() { FULL } else { OPEN };
-    for (item, thinner) in &items[..count] {
+    for (item, thinner) in items[..count].iter().zip(by) {
         let at = item.checked_sub(before).and_then(|at| usize::try_from(at).ok());
         if let Some(held) = at.and_then(|at| record.get_mut(at)).filter(|held| held.len() >= thinner.len()) {
             if kind == OPEN {

@@ -144,7 +144,7 @@ impl Inner {
 impl Loaded {
     fn apply(&mut self, batch: Batch) {
         self.log.extend(batch.log);
-        for (at, thinner) in batch.replace {
+        for (at, thinner) in batch.replace.into_iter().zip(batch.by) {
             let held = usize::try_from(at).ok().and_then(|at| self.log.get_mut(at));
             if let Some(item) = held.filter(|held| held.len() >= thinner.len()) {
                 *item = thinner;

@@ -51,9 +51,10 @@ pub const DERIVED: &str = "snapshot";
 pub struct Batch {
     pub log: Vec<Bytes>,
     pub records: Vec<(String, Option<Bytes>)>,
-    /// Items by their places, sorted, and what is to stand there, which may be nothing: it is no longer than what is there now,
-    /// or that stays.
-    pub replace: Vec<(u64, Bytes)>,
+    /// Items to replace, by their places, sorted.
+    pub replace: Vec<u64>,
+    /// What is to stand there, which may be nothing: it is no longer than what is there now, or that stays.
+    pub by: Vec<Bytes>,
 }
 
 /// The records of a space, by name.
@@ -159,7 +160,7 @@ impl Batch {
 
     /// Bytes of all items and values.
     fn bytes(&self) -> usize {
-        let log = self.log.iter().chain(self.replace.iter().map(|(_, item)| item)).map(Bytes::len).sum::<usize>();
+        let log = self.log.iter().chain(&self.by).map(Bytes::len).sum::<usize>();
         log + self.records.iter().filter_map(|(_, value)| value.as_ref().map(Bytes::len)).sum::<usize>()
     }
 
@@ -168,7 +169,7 @@ impl Batch {
         let within = |what, len, max| if len <= max { Ok(()) } else { Err(StoreError::TooLarge { what, len, max }) };
         within("items in a batch", self.log.len(), MAX_BATCH_ITEMS)?;
         within("records in a batch", self.records.len(), MAX_BATCH_ITEMS)?;
-        within("items to replace in a batch", self.replace.len(), MAX_BATCH_ITEMS)?;
+        within("items to replace in a batch", self.replace.len(), MAX_BATCH_ITEMS.min(self.by.len()))?;
         for item in &self.log {
             within("a log item's bytes", item.len(), MAX_ITEM)?;
         }

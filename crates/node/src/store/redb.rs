@@ -331,7 +331,7 @@ impl Keeper {
                         Some(tail) => Tail::clone(tail),
                         None => read_log(&table, space, 0)?.2,
                     };
-                    thin(&mut table, space, &mut tail, &batch.replace)?;
+                    thin(&mut table, space, &mut tail, batch)?;
                     let tail = if batch.log.is_empty() { tail } else { append(&mut table, space, &tail, &batch.log)? };
                     tails.insert(space, tail);
                 }
@@ -433,20 +433,20 @@ fn gather(
     (writes, replies)
 }
 
-/// Puts what is thinner in the place of items, which are sorted.
+/// Puts what is thinner in the place of items.
 fn thin(
     table: &mut ::redb::Table<'_, (&'static str, u64), &'static [u8]>,
     space: &str,
     tail: &mut Tail,
-    items: &[(u64, Bytes)],
+    batch: &Batch,
 ) -> Result<(), Fault> {
-    let mut rest = items;
-    while let Some((item, _)) = rest.first() {
+    let mut at = 0;
+    while let Some(item) = batch.replace.get(at) {
         let found = seek(table, space, *item, false)?;
         let number = found.0;
-        let (record, count) = log::thin(space, tail, found, rest);
+        let (record, count) = log::thin(space, tail, found, &batch.replace[at..], &batch.by[at..]);
         table.insert((space, number), record.as_slice())?;
-        rest = &rest[count.max(1)..];
+        at += count.max(1);
     }
     Ok(())
 }
