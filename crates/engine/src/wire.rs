@@ -165,6 +165,11 @@ impl Brief {
         self.height
     }
 
+    /// The time that its header names, in milliseconds since 1970.
+    pub fn time(&self) -> u64 {
+        self.time
+    }
+
     /// The proof, over these headers and by these witnesses; nothing of it is checked. Over others it comes out as another
     /// header, whose votes do not hold. None if it names a witness that there is not.
     pub fn proof(self, before: Before, witnesses: &Witnesses) -> Option<Proof> {

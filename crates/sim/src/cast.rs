@@ -79,6 +79,11 @@ pub struct Cast {
     pub keys: LaneKeys,
     /// The relay's device.
     pub relay: DeviceId,
+    /// The records that its disk begins with.
+    pub relay_records: BTreeMap<String, Vec<u8>>,
+    relay_secret: [u8; 32],
+    /// The state keys, at a relay that was enlisted.
+    relay_keys: Option<LaneKeys>,
     /// The members, the founder first.
     pub people: Vec<Person>,
     /// What every node's log begins with.
@@ -121,7 +126,7 @@ impl Wrote {
 }
 
 impl Cast {
-    /// A circle of so many members, the first of whom are its witnesses, made of a seed.
+    /// A circle of so many members, the first of whom are its witnesses, made of a seed. A relay that votes does so alone.
     ///
     /// # Errors
     /// When an engine refuses: a fault.
@@ -129,6 +134,7 @@ impl Cast {
         members: usize,
         witnesses: usize,
         always_on: usize,
+        relay_votes: bool,
         seed: u64,
         rules: Rules,
     ) -> Result<Self, CastError> {
@@ -141,21 +147,26 @@ impl Cast {
         founding.genesis.rules = rules;
         founding.keys.epoch = EntryId::from(founding.genesis.id());
         founder.vote = Some(*founding.vote.secret());
-        let relay = DeviceId(random.bytes());
+        let relay_secret: [u8; 32] = random.bytes();
+        // One that nobody enlists signs nothing, and any name does for it.
+        let relay = if relay_votes { DeviceKey::from_secret(relay_secret).id() } else { DeviceId(relay_secret) };
         let mut cast = Cast {
             genesis: founding.genesis,
             keys: founding.keys,
             relay,
+            relay_records: BTreeMap::new(),
+            relay_secret,
+            relay_keys: None,
             people: vec![founder],
             log: Vec::new(),
             records: Vec::new(),
             random,
         };
-        cast.fill(members, witnesses.min(members), always_on)?;
+        cast.fill(members, witnesses.min(members), always_on, relay_votes)?;
         Ok(cast)
     }
 
-    fn fill(&mut self, members: usize, witnesses: usize, always_on: usize) -> Result<(), CastError> {
+    fn fill(&mut self, members: usize, witnesses: usize, always_on: usize, relay_votes: bool) -> Result<(), CastError> {
         let mut wrote = Wrote::default();
         let seed = self.random.bytes();
         let mut founder = self.open(0, &[], seed)?;
@@ -182,6 +193,9 @@ impl Cast {
         self.records.resize(self.people.len(), BTreeMap::new());
         if witnesses > 1 {
             self.elect(witnesses, always_on, &mut founder, &mut wrote)?;
+        }
+        if relay_votes {
+            self.enlist(&mut founder, &mut wrote)?;
         }
         self.log = wrote.log.into_iter().map(Rc::from).collect();
         self.records[0] = wrote.records;
@@ -237,6 +251,35 @@ impl Cast {
         }
     }
 
+    /// The founder enlists the relay, and it takes the vote over.
+    fn enlist(&mut self, founder: &mut Engine, wrote: &mut Wrote) -> Result<(), CastError> {
+        let key = DeviceKey::from_secret(self.relay_secret);
+        let (admission, keys) = founder.enlist(self.relay, key.box_key()).map_err(fault)?;
+        self.relay_keys = keys.open(self.genesis.id(), &key).and_then(|keys| keys.into_iter().next());
+        let mut relay = self.open_seat(self.relay_seat()(), &wrote.log, [1; 32])?;
+        relay.enlisted(admission);
+        relay.enter(None, START).map_err(fault)?;
+        let mut entered = Wrote::default();
+        entered.carry(&mut relay);
+        founder.gossip(Topic::Entries, self.relay, &entered.gossip()?, START);
+        wrote.carry(founder);
+        settle(founder, wrote)?;
+        let seed = self.random.bytes();
+        let mut relay = self.open_seat(self.relay_seat()(), &wrote.log, seed)?;
+        relay.offer_to_witness(true, START).map_err(fault)?;
+        let mut offered = Wrote::default();
+        offered.carry(&mut relay);
+        founder.gossip(Topic::Entries, self.relay, &offered.gossip()?, START);
+        self.relay_records = offered.records;
+        wrote.carry(founder);
+        settle(founder, wrote)?;
+        founder.change_witnesses(vec![self.relay], vec![self.people[0].id()], START).map_err(fault)?;
+        wrote.carry(founder);
+        settle(founder, wrote)?;
+        let voting: Vec<DeviceId> = founder.witnesses().iter().filter(|one| one.votes).map(|one| one.device).collect();
+        if voting == [self.relay] { Ok(()) } else { Err(fault("the relay does not vote")) }
+    }
+
     /// A newcomer joins, over a log that admits it: the bytes of its join, as they are gossiped.
     fn newcomer(&mut self, log: &[Vec<u8>], secret: &InviteSecret, invite: Invite) -> Result<Vec<u8>, CastError> {
         let id = self.people.len();
@@ -251,8 +294,11 @@ impl Cast {
     }
 
     fn open(&self, person: usize, log: &[Vec<u8>], seed: [u8; 32]) -> Result<Engine, CastError> {
+        self.open_seat(self.seat(person), log, seed)
+    }
+
+    fn open_seat(&self, seat: Seat, log: &[Vec<u8>], seed: [u8; 32]) -> Result<Engine, CastError> {
         let nothing = Vec::<(String, Vec<u8>)>::new();
-        let seat = self.seat(person);
         Engine::open(self.genesis.clone(), seat, Limits::default(), log, nothing, seed).map_err(fault)
     }
 
@@ -269,6 +315,16 @@ impl Cast {
             identity: one.identity(),
             keyring: Keyring::new(circle, keys.clone()),
             vote: one.vote(),
+        })
+    }
+
+    /// Makes the relay's seat: a witness's, if it was enlisted.
+    pub fn relay_seat(&self) -> MakeSeat {
+        let Some(keys) = self.relay_keys.clone() else { return Rc::new(|| Seat::Keeper) };
+        let (secret, circle) = (self.relay_secret, self.genesis.id());
+        Rc::new(move || Seat::Witness {
+            device: DeviceKey::from_secret(secret),
+            keyring: Keyring::new(circle, keys.clone()),
         })
     }
 

@@ -22,7 +22,7 @@ pub struct Host {
     pub disk: Disk,
     /// Its device, by which others name it.
     pub device: DeviceId,
-    /// It keeps the circle without reading it, as a relay does.
+    /// It keeps the circle for others, as a relay does.
     pub keeps: bool,
     /// It keeps the circle in place of a member, to whom votes do not go.
     pub stands_in: bool,
@@ -64,7 +64,7 @@ impl Host {
             engine: None,
             disk,
             device,
-            keeps: matches!(seat(), Seat::Keeper),
+            keeps: matches!(seat(), Seat::Keeper | Seat::Witness { .. }),
             stands_in: false,
             skew: 0,
             awake: true,

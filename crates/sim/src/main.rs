@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     }
     let Some(name) = &arguments.scenario else {
         for scenario in scenario::all() {
-            println!("{:<20} {}", scenario.name, scenario.about);
+            println!("{:<26} {} At least {} nodes.", scenario.name, scenario.about, scenario.least);
         }
         return ExitCode::SUCCESS;
     };
@@ -117,7 +117,7 @@ fn save(path: &PathBuf, drawing: &str) -> ExitCode {
 
 /// Plays one run and prints what it came to; whether everything held.
 fn play(scenario: &Scenario, seed: u64, arguments: &Arguments) -> bool {
-    let members = arguments.nodes.map_or(scenario.members, |nodes| nodes.saturating_sub(1).max(2));
+    let members = arguments.nodes.map_or(scenario.members, |nodes| nodes.saturating_sub(1));
     let started = std::time::Instant::now();
     let outcome = match scenario.run(members, seed, arguments.trace) {
         Ok(outcome) => outcome,

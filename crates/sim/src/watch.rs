@@ -5,7 +5,7 @@ use crate::host::Id;
 use ledgerno_engine::Item;
 use ledgerno_engine::status::Status;
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, HeaderHash};
-use ledgerno_ledger::entry::Head;
+use ledgerno_ledger::entry::{Head, Lane};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
@@ -18,6 +18,8 @@ pub struct Seen {
     pub device: DeviceId,
     /// Its seq.
     pub seq: u64,
+    /// Its lane.
+    pub lane: Lane,
     /// What it stands on: the entry before it and those it approves.
     pub parents: Vec<EntryId>,
     /// Its bytes in all.
@@ -45,6 +47,8 @@ pub struct Seen {
 pub struct Settled {
     /// Its hash.
     pub hash: HeaderHash,
+    /// The time that it names.
+    pub time: u64,
     /// Its cut.
     pub cut: Vec<Head>,
     /// How many nodes have it.
@@ -76,6 +80,8 @@ pub struct Watch {
     unsent: Vec<VecDeque<usize>>,
     /// Nodes of whom nothing is demanded.
     suspects: Vec<bool>,
+    /// How far the time of a header may be ahead of the true one: the circle's bound, and the error of right clocks.
+    pub ahead: u64,
     /// What must never be, in words.
     pub faults: Vec<String>,
 }
@@ -97,6 +103,7 @@ impl Watch {
             open: Vec::new(),
             unsent: vec![VecDeque::new(); nodes],
             suspects: vec![false; nodes],
+            ahead: u64::MAX,
             faults: Vec::new(),
         }
     }
@@ -150,6 +157,7 @@ impl Watch {
                             id,
                             device: entry.device,
                             seq: entry.seq,
+                            lane: entry.lane,
                             parents,
                             bytes: item.len() - 1,
                             written: now,
@@ -173,8 +181,13 @@ impl Watch {
             }
             Ok(Item::Proof(proof)) => {
                 let (height, hash) = (proof.height(), proof.checkpoint.header.hash());
+                let time = proof.checkpoint.header.time;
+                if !self.headers.contains_key(&height) {
+                    self.check_time(height, time, now);
+                }
                 let first = self.headers.entry(height).or_insert_with(|| Settled {
                     hash,
+                    time,
                     cut: proof.cut,
                     nodes: 0,
                     entries: Vec::new(),
@@ -186,6 +199,16 @@ impl Watch {
                 }
             }
             Err(error) => self.fault(format!("node {at} writes what is no item: {error}")),
+        }
+    }
+
+    /// A header that is settled is not before the one below it, and no further ahead of the true time than a quorum of right
+    /// clocks lets through, unless that one was already.
+    fn check_time(&mut self, height: u64, time: u64, now: u64) {
+        let below = height.checked_sub(1).and_then(|below| self.headers.get(&below)).map_or(0, |below| below.time);
+        let to = now.saturating_add(self.ahead).max(below);
+        if !(below..=to).contains(&time) {
+            self.fault(format!("time: the header of height {height} names {time}, and may name {below} to {to}"));
         }
     }
 

@@ -53,6 +53,8 @@ pub struct Setup {
     pub witnesses: usize,
     /// So many of the witnesses say of themselves that they are always on, the first ones.
     pub always_on: usize,
+    /// The relay was enlisted, and votes in the founder's place: alone.
+    pub relay_votes: bool,
     /// What everything follows from.
     pub seed: u64,
     /// Who is linked to whom.
@@ -80,6 +82,7 @@ impl Setup {
             twins: Vec::new(),
             witnesses: 1,
             always_on: usize::MAX,
+            relay_votes: false,
             seed,
             topology: Topology::Hub,
             conditions: Conditions::default(),
@@ -139,7 +142,9 @@ impl World {
     /// # Errors
     /// When the circle can not be made.
     pub fn new(setup: &Setup) -> Result<Self, CastError> {
-        let mut cast = Cast::gather(setup.members, setup.witnesses, setup.always_on, setup.seed, setup.rules.clone())?;
+        let (witnesses, relay_votes) = (setup.witnesses, setup.relay_votes);
+        let rules = setup.rules.clone();
+        let mut cast = Cast::gather(setup.members, witnesses, setup.always_on, relay_votes, setup.seed, rules)?;
         let running = setup.running.unwrap_or(setup.members).min(setup.members);
         cast.people.truncate(running);
         let strangers: Vec<_> = (0..setup.strangers).map(|_| cast.stranger()).collect();
@@ -147,6 +152,7 @@ impl World {
         let nodes = 1 + cast.people.len() + setup.twins.len() + setup.keepers;
         let mut dice = Dice::new(setup.seed);
         let mut watch = Watch::new(cast.genesis.id(), nodes);
+        watch.ahead = setup.rules.clock_bound_ms.saturating_add(setup.skew);
         watch.all_begin_with(&cast.log, START);
         for id in 1 + running..1 + cast.people.len() {
             watch.rolled_back(id, &[], START);
@@ -174,7 +180,7 @@ impl World {
             cast,
         };
         let relay = world.cast.relay;
-        world.add(relay, Rc::new(|| Seat::Keeper), BTreeMap::new(), 0);
+        world.add(relay, world.cast.relay_seat(), world.cast.relay_records.clone(), 0);
         for person in 0..world.cast.people.len() {
             let records = world.cast.records.get(person).cloned().unwrap_or_default();
             let skew = world.dice.below(2 * setup.skew as usize + 1) as i64 - setup.skew as i64;
@@ -186,9 +192,12 @@ impl World {
             }
         }
         for &of in &setup.twins {
-            let (device, seat) = (world.hosts[of].device, world.cast.make_seat(of - 1));
-            let records = world.cast.records.get(of - 1).cloned().unwrap_or_default();
-            world.add(device, seat, records, 0);
+            let cast = &world.cast;
+            let (seat, records) = match of.checked_sub(1) {
+                None => (cast.relay_seat(), cast.relay_records.clone()),
+                Some(person) => (cast.make_seat(person), cast.records.get(person).cloned().unwrap_or_default()),
+            };
+            world.add(world.hosts[of].device, seat, records, 0);
             let twin = world.hosts.len() - 1;
             world.hosts[twin].awake = false;
             world.suspect(of);

@@ -42,6 +42,7 @@ scenarios! {
     selective_sender = "selective-sender",
     withheld_bodies = "withheld-bodies",
     two_histories_are_shown = "two-histories",
+    two_histories_of_a_founder_are_shown = "founders-two-histories",
     flood_of_orphans = "orphans",
     an_invite_used_twice_at_once = "invite-twice",
     four_witnesses = "four-witnesses",
@@ -84,7 +85,7 @@ fn many_seeds_of_four_witnesses_in_rough_weather_and_few_others() {
 /// A node heard of the second history before it was as far as that.
 #[test]
 fn two_histories_are_shown_to_who_was_behind() {
-    play("two-histories", 201..202);
+    play("founders-two-histories", 201..202);
 }
 
 /// A node had heard the last header too early to take it, and its gossip does not come twice.

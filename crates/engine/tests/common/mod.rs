@@ -3,6 +3,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::type_complexity)]
 
+pub mod four;
+
 use ledgerno_engine::wire::{Answer, Ask, Topic};
 use ledgerno_engine::{Engine, Event, Keyring, Limits, OpenError, Output, Random, Seat, join};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};

@@ -85,6 +85,7 @@ pub(super) fn calm() -> Scenario {
         name: "calm",
         about: "Everybody is linked to the relay, and writes; nothing breaks.",
         members: 8,
+        least: 3,
         setup: |_| {},
         play: |world| {
             world.plan_writes(60, 0, 30_000);

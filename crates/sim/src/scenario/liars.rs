@@ -7,12 +7,14 @@ use crate::host::Id;
 use crate::liar::Said;
 use crate::net::Topology;
 use crate::world::World;
+use ledgerno_engine::Event;
 use ledgerno_engine::wire::{Answer, Ask, Topic};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::dag;
 use ledgerno_ledger::entry::{Head, Packed};
 use ledgerno_ledger::hostile::Dice;
 use ledgerno_ledger::invite::InviteLink;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 const MINUTE: u64 = 60_000;
@@ -20,7 +22,7 @@ const MINUTE: u64 = 60_000;
 const LIAR: Id = 3;
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let mesh = Scenario { setup: |setup| setup.topology = Topology::Mesh { degree: 4 }, ..calm() };
+    let mesh = Scenario { least: LIAR + 1, setup: |setup| setup.topology = Topology::Mesh { degree: 4 }, ..calm() };
     vec![
         Scenario {
             name: "equivocating-member",
@@ -32,16 +34,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 }
                 honest_life(world);
             },
-            check: |world| {
-                let device = world.hosts[LIAR].device;
-                for id in honest_members(world) {
-                    let Some(engine) = world.hosts[id].engine.as_ref() else { continue };
-                    let member = engine.members().into_iter().find(|member| member.devices.contains(&device));
-                    if member.is_none_or(|member| !member.forked) {
-                        world.watch.fault(format!("node {id} does not show the fork"));
-                    }
-                }
-            },
+            check: check_forked,
             ..copy(&mesh)
         },
         Scenario {
@@ -59,6 +52,10 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 }
                 honest_life(world);
             },
+            check: |world| {
+                check_forked(world);
+                check_told(world, &[LIAR, world.nodes() - 1]);
+            },
             ..copy(&mesh)
         },
         Scenario {
@@ -74,6 +71,10 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                     world.at(at, |world| world.write_something(LIAR));
                 }
                 honest_life(world);
+            },
+            check: |world| {
+                check_forked(world);
+                check_told(world, &[LIAR]);
             },
             ..copy(&mesh)
         },
@@ -113,26 +114,23 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         },
         Scenario {
             name: "two-histories",
-            about: "The sole witness shows one history to these and another to those; the members must see it.",
-            setup: |setup| (setup.topology, setup.twins) = (Topology::Mesh { degree: 4 }, vec![1]),
-            play: |world| {
-                let twin = world.nodes() - 1;
-                world.part(|id| if id == twin { 1 } else { (id % 2 == 0) as u8 });
-                world.wake(twin);
-                // Each reaches somebody on its side, or it would have nothing to show.
-                world.introduce(1, 3);
-                world.introduce(twin, 2);
-                honest_life(world);
+            about: "A relay that votes alone shows one history to these and another to those; the members must be shown it.",
+            setup: |setup| {
+                (setup.topology, setup.twins) = (Topology::Mesh { degree: 4 }, vec![0]);
+                setup.relay_votes = true;
             },
+            play: |world| show_two_histories(world, 0),
             must_fork: true,
-            check: |world| {
-                for id in honest_members(world) {
-                    let Some(engine) = world.hosts[id].engine.as_ref() else { continue };
-                    if engine.divisions().is_empty() && engine.refusals().is_empty() {
-                        world.watch.fault(format!("hidden: node {id} shows one history alone"));
-                    }
-                }
-            },
+            check: check_shown,
+            ..copy(&mesh)
+        },
+        Scenario {
+            name: "founders-two-histories",
+            about: "As two-histories, by a founder who is the sole witness.",
+            setup: |setup| (setup.topology, setup.twins) = (Topology::Mesh { degree: 4 }, vec![1]),
+            play: |world| show_two_histories(world, 1),
+            must_fork: true,
+            check: check_shown,
             ..copy(&mesh)
         },
         Scenario {
@@ -206,6 +204,52 @@ fn equivocate(world: &mut World) {
     let other = pen.post(&[], "nor this");
     for (at, to) in world.links.neighbours(LIAR).to_vec().into_iter().enumerate() {
         world.whisper(LIAR, to, if at % 2 == 0 { &one } else { &other });
+    }
+}
+
+/// The liar's device signed two entries of one seq, and every honest node shows it as forked.
+fn check_forked(world: &mut World) {
+    let device = world.hosts[LIAR].device;
+    let places = || world.watch.entries.iter().filter(|seen| seen.device == device).map(|seen| seen.seq);
+    if places().count() == places().collect::<BTreeSet<u64>>().len() {
+        world.watch.fault("the fault did not happen: nothing was signed twice".to_owned());
+    }
+    for id in (0..world.nodes()).filter(|id| !world.hosts[*id].suspect).collect::<Vec<_>>() {
+        let members = world.hosts[id].engine.as_ref().map_or_else(Vec::new, |engine| engine.members());
+        if !members.iter().any(|member| member.devices.contains(&device) && member.forked) {
+            world.watch.fault(format!("node {id} does not show the fork"));
+        }
+    }
+}
+
+/// Each of these nodes was told that a copy of its device is about.
+fn check_told(world: &mut World, copies: &[Id]) {
+    for id in copies {
+        if !world.events.iter().any(|(_, at, event)| at == id && matches!(event, Event::Twin { .. })) {
+            world.watch.fault(format!("node {id} is not told of its copy"));
+        }
+    }
+}
+
+/// Each copy of the sole witness serves a part of the members alone.
+fn show_two_histories(world: &mut World, witness: Id) {
+    let twin = world.nodes() - 1;
+    let side = move |id: Id| u8::from(id == twin || id != witness && id % 2 == 0);
+    world.part(side);
+    world.wake(twin);
+    for id in honest_members(world) {
+        world.introduce(if side(id) == 1 { twin } else { witness }, id);
+    }
+    honest_life(world);
+}
+
+/// Every honest member is shown that there are two histories.
+fn check_shown(world: &mut World) {
+    for id in honest_members(world) {
+        let engine = world.hosts[id].engine.as_ref();
+        if engine.is_none_or(|engine| engine.conflict().is_none() && engine.divisions().is_empty()) {
+            world.watch.fault(format!("hidden: node {id} shows one history alone"));
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use crate::world::{Setup, World};
 use ledgerno_engine::wire::{PlacedVote, Topic, Votes};
 use ledgerno_ledger::bytes::HeaderHash;
 use ledgerno_ledger::settle::{Vote, VoteKind};
+use std::cell::Cell;
+use std::rc::Rc;
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -21,7 +23,7 @@ fn four(setup: &mut Setup) {
 }
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let calm = Scenario { setup: four, ..calm() };
+    let calm = Scenario { least: 5, setup: four, ..calm() };
     vec![
         Scenario {
             name: "four-witnesses",
@@ -83,15 +85,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 two_faced(world);
                 honest_life(world);
             },
-            check: |world| {
-                let liar = world.hosts[ILL].device;
-                for id in honest_members(world) {
-                    let witnesses = world.hosts[id].engine.as_ref().map_or_else(Vec::new, |engine| engine.witnesses());
-                    if witnesses.iter().any(|one| one.votes && one.device == liar) {
-                        world.watch.fault(format!("the liar still votes, says node {id}"));
-                    }
-                }
-            },
+            check: check_convicted,
             ..copy(&calm)
         },
         Scenario {
@@ -99,7 +93,20 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             about: "A witness's clock is in 2035.",
             play: |world| {
                 world.hosts[ILL].skew = 9 * 365 * 24 * HOUR as i64;
+                let late = world.now + 365 * 24 * HOUR;
+                let proposed = Rc::new(Cell::new(false));
+                let says = Rc::clone(&proposed);
+                // It is no liar; its mouth is listened to.
+                world.hosts[ILL].liar = Some(Box::new(move |_: u64, _: Id, said: Said| {
+                    says.set(says.get() || proposes_after(&said, late));
+                    Some(said)
+                }));
                 honest_life(world);
+                if !proposed.get() {
+                    world
+                        .watch
+                        .fault("the fault did not happen: no header with a time in 2035 was proposed".to_owned());
+                }
             },
             ..copy(&calm)
         },
@@ -128,15 +135,21 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         },
         Scenario {
             name: "equivocating-witness",
-            about: "A witness was copied with its vote key: one copy votes on each side of a parted network.",
+            about: "A witness was copied with its vote key: one copy votes on each side of a parted network, and then for two headers at once.",
             setup: |setup| {
                 four(setup);
                 setup.twins = vec![ILL];
             },
             play: |world| {
                 part_with_twins(world, 1);
+                world.at(MINUTE / 2, |world| world.part(|_| 0));
+                // A copy that hears of the other stops by itself; what it signed may be no evidence, so a pen goes on.
+                for at in [45_000, 50_000, 55_000] {
+                    world.at(at, vote_twice);
+                }
                 honest_life(world);
             },
+            check: check_convicted,
             ..copy(&calm)
         },
         Scenario {
@@ -175,24 +188,62 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
+/// Every honest member holds two votes of the ill one against each other: by nothing else a witness leaves here.
+fn check_convicted(world: &mut World) {
+    let liar = world.hosts[ILL].device;
+    for id in honest_members(world) {
+        let witnesses = world.hosts[id].engine.as_ref().map_or_else(Vec::new, |engine| engine.witnesses());
+        if witnesses.iter().any(|one| one.votes && one.device == liar) {
+            world
+                .watch
+                .fault(format!("the fault did not happen: node {id} holds no evidence, and the liar still votes"));
+        }
+    }
+}
+
+/// Whether a header with a time after this one is put to the vote.
+fn proposes_after(said: &Said, time: u64) -> bool {
+    let Said::Gossip(Topic::Votes | Topic::Witnesses, bytes) = said else { return false };
+    match Votes::from_bytes(bytes) {
+        Ok(Votes::Opening(brief)) => brief.time() > time,
+        Ok(Votes::Proposal(proposal)) => proposal.header.time > time,
+        _ => false,
+    }
+}
+
+/// What notarizes a made-up header at a height in the ill one's name, as long as it votes.
+fn vote_of_the_ill(world: &World) -> Option<impl Fn(u64, u8) -> Vec<u8> + 'static> {
+    let engine = world.hosts[ILL].engine.as_ref()?;
+    let (circle, device, secret) = (engine.circle(), engine.device(), engine.vote_secret()?.clone());
+    let place = engine.witnesses().iter().position(|one| one.votes && Some(one.device) == device)?;
+    let place = u8::try_from(place).ok()?;
+    Some(move |height, header| {
+        let header = Some(HeaderHash([header; 32]));
+        let vote = Vote { kind: VoteKind::Notarize, circle, height, view: 0, header };
+        Votes::Vote { height, vote: PlacedVote::of(&vote.cast(&secret), place) }.to_bytes()
+    })
+}
+
+/// The ill one votes for two headers of one height.
+fn vote_twice(world: &mut World) {
+    let Some(vote) = vote_of_the_ill(world) else { return };
+    let height = world.watch.height(1) + 1;
+    for header in [8, 9] {
+        world.publish(ILL, Topic::Witnesses, vote(height, header));
+    }
+}
+
 /// When it leads, the ill one shows what it proposes to node 1, a vote for another header to node 2, and nothing to others.
 /// It says none of it again.
 fn two_faced(world: &mut World) {
     world.suspect(ILL);
-    let Some(engine) = world.hosts[ILL].engine.as_ref() else { return };
-    let (circle, device, secret) = (engine.circle(), engine.device(), engine.vote_secret().cloned());
-    let place = engine.witnesses().iter().position(|one| Some(one.device) == device);
-    let (Some(secret), Some(place)) = (secret, place.and_then(|at| u8::try_from(at).ok())) else { return };
-    let other = move |height| {
-        let vote = Vote { kind: VoteKind::Notarize, circle, height, view: 0, header: Some(HeaderHash([9; 32])) };
-        Votes::Vote { height, vote: PlacedVote::of(&vote.cast(&secret), place) }.to_bytes()
-    };
+    let Some(other) = vote_of_the_ill(world) else { return };
     world.hosts[ILL].liar = Some(Box::new(move |_: u64, to: Id, said: Said| {
         let Said::Gossip(topic, bytes) = &said else { return Some(said) };
         match Votes::from_bytes(bytes) {
             Ok(Votes::Opening(brief)) if *topic == Topic::Witnesses => match to {
                 1 => Some(said),
-                2 => Some(Said::Gossip(*topic, other(brief.height()).into())),
+                2 => Some(Said::Gossip(*topic, other(brief.height(), 9).into())),
                 _ => None,
             },
             Ok(Votes::Proposal(_) | Votes::Bundle(_)) => None,
