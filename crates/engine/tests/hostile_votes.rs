@@ -9,8 +9,9 @@ mod common;
 use common::RELAY;
 use common::four::Four;
 use ledgerno_engine::wire::{Topic, Votes};
-use ledgerno_engine::{Engine, Event};
+use ledgerno_engine::{Engine, Event, Item};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash, Signature};
+use ledgerno_ledger::codec;
 use ledgerno_ledger::hostile::{Dice, besiege, mutate};
 use ledgerno_ledger::keys::VoteSecret;
 use ledgerno_ledger::settle::{Bundle, Notarization, Nullification, Proposal, SignedVote, Vote, VoteKind, cut_hash};
@@ -52,11 +53,13 @@ impl Siege {
         let order = four.world.engine(four.all[1]).witnesses();
         let secrets = order.iter().map(|one| secret(&four, &one.device)).collect();
         // It holds what is to be settled, and hears nobody.
-        let all = four.all.clone();
-        four.world.link(victim, all[1]);
-        four.world.pass(1_000);
-        four.world.unlink(victim, all[1]);
-        four.world.pass(60_000);
+        let log = &four.world.hosts[&four.all[1]].disk.log;
+        let newest = log.iter().rev().find_map(|item| match Item::from_bytes(item) {
+            Ok(Item::Entry(packed)) => Some(codec::encode(&packed)),
+            _ => None,
+        });
+        let newest = newest.unwrap();
+        four.world.act(victim, |engine, now| engine.gossip(Topic::Entries, LIAR, &newest, now));
         let siege = Siege { four, victim, height, secrets, opening, post };
         assert!(siege.engine().settlement().unsettled > 0);
         siege

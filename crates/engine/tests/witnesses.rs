@@ -8,7 +8,6 @@ mod common;
 use common::RELAY;
 use common::four::Four;
 use ledgerno_engine::Event;
-use ledgerno_engine::status::Status;
 use ledgerno_engine::view::{Content, Deed};
 use ledgerno_engine::wire::{PlacedVote, Topic, Votes};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash};

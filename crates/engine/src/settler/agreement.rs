@@ -6,8 +6,9 @@
 //! timers run only while the witness holds something unsettled, has nothing left to sync, and hears Q − 1 others. A
 //! phone that wakes for a minute hears nobody at first, so it nullifies nothing that came while it slept.
 //!
-//! After a restart nothing is signed until another node was asked for this witness's newest bundle. One that is newer than
-//! the disk means that the disk was rolled back: the vote key is retired, and never signs again.
+//! After a restart nothing is signed until another node was asked for this witness's newest bundle. One with a vote that the
+//! disk does not know means that the disk was rolled back: the vote key is retired, and never signs again. Others keep
+//! bundles in memory: nobody has to remember, for a witness whose disk was rolled back counts as a liar.
 
 use super::saying::Closing;
 use super::{GATHER_MS, fitting};
@@ -520,12 +521,12 @@ impl Engine {
         }
     }
 
-    /// The own newest bundle as another node has it.
+    /// The own newest bundle as another node has it. Its votes hold; that it is newer only they can say.
     pub(crate) fn compare_own(&mut self, theirs: &Bundle, now: u64) {
-        let newer = match (self.own_bundle(), &self.agreement.stored) {
-            (Some(own), _) => theirs.is_newer_than(&own),
-            (None, Some(stored)) => theirs.is_newer_than(stored),
-            (None, None) => theirs.height > self.chain.height(),
+        let own = self.own_bundle();
+        let newer = match own.as_ref().or(self.agreement.stored.as_ref()) {
+            Some(own) => theirs.has_votes_unknown_to(own),
+            None => theirs.height > self.chain.height() && !theirs.own.is_empty(),
         };
         if newer && self.agreement.retired != Some(theirs.key) {
             self.agreement.retired = Some(theirs.key);

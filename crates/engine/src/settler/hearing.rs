@@ -91,8 +91,8 @@ impl Engine {
     fn hear_bundle(&mut self, bundle: &Bundle, topic: Option<Topic>, now: u64) -> bool {
         match bundle.height.cmp(&(self.chain.height() + 1)) {
             Ordering::Greater => {
-                let holds = bundle.own.iter().all(|vote| vote.holds(self.circle, bundle.height));
-                if Some(bundle.key) == self.vote_key() && !bundle.own.is_empty() && holds {
+                let holds = |vote: &SignedVote| vote.key == bundle.key && vote.holds(self.circle, bundle.height);
+                if Some(bundle.key) == self.vote_key() && bundle.own.iter().all(holds) {
                     self.compare_own(bundle, now);
                 }
                 return true;
@@ -113,7 +113,8 @@ impl Engine {
             let holds_more = bundle.voted.is_some() && known.voted.is_none();
             bundle.is_newer_than(known) || holds_more && !known.is_newer_than(bundle)
         };
-        if self.agreement.bundles.get(&bundle.key).is_none_or(tells) {
+        // One that anybody could have made takes no true one's place.
+        if bundle.shows_its_view() && self.agreement.bundles.get(&bundle.key).is_none_or(tells) {
             self.agreement.bundles.insert(bundle.key, bundle.clone());
         }
         if !self.votes_with_others() {

@@ -18,6 +18,7 @@ use crate::bytes::{CircleId, HeaderHash, Signature, VoteKey};
 use crate::entry::Head;
 use crate::verify::{Claim, verify_batch};
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 /// The most bytes of an encoded [`Bundle`] or [`Proposal`]: they travel as gossip.
@@ -174,6 +175,29 @@ impl Bundle {
         let notarized =
             self.notarization.iter().map(|one| (Ballot::notarize(one.view, one.header.hash()), &one.voices));
         notarized.chain(self.nullifications.iter().map(|one| (Ballot::nullify(one.view), &one.voices)))
+    }
+
+    /// Whether it shows by votes that its witness is in the view that it names: a bundle is signed by nobody as a whole.
+    pub fn shows_its_view(&self) -> bool {
+        let ends_one_before = |view: u64| view.checked_add(1) == Some(self.view);
+        self.view == 0
+            || self.own.iter().any(|vote| vote.view == self.view)
+            || self.quorums().any(|(ballot, _)| ends_one_before(ballot.view))
+    }
+
+    /// Whether it holds a vote that its witness would know, were this newest bundle of its own all that it signed. Votes
+    /// against or for an earlier view that are no finalizes it forgets.
+    pub fn has_votes_unknown_to(&self, newest: &Self) -> bool {
+        let is_unknown = |vote: &SignedVote| {
+            let is_kept = vote.kind == VoteKind::Finalize && newest.own.len() < MAX_FINALIZES;
+            let ballot = vote.ballot();
+            (vote.view >= newest.view || is_kept) && !newest.own.iter().any(|known| known.ballot() == ballot)
+        };
+        match self.height.cmp(&newest.height) {
+            Ordering::Greater => !self.own.is_empty(),
+            Ordering::Equal => self.own.iter().any(is_unknown),
+            Ordering::Less => false,
+        }
     }
 
     /// Whether it tells what another of the same witness does not: a later height or view, or more votes.
