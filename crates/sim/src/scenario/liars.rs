@@ -234,7 +234,7 @@ fn check_told(world: &mut World, copies: &[Id]) {
 /// Each copy of the sole witness serves a part of the members alone.
 fn show_two_histories(world: &mut World, witness: Id) {
     let twin = world.nodes() - 1;
-    let side = move |id: Id| u8::from(id == twin || id != witness && id % 2 == 0);
+    let side = move |id: Id| u8::from(id == twin || id != witness && id.is_multiple_of(2));
     world.part(side);
     world.wake(twin);
     for id in honest_members(world) {
