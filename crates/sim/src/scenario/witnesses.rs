@@ -7,6 +7,7 @@ use crate::host::Id;
 use crate::liar::Said;
 use crate::net::Topology;
 use crate::world::{Setup, World};
+use ledgerno_engine::Event;
 use ledgerno_engine::wire::{PlacedVote, Topic, Votes};
 use ledgerno_ledger::bytes::HeaderHash;
 use ledgerno_ledger::settle::{Vote, VoteKind};
@@ -175,13 +176,25 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         },
         Scenario {
             name: "witness-rolled-back",
-            about: "A witness's disk is set back to an earlier one, so that it has forgotten votes.",
+            about: "A witness's disk is set back to an earlier one, so that it has forgotten votes of an open height.",
             play: |world| {
                 world.at(10_000, |world| {
                     let backup = world.hosts[ILL].disk.backup();
                     world.at(30_000, move |world| world.roll_back(ILL, backup));
                 });
+                // Too few are awake to end the height.
+                for id in [1, 2] {
+                    world.at(20_000, move |world| world.sleep(id));
+                    world.at(40_000, move |world| world.wake(id));
+                }
+                let remembered = Rc::new(Cell::new(false));
+                let remembers = Rc::clone(&remembered);
+                world.at(29_999, move |world| remembers.set(is_remembered(world)));
                 honest_life(world);
+                let retired = |(_, id, event): &(u64, Id, Event)| *id == ILL && matches!(event, Event::VoteRetired(_));
+                if remembered.get() && !world.events.iter().any(retired) {
+                    world.watch.fault("a witness votes on, and another keeps votes that it forgot".to_owned());
+                }
             },
             ..copy(&calm)
         },
@@ -199,6 +212,15 @@ fn check_convicted(world: &mut World) {
                 .fault(format!("the fault did not happen: node {id} holds no evidence, and the liar still votes"));
         }
     }
+}
+
+/// Whether another one who votes keeps votes of the ill one at the open height.
+fn is_remembered(world: &World) -> bool {
+    let Some(key) = world.hosts[ILL].engine.as_ref().and_then(|engine| Some(engine.vote_secret()?.key())) else {
+        return false;
+    };
+    let kept = world.hosts[4].engine.as_ref().map_or_else(Vec::new, |engine| engine.bundles());
+    kept.iter().any(|bundle| bundle.key == key && !bundle.own.is_empty())
 }
 
 /// Whether a header with a time after this one is put to the vote.
