@@ -140,3 +140,102 @@ fn what_does_not_hold_ends_with_its_code() {
     let (code, wrong) = with(&good, &["--circle".as_ref(), id.as_ref()]);
     assert!(code == 4 && wrong.contains("another circle"), "{wrong}");
 }
+
+/// Proof files of every kind, from the fixtures that freeze their bytes: what each is said to be, and the bytes.
+fn fixtures() -> Vec<(String, Vec<u8>)> {
+    let topic = include_str!("../../crates/ledger/conformance/proofs.txt");
+    let files = topic.split("format proof file").nth(1).unwrap();
+    let files = files.lines().filter_map(|line| line.strip_prefix("accept ")?.split_once(' '));
+    let byte = |digits: &[u8]| u8::from_str_radix(str::from_utf8(digits).unwrap(), 16).unwrap();
+    files.map(|(hex, what)| (what.to_owned(), hex.as_bytes().chunks(2).map(byte).collect())).collect()
+}
+
+/// What a kind of proof is told as, in English and in Japanese, and what of others it must not be told as.
+type Told = (&'static str, [&'static [&'static str]; 2]);
+
+const TOLD: [Told; 8] = [
+    (
+        "that the first header is settled",
+        [
+            &["A header was settled at height 1", "by 1 of 1 votes"],
+            &["ヘッダーが確定しました(高さ 1", "1 票のうち 1 票"],
+        ],
+    ),
+    (
+        "that the founder is a member",
+        [&["is a member, at height 1", "Joined at height", "points."], &["はメンバーです(高さ 1", "で参加、"]],
+    ),
+    (
+        "that nobody of this key is a member",
+        [&["Nobody with this identity is a member, at height 1"], &["この ID の人はメンバーではありません(高さ 1"]],
+    ),
+    (
+        "that the guest thanked the founder, opened",
+        [
+            &["wrote an entry, and it was settled at height 1", "The author's clock said", "Thanks of", "took effect"],
+            &["がエントリーを書き、確定しました(高さ 1", "書いた人の時計では", "への感謝、", "操作が効力を持ったこと"],
+        ],
+    ),
+    (
+        "the same, sealed",
+        [
+            &["wrote an entry, and it was settled", "What it says is not shown.", "that is the author's word"],
+            &["がエントリーを書き、確定しました", "内容は示されていません。", "それは書いた人の申告です"],
+        ],
+    ),
+    (
+        "that a device forked, in no header",
+        [
+            &["signed two entries for one place (0)", "no witness is needed", "whose device it is."],
+            &["同じ位置(0)に 2 つのエントリー", "証人は要りません", "その端末が誰のものか。"],
+        ],
+    ),
+    (
+        "that a device of the guest forked",
+        [
+            &["signed two entries for one place (0)", "member:", "by 1 of 1 votes", "who the people are"],
+            &["同じ位置(0)に 2 つのエントリー", "メンバー:", "1 票のうち 1 票", "その人が誰であるか"],
+        ],
+    ),
+    (
+        "that the guest stamped the document 58 and the founder vouched",
+        [
+            &["A document existed at height 1", "vouched for it at height 1", "5858585858"],
+            &["ある文書が存在していました(高さ 1", "が保証しました(高さ 1", "5858585858"],
+        ],
+    ),
+];
+
+#[test]
+fn every_kind_of_proof_has_its_own_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = fixtures();
+    assert_eq!(files.iter().map(|(what, _)| &what[..]).collect::<Vec<_>>(), TOLD.map(|(what, _)| what));
+    for ((what, bytes), (_, words)) in files.iter().zip(TOLD) {
+        let file = write(folder.path(), "a.ledgerno", bytes);
+        for (language, words) in ["C", "ja_JP.UTF-8"].into_iter().zip(words) {
+            let (code, said, wrong) = verify(language, &[file.as_os_str()]);
+            assert_eq!((code, wrong.as_str()), (0, ""), "{what}");
+            for word in words {
+                assert!(said.contains(word), "{what}: {word} is not in:\n{said}");
+            }
+            assert!(!said.contains("1970"), "{what}: a time that nobody told:\n{said}");
+            let stamp = ["A document existed", "ある文書が存在"].iter().any(|word| said.contains(word));
+            assert_eq!(stamp, what.contains("stamped"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_not_called_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = stamped(&Circle::new(1)).encode();
+    bytes[8] += 1;
+    let file = write(folder.path(), "newer.ledgerno", &bytes);
+    for (language, word) in [("C", "a newer version of ledgerno"), ("ja_JP.UTF-8", "新しいバージョンの ledgerno")]
+    {
+        let (code, said, wrong) = verify(language, &[file.as_os_str()]);
+        assert_eq!((code, said.as_str()), (3, ""));
+        assert!(wrong.contains(word) && !wrong.contains("damaged") && !wrong.contains("何も証明しません"), "{wrong}");
+    }
+}

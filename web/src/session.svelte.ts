@@ -21,7 +21,7 @@ const REDRAW_MS = 40;
 /** The node as the page uses it. */
 export type NodeLike = Pick<Node, keyof Node>;
 /** The part of `ledgerno/proof` that the page uses. */
-export type ProofTools = Pick<ProofModule, 'hashFile' | 'verify' | 'readWords'>;
+export type ProofTools = Pick<ProofModule, 'hashFile' | 'explain' | 'readWords'>;
 type Opener = (options: OpenOptions) => Promise<NodeLike>;
 
 type Phase = 'loading' | 'open' | 'other-tab' | 'taken-over' | 'failed';

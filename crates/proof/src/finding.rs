@@ -46,7 +46,11 @@ fn statement(statement: &Statement, rests: Option<&Rests>) -> Fields {
         fields
     };
     match statement {
-        Statement::Header(_) => newest("header", ""),
+        Statement::Header(header) => {
+            let mut fields = newest("header", "");
+            fields.push(("count", number(u64::from(header.entries))));
+            fields
+        }
         Statement::NoMember(id) => {
             let mut fields = newest("no-member", "");
             fields.push(("member", id.to_string().into()));
@@ -62,10 +66,10 @@ fn statement(statement: &Statement, rests: Option<&Rests>) -> Fields {
             ]);
             fields
         }
-        Statement::Entry { id, author, written, settled: at, settled_time, content, .. } => {
+        Statement::Entry { id, author, seq, written, settled: at, settled_time, content } => {
             let mut fields = settled("entry", at.height, *settled_time, &[]);
             fields.extend(person(author));
-            fields.extend([("entry", id.to_string().into()), ("written", number(*written))]);
+            fields.extend([("entry", id.to_string().into()), ("seq", number(*seq)), ("written", number(*written))]);
             fields.extend(says(content));
             fields
         }
@@ -75,12 +79,13 @@ fn statement(statement: &Statement, rests: Option<&Rests>) -> Fields {
             fields.extend([("entry", entry.to_string().into()), ("hash", document.to_string().into())]);
             fields
         }
-        Statement::Fork { device, author, entries, .. } => {
-            let mut fields = newest("fork", author.as_ref().map_or("", |author| &author.name));
-            fields.push(("device", device.to_string().into()));
-            if let Some(author) = author {
-                fields.push(("member", author.member.to_string().into()));
+        Statement::Fork { device, author, seq, entries } => {
+            let mut fields = newest("fork", "");
+            match author {
+                Some(author) => fields.extend(person(author)),
+                None => fields.push(("device", device.to_string().into())),
             }
+            fields.push(("seq", number(*seq)));
             let both: Array = entries.iter().map(|id| JsValue::from(id.to_string())).collect();
             fields.push(("entries", both.into()));
             fields
@@ -129,7 +134,31 @@ fn says(content: &Content) -> Fields {
         Content::Operation(Operation::Stamp { document, .. }, note) => {
             vec![("content", "stamp".into()), ("hash", document.to_string().into()), ("text", text(note))]
         }
-        Content::Operation(..) => vec![("content", "operation".into())],
+        Content::Operation(operation, _) => {
+            vec![("content", "operation".into()), ("operation", name_of(operation).into())]
+        }
+    }
+}
+
+fn name_of(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Join { .. } => "join",
+        Operation::Enrol => "enrol",
+        Operation::Invite(_) => "invite",
+        Operation::Transfer { .. } => "thanks",
+        Operation::Revoke { .. } => "revoke",
+        Operation::Retire(_) => "retire",
+        Operation::Epoch(_) => "epoch",
+        Operation::Keys { .. } => "keys",
+        Operation::Lacking => "lacking",
+        Operation::Ready { .. } => "ready",
+        Operation::Resign => "resign",
+        Operation::Evidence(_) => "evidence",
+        Operation::Propose(_) => "propose",
+        Operation::Consent(_) => "consent",
+        Operation::Stamp { .. } => "stamp",
+        Operation::Endorse(_) => "vouch",
+        Operation::Merge => "merge",
     }
 }
 

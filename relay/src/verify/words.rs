@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use ledgerno_ledger::op::{Operation, Talk};
-use ledgerno_ledger::proof::{Content, Limit, Person, Proven, Rests, Statement, Voucher};
+use ledgerno_ledger::proof::{Content, FileError, Limit, Person, Proven, Rests, Statement, Voucher};
 
 use super::Unproven;
 use crate::error::Language::{self, English, Japanese};
@@ -33,6 +33,12 @@ pub fn unproven(why: &Unproven, language: Language) -> String {
     match (why, language) {
         (Unproven::Unreadable(path, error), English) => format!("{path} cannot be read: {error}"),
         (Unproven::Unreadable(path, error), Japanese) => format!("{path} を読めません。詳細: {error}"),
+        (Unproven::Nothing(FileError::Version(_)), English) => {
+            "the file was made by a newer version of ledgerno: whether it holds, a newer ledgerno-relay tells".to_owned()
+        }
+        (Unproven::Nothing(FileError::Version(_)), Japanese) => {
+            "このファイルは新しいバージョンの ledgerno で作られています。正しいかどうかは、新しい ledgerno-relay で確かめてください".to_owned()
+        }
         (Unproven::Nothing(error), English) => format!("the file proves nothing: {error}"),
         (Unproven::Nothing(error), Japanese) => format!("このファイルは何も証明しません。詳細: {error}"),
         (Unproven::OtherDocument, English) => "the proof holds, but it is about another document".to_owned(),

@@ -40,7 +40,8 @@ pub fn proof_file(standing: Standing) -> Format {
         .accepts("that nobody of this key is a member", told.member(MemberId([15; 32])))
         .accepts("that the guest thanked the founder, opened", told.entry(true))
         .accepts("the same, sealed", told.entry(false))
-        .accepts("that a device forked, in no header", told.fork())
+        .accepts("that a device forked, in no header", told.fork(false))
+        .accepts("that a device of the guest forked", told.fork(true))
         .accepts("that the guest stamped the document 58 and the founder vouched", stamped.stamp(document, &both))
         .refuses("the same without who stamped it", stamped.stamp(document, &founder_only))
         .refuses("that nobody stamped the document 59", stamped.stamp(Hash([89; 32]), &[]))
@@ -123,21 +124,26 @@ impl Told {
         let Some(place) = EntryProof::new(&self.order, self.order.len() - 1) else { return Vec::new() };
         let body = packed.body.clone().unwrap_or_default();
         let key = BodyKey::of_body(&self.small.circle.keys.state, &body);
-        let author = Author {
-            device: self.tree.prove(StateKey::Device(self.small.guest.device.id())),
-            member: self.tree.prove(StateKey::Member(self.small.guest.member())),
-        };
+        let author = self.guest();
         let opened = key.filter(|_| opened).map(|key| Opened { body, key, reason: None });
         let claim = EntryClaim { signed: packed.signed.clone(), author, settled: None, place, opened };
         self.file(Claim::Entry(Box::new(claim))).encode()
     }
 
-    fn fork(&self) -> Vec<u8> {
+    fn guest(&self) -> Author {
+        Author {
+            device: self.tree.prove(StateKey::Device(self.small.guest.device.id())),
+            member: self.tree.prove(StateKey::Member(self.small.guest.member())),
+        }
+    }
+
+    fn fork(&self, with_author: bool) -> Vec<u8> {
         let circle = &self.small.circle;
-        let signed = |text| circle.post(&mut Person::new(2), &[], text).signed;
+        let seed = if with_author { 3 } else { 2 };
+        let signed = |text| circle.post(&mut Person::new(seed), &[], text).signed;
         let Some(fork) = ForkProof::new(circle.id, signed("one"), signed("other")) else { return Vec::new() };
-        let chain = LightChain { start: None, links: Vec::new() };
-        let claim = Claim::Fork(Box::new(ForkClaim { fork, author: None }));
-        ProofFile { chain, ..self.file(claim) }.encode()
+        let file = self.file(Claim::Fork(Box::new(ForkClaim { fork, author: with_author.then(|| self.guest()) })));
+        let none = LightChain { start: None, links: Vec::new() };
+        if with_author { file.encode() } else { ProofFile { chain: none, ..file }.encode() }
     }
 }

@@ -1,5 +1,5 @@
 /** ledgerno/proof: verifies proof files, hashes documents and checks the 24 words. No node, and a module of its own. */
-import init, { beginning, Hasher, secret, verify, words } from '#proof';
+import init, { beginning, Hasher, make, secret, verify, words } from '#proof';
 
 /** What a proof file proves. Names and texts come from strangers. */
 export interface Finding {
@@ -14,7 +14,10 @@ export interface Finding {
   device?: string;
   /** The height at which that member was removed. */
   removed?: number;
-  /** When it was settled: height, and that header's time in milliseconds since 1970. 0 where no header is needed. */
+  /**
+   * When it was settled: height, and that header's time in milliseconds since 1970. Of a member or none, a header and a fork:
+   * the newest header, under which it holds. 0 where no header is needed.
+   */
   height: number;
   time: number;
   /** BLAKE3 of the document, hex: of a stamp. */
@@ -25,14 +28,20 @@ export interface Finding {
   /** The entry, hex; of a fork both. */
   entry?: string;
   entries?: string[];
+  /** The place in the device's chain; of an entry or a fork. */
+  seq?: number;
   /** The author's clock, milliseconds since 1970. */
   written?: number;
   /** Of an entry: what it says, if the file shows it. */
   content?: 'sealed' | 'unknown' | 'post' | 'thanks' | 'stamp' | 'operation';
+  /** Of an operation that is neither thanks nor stamp: its kind. */
+  operation?: Operation;
   text?: string;
   to?: string;
   amount?: number;
-  /** Of a member. */
+  /** Of a header: how many entries it settled. */
+  count?: number;
+  /** Of a member: the height at which they came, and their points. */
   joined?: number;
   points?: number;
   /** So many of so many witnesses settled the newest header, and they changed so often since the start. */
@@ -45,6 +54,25 @@ export interface Finding {
   /** What it does not say. */
   limits: Limit[];
 }
+
+export type Operation =
+  | 'join'
+  | 'enrol'
+  | 'invite'
+  | 'thanks'
+  | 'revoke'
+  | 'retire'
+  | 'epoch'
+  | 'keys'
+  | 'lacking'
+  | 'ready'
+  | 'resign'
+  | 'evidence'
+  | 'propose'
+  | 'consent'
+  | 'stamp'
+  | 'vouch'
+  | 'merge';
 
 export type Limit =
   'circle' | 'pinned' | 'sole-witness' | 'names' | 'authors-clock' | 'reading' | 'effect' | 'no-author';
@@ -67,6 +95,8 @@ export interface ProofModule {
   /** What a proof file proves; null when it proves nothing (`explain` says why). */
   verify(file: Uint8Array): Finding | null;
   explain(file: Uint8Array): Finding | NoFinding;
+  /** The proof file of what a node gave for it; undefined where that makes none. `Node.proof` calls it. */
+  make(parts: Uint8Array): Uint8Array<ArrayBuffer> | undefined;
   /** BLAKE3 of a file of any size, hex. It is read in pieces. */
   hashFile(file: Blob, onProgress?: (done: number, total: number) => void): Promise<string>;
   /** The 24 words of 32 secret bytes. */
@@ -97,6 +127,7 @@ async function load(source: BufferSource | Response | undefined): Promise<ProofM
       const found = verify(file);
       return found.holds ? found : null;
     },
+    make,
     hashFile,
     words,
     readWords: secret,
