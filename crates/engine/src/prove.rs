@@ -1,22 +1,15 @@
 //! Proof files about what is settled here, made by a member: see [`ledgerno_ledger::proof`].
 //!
-//! Each leads from the genesis over the changes of witnesses to the newest header, and proves records of the state under
+//! The node gives the [`Parts`], the ledger puts them together. Each file leads from the genesis over the changes of witnesses to the newest header, and proves records of the state under
 //! that header. Only what is durable is proven: a witness that told a header and forgot it would settle another.
 
 use crate::engine::{Engine, Seat};
 use crate::keyring::Keyring;
-use ledgerno_ledger::bytes::{DeviceId, EntryId, Hash, HeaderHash, MemberId};
-use ledgerno_ledger::entry::{Entry, Lane, Packed};
-use ledgerno_ledger::merkle::ENTRIES;
-use ledgerno_ledger::op::Operation;
-use ledgerno_ledger::proof::{
-    Author, Claim, EntryClaim, EntryProof, ForkClaim, ForkProof, HistoryProof, LightChain, MAX_NAMED, Older, Opened,
-    ProofFile, StampClaim, StateTree,
-};
-use ledgerno_ledger::seal::{self, BodyKey};
-use ledgerno_ledger::settle::Opener;
+use ledgerno_ledger::bytes::{DeviceId, EntryId, Hash, MemberId};
+use ledgerno_ledger::entry::Signed;
+use ledgerno_ledger::proof::{MAX_NAMED, MakeError, Parts, ProofFile, StateProof, StateTree, Subject};
+use ledgerno_ledger::settle::{Opener, Proof};
 use ledgerno_ledger::state::{State, StateKey, Verdict, VoidReason};
-use std::collections::HashMap;
 
 /// Why no proof file is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,37 +40,54 @@ pub enum ProveError {
     NoFork,
 }
 
+impl From<MakeError> for ProveError {
+    fn from(error: MakeError) -> Self {
+        match error {
+            MakeError::Sealed => ProveError::Sealed,
+            MakeError::Codec(_) | MakeError::Missing => ProveError::NotHeld,
+        }
+    }
+}
+
 /// What proof files of one moment are made from.
 struct Moment<'a> {
     engine: &'a Engine,
-    keyring: &'a Keyring,
     state: &'a State,
+    keyring: &'a Keyring,
     tree: StateTree,
-    height: u64,
-    /// By height, from the genesis on.
-    hashes: Vec<HeaderHash>,
 }
 
 impl Engine {
+    /// The parts of a proof file of what was written and settled here; or the driver is asked first for what is needed and
+    /// not in memory: then it is [`ProveError::NotHeld`], and [`Event::Changed`](crate::Event::Changed) says when to try
+    /// again.
+    ///
+    /// # Errors
+    /// [`ProveError`].
+    pub fn prove(&mut self, subject: Subject) -> Result<Parts, ProveError> {
+        match subject {
+            Subject::Entry(id) => {
+                self.bring(&id);
+                self.entry_parts(&id, true)
+            }
+            Subject::Member(id) => self.member_parts(id),
+            Subject::Stamp(document) => self.stamp_parts(document),
+            Subject::Fork(id) => {
+                let member = self.members().into_iter().find(|member| member.id == id).ok_or(ProveError::NoFork)?;
+                let forked = |device: &DeviceId| self.branches(device).map(|both| (*device, both));
+                let (device, both) = member.devices.iter().find_map(forked).ok_or(ProveError::NoFork)?;
+                self.bring_all(&both);
+                self.fork_parts(device)
+            }
+        }
+    }
+
     /// That an entry was written by a member's device, and when it was settled; with what it says, if it is to be shown.
     ///
     /// # Errors
     /// [`ProveError`].
     pub fn prove_entry(&self, id: &EntryId, open: bool) -> Result<ProofFile, ProveError> {
-        let moment = Moment::new(self)?;
-        let packed = self.packed(id).filter(|_| self.may_give(id)).ok_or(ProveError::NotHeld)?;
-        let settled = self.history.settled(id).ok_or(ProveError::NotSettled)?;
-        if let Some(Verdict::Void(why)) = settled.verdict {
-            return Err(ProveError::Void(why));
-        }
-        let claim = EntryClaim {
-            signed: packed.signed.clone(),
-            author: moment.author(packed.signed.entry.device)?,
-            settled: moment.older(settled.height)?,
-            place: moment.place(id, settled.height)?,
-            opened: if open { Some(moment.opened(packed)?) } else { None },
-        };
-        moment.file(Claim::Entry(Box::new(claim)))
+        Ok(self.entry_parts(id, open)?.make()?)
     }
 
     /// What the newest state says of a member: their record, or that there is none.
@@ -85,9 +95,7 @@ impl Engine {
     /// # Errors
     /// [`ProveError`].
     pub fn prove_member(&self, id: MemberId) -> Result<ProofFile, ProveError> {
-        let moment = Moment::new(self)?;
-        let proof = moment.tree.prove(StateKey::Member(id));
-        moment.file(Claim::Member(Box::new(proof)))
+        Ok(self.member_parts(id)?.make()?)
     }
 
     /// That a document was stamped, by whom and when, and who vouched for it.
@@ -95,12 +103,7 @@ impl Engine {
     /// # Errors
     /// [`ProveError`].
     pub fn prove_stamp(&self, document: Hash) -> Result<ProofFile, ProveError> {
-        let moment = Moment::new(self)?;
-        let stamped = moment.state.stamped(&document).ok_or(ProveError::NotStamped)?;
-        let members = [stamped.by].into_iter().chain(stamped.vouched.iter().map(|vouched| vouched.member));
-        let members = members.take(MAX_NAMED).map(|id| moment.tree.prove(StateKey::Member(id))).collect();
-        let stamp = moment.tree.prove(StateKey::Stamp(document));
-        moment.file(Claim::Stamp(Box::new(StampClaim { stamp, members })))
+        Ok(self.stamp_parts(document)?.make()?)
     }
 
     /// That a device forked.
@@ -108,21 +111,84 @@ impl Engine {
     /// # Errors
     /// [`ProveError`].
     pub fn prove_fork(&self, device: DeviceId) -> Result<ProofFile, ProveError> {
-        let mut places: Vec<(u32, EntryId)> = self.history.of(&device).map(|(_, row)| (row.seq, row.id)).collect();
-        places.sort_unstable();
-        let both = places.windows(2).find(|pair| pair[0].0 == pair[1].0).ok_or(ProveError::NoFork)?;
-        let given = |(_, id): &(u32, EntryId)| self.packed(id).filter(|_| self.may_give(id));
-        let signed = |at: usize| both.get(at).and_then(given).map(|packed| packed.signed.clone());
-        let (one, other) = signed(0).zip(signed(1)).ok_or(ProveError::NotHeld)?;
-        let fork = ForkProof::new(self.circle, one, other).ok_or(ProveError::NoFork)?;
-        let with_author = Moment::new(self).and_then(|moment| Ok((moment.author(device)?, moment)));
-        match with_author {
-            Ok((author, moment)) => moment.file(Claim::Fork(Box::new(ForkClaim { fork, author: Some(author) }))),
-            Err(_) => {
-                let chain = LightChain { start: None, links: Vec::new() };
-                let claim = Claim::Fork(Box::new(ForkClaim { fork, author: None }));
-                Ok(ProofFile { genesis: self.genesis.clone(), chain, claim })
+        Ok(self.fork_parts(device)?.make()?)
+    }
+
+    fn entry_parts(&self, id: &EntryId, open: bool) -> Result<Parts, ProveError> {
+        let moment = Moment::new(self)?;
+        let packed = self.packed(id).filter(|_| self.may_give(id)).ok_or(ProveError::NotHeld)?;
+        let settled = self.history.settled(id).ok_or(ProveError::NotSettled)?;
+        if let Some(Verdict::Void(why)) = settled.verdict {
+            return Err(ProveError::Void(why));
+        }
+        let entry = &packed.signed.entry;
+        let mut parts = moment.parts(Subject::Entry(*id), moment.author(entry.device)?)?;
+        let header = self.proof_at(settled.height).ok_or(ProveError::NotHeld)?;
+        parts.settled = Some(header.checkpoint.header.clone());
+        for row in self.history.settled_at(settled.height) {
+            parts.entries.push(self.signed(&row.id)?);
+        }
+        if open {
+            let keys = moment.keyring.of(&entry.epoch).ok_or(ProveError::Sealed)?;
+            parts.opened = Some((packed.body.clone().ok_or(ProveError::Sealed)?, keys.clone()));
+        }
+        Ok(parts)
+    }
+
+    fn member_parts(&self, id: MemberId) -> Result<Parts, ProveError> {
+        let moment = Moment::new(self)?;
+        moment.parts(Subject::Member(id), vec![moment.tree.prove(StateKey::Member(id))])
+    }
+
+    fn stamp_parts(&self, document: Hash) -> Result<Parts, ProveError> {
+        let moment = Moment::new(self)?;
+        let stamped = moment.state.stamped(&document).ok_or(ProveError::NotStamped)?;
+        let members = [stamped.by].into_iter().chain(stamped.vouched.iter().map(|vouched| vouched.member));
+        let keys = members.take(MAX_NAMED).map(StateKey::Member);
+        let records = [StateKey::Stamp(document)].into_iter().chain(keys).map(|key| moment.tree.prove(key)).collect();
+        moment.parts(Subject::Stamp(document), records)
+    }
+
+    fn fork_parts(&self, device: DeviceId) -> Result<Parts, ProveError> {
+        let [one, other] = self.branches(&device).ok_or(ProveError::NoFork)?;
+        let both = vec![self.signed(&one)?, self.signed(&other)?];
+        if !self.may_give(&one) || !self.may_give(&other) {
+            return Err(ProveError::NotHeld);
+        }
+        // Who knows no member proves it of the device alone.
+        let of = Subject::Fork(MemberId([0; 32]));
+        let by = |moment: Moment| moment.parts(of, moment.author(device)?);
+        let mut parts = Moment::new(self).and_then(by).unwrap_or_else(|_| self.bare(of));
+        parts.entries = both;
+        Ok(parts)
+    }
+
+    /// Two entries of a device for one place.
+    fn branches(&self, device: &DeviceId) -> Option<[EntryId; 2]> {
+        let mut first: Vec<(u32, EntryId)> = Vec::new();
+        for (_, row) in self.history.of(device) {
+            match first.iter().find(|(seq, id)| *seq == row.seq && *id != row.id) {
+                Some((_, other)) => return Some([row.id, *other]),
+                None => first.push((row.seq, row.id)),
             }
+        }
+        None
+    }
+
+    fn signed(&self, id: &EntryId) -> Result<Signed, ProveError> {
+        self.packed(id).map(|packed| packed.signed.clone()).ok_or(ProveError::NotHeld)
+    }
+
+    fn bare(&self, subject: Subject) -> Parts {
+        Parts {
+            subject,
+            genesis: self.genesis.clone(),
+            headers: Vec::new(),
+            hashes: Vec::new(),
+            records: Vec::new(),
+            entries: Vec::new(),
+            settled: None,
+            opened: None,
         }
     }
 }
@@ -137,78 +203,26 @@ impl<'a> Moment<'a> {
         if engine.durable_height < height {
             return Err(ProveError::NotSettled);
         }
-        let hashes = (0..=height).map(|height| engine.chain.hash_at(height)).collect::<Option<_>>();
-        let tree = StateTree::of(state, keyring.salt());
-        Ok(Moment { engine, keyring, state, tree, height, hashes: hashes.ok_or(ProveError::NotHeld)? })
+        Ok(Moment { engine, state, keyring, tree: StateTree::of(state, keyring.salt()) })
     }
 
-    fn file(&self, claim: Claim) -> Result<ProofFile, ProveError> {
-        let chain = LightChain::new(None, self.engine.turns.iter().chain(&self.engine.proofs), &self.hashes)
-            .ok_or(ProveError::NotHeld)?;
-        Ok(ProofFile { genesis: self.engine.genesis.clone(), chain, claim })
+    fn parts(&self, subject: Subject, records: Vec<StateProof>) -> Result<Parts, ProveError> {
+        let (engine, height) = (self.engine, self.engine.chain.height());
+        let mut parts = engine.bare(subject);
+        for height in 0..=height {
+            parts.hashes.push(engine.chain.hash_at(height).ok_or(ProveError::NotHeld)?);
+        }
+        let all = engine.turns.iter().chain(&engine.proofs);
+        let needed =
+            all.filter(|proof| proof.height() == height || proof.witnesses.is_some() || proof.renewal.is_some());
+        parts.headers.extend(needed.map(|proof| Proof { cut: Vec::new(), ..proof.clone() }));
+        parts.records = records;
+        Ok(parts)
     }
 
-    fn author(&self, device: DeviceId) -> Result<Author, ProveError> {
+    fn author(&self, device: DeviceId) -> Result<Vec<StateProof>, ProveError> {
         let member = self.state.device(&device).ok_or(ProveError::NotMember)?.member;
         self.state.member(&member).ok_or(ProveError::NotMember)?;
-        let prove = |key| self.tree.prove(key);
-        Ok(Author { device: prove(StateKey::Device(device)), member: prove(StateKey::Member(member)) })
-    }
-
-    /// The header at a height, and that it is before the newest; none for the newest itself.
-    fn older(&self, height: u64) -> Result<Option<Older>, ProveError> {
-        if height == self.height {
-            return Ok(None);
-        }
-        let proof = self.engine.proof_at(height).ok_or(ProveError::NotHeld)?;
-        let ancestry = HistoryProof::new(&self.hashes, height, self.height).ok_or(ProveError::NotHeld)?;
-        Ok(Some(Older { header: proof.checkpoint.header.clone(), ancestry }))
-    }
-
-    /// That the header at a height settled an entry. Its order is made again: by depth among what it settled, and by id.
-    fn place(&self, id: &EntryId, height: u64) -> Result<EntryProof, ProveError> {
-        let mut depths: HashMap<EntryId, u64> = HashMap::new();
-        // What an entry builds on was taken before it.
-        for one in self.engine.history.settled_at(height).map(|row| &row.id) {
-            let entry = &self.engine.packed(one).ok_or(ProveError::NotHeld)?.signed.entry;
-            let parents = entry.approves.iter().map(|head| head.id).chain([entry.prev]);
-            let below = parents.filter_map(|parent| depths.get(&parent).copied()).max().unwrap_or(0);
-            depths.insert(*one, below + 1);
-        }
-        let mut settled: Vec<(u64, EntryId)> = depths.into_iter().map(|(id, depth)| (depth, id)).collect();
-        settled.sort_unstable();
-        let settled: Vec<EntryId> = settled.into_iter().map(|(_, id)| id).collect();
-        let header = self.engine.proof_at(height).map(|proof| &proof.checkpoint.header);
-        let root = ENTRIES.root(settled.iter().map(|id| &id.0));
-        if header.is_none_or(|header| header.entries_root != root) {
-            return Err(ProveError::NotHeld);
-        }
-        let at = settled.iter().position(|one| one == id).ok_or(ProveError::NotHeld)?;
-        EntryProof::new(&settled, at).ok_or(ProveError::NotHeld)
-    }
-
-    fn opened(&self, packed: &Packed) -> Result<Opened, ProveError> {
-        let entry = &packed.signed.entry;
-        let body = packed.body.clone().ok_or(ProveError::Sealed)?;
-        let lane_key = self.keyring.key(entry.epoch, entry.lane).ok_or(ProveError::Sealed)?;
-        let plain = seal::open_body(self.engine.circle, entry, lane_key, &body).map_err(|_| ProveError::Sealed)?;
-        let key = BodyKey::of_body(lane_key, &body).ok_or(ProveError::Sealed)?;
-        Ok(Opened { reason: self.reason(entry, &plain), body, key })
-    }
-
-    /// The key of a transfer's reason or a stamp's note, if there is one that opens.
-    fn reason(&self, entry: &Entry, plain: &[u8]) -> Option<BodyKey> {
-        let talk = self.keyring.key(entry.epoch, Lane::Talk)?;
-        let reason = match Operation::decode(plain) {
-            Ok(Operation::Transfer { reason, .. } | Operation::Stamp { note: reason, .. })
-                if entry.lane == Lane::State =>
-            {
-                reason
-            }
-            _ => return None,
-        };
-        let text = seal::open_reason(self.engine.circle, entry.device, entry.seq, talk, &reason).ok()?;
-        String::from_utf8(text).ok()?;
-        BodyKey::of_reason(talk, &reason)
+        Ok(vec![self.tree.prove(StateKey::Device(device)), self.tree.prove(StateKey::Member(member))])
     }
 }

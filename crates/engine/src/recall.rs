@@ -209,7 +209,7 @@ impl Engine {
     }
 
     /// Reads entries back to be shown, or fetches first what was let go of them; false if it can not be fetched now.
-    fn bring_all(&mut self, ids: &[EntryId]) -> bool {
+    pub(crate) fn bring_all(&mut self, ids: &[EntryId]) -> bool {
         let elsewhere = ids.iter().filter(|id| self.packed(id).is_none());
         let rows: Vec<(EntryId, u64, bool)> = elsewhere
             .filter_map(|id| self.history.row(id).map(|row| (row.id, row.place.item.into(), row.gone)))

@@ -11,7 +11,7 @@ use common::{RELAY, START, WEEK, World};
 use ledgerno_engine::ProveError;
 use ledgerno_ledger::bytes::{DeviceId, EntryId, Hash, MemberId};
 use ledgerno_ledger::op::{Operation, Talk};
-use ledgerno_ledger::proof::{Content, Limit, ProofFile, Statement};
+use ledgerno_ledger::proof::{Content, Limit, Parts, ProofFile, Statement, Subject};
 
 fn two() -> (World, DeviceId, DeviceId) {
     let mut world = World::new(1);
@@ -145,5 +145,13 @@ fn a_fork_is_proven_by_whoever_saw_it_with_whose_device_it_is_or_without() {
         assert_eq!((forked, seq), (device, friends.friend.seq));
         assert_eq!(author.as_ref().map(|author| author.member), settles.then(|| friends.friend.member()));
         assert_eq!(proven.limits().contains(&Limit::NoAuthor), !settles);
+        if settles {
+            // As a person asks for it: of a member, whose devices are not told apart.
+            let asked = alone.engine.prove(Subject::Fork(friends.friend.member())).unwrap();
+            let asked = Parts::decode(&ledgerno_ledger::codec::encode(&asked)).unwrap();
+            assert_eq!(asked.make().unwrap(), alone.engine.prove_fork(device).unwrap());
+            let honest = alone.engine.own_member().unwrap();
+            assert_eq!(alone.engine.prove(Subject::Fork(honest)), Err(ProveError::NoFork));
+        }
     }
 }

@@ -13,6 +13,7 @@
 mod file;
 mod fork;
 mod light;
+mod making;
 mod proven;
 mod state;
 mod tree;
@@ -23,6 +24,7 @@ pub use file::{
 };
 pub use fork::{ForkProof, MAX_FORK};
 pub use light::{LightChain, Link, MAX_LIGHT_CHAIN, Pinned, Trust, TrustError};
+pub use making::{MakeError, Parts, Subject};
 pub use proven::{Content, Limit, Person, Proven, Rests, Statement, Voucher};
 pub use state::{Finding, MAX_STATE_PROOF, MAX_VALUE, StateProof, StateTree};
 pub use tree::{EntryProof, HistoryProof};

@@ -4,7 +4,7 @@
 use crate::store::StoreError;
 use ledgerno_engine::join::ParcelError;
 use ledgerno_engine::wire::No;
-use ledgerno_engine::{OpenError, WriteError};
+use ledgerno_engine::{OpenError, ProveError, WriteError};
 use ledgerno_ledger::invite::LinkError;
 use ledgerno_ledger::op::{NameError, OpError};
 use ledgerno_ledger::words::WordsError;
@@ -47,6 +47,9 @@ pub enum NodeError {
     /// Nothing was written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// No proof file can be made.
+    #[error(transparent)]
+    Prove(#[from] ProveError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -111,7 +114,11 @@ impl NodeError {
             NodeError::Write(error) => write_code(error),
             NodeError::Store(error) => store_code(error),
             NodeError::Open(_) | NodeError::Record(_) => "store-damaged",
-            NodeError::Import(_) | NodeError::Occupied => "import-malformed",
+            NodeError::Prove(ProveError::NotHeld) => "not-here",
+            NodeError::Prove(ProveError::NotSettled | ProveError::NoState | ProveError::NotStamped) => "not-settled",
+            NodeError::Prove(_) => "no-proof",
+            NodeError::Import(_) => "import-malformed",
+            NodeError::Occupied => "occupied",
             NodeError::No(No::Malformed | No::NotKept)
             | NodeError::Nonsense
             | NodeError::NoCircle
@@ -149,10 +156,12 @@ fn write_code(error: &WriteError) -> &'static str {
         WriteError::Content(OpError::Text { .. } | OpError::Reason { .. })
         | WriteError::TooLong { .. }
         | WriteError::Seal(_) => "body-too-large",
-        WriteError::Amount | WriteError::NoMember(_) => "amount-invalid",
+        WriteError::Amount => "amount-invalid",
+        WriteError::NoMember(_) => "no-member",
         WriteError::Balance { .. } => "balance-too-low",
         WriteError::NotInYet => "not-admitted",
-        WriteError::NoRenewal | WriteError::NotHere => "busy",
+        WriteError::NoRenewal => "no-renewal",
+        WriteError::NotHere => "not-here",
         WriteError::NoTalk | WriteError::NotOwn => "internal",
         WriteError::NoSeat | WriteError::InAlready | WriteError::Content(_) | WriteError::Refused(_) => "internal",
     }
@@ -163,7 +172,8 @@ pub fn store_code(error: &StoreError) -> &'static str {
     match error {
         StoreError::Full { .. } => "store-full",
         StoreError::Blocked { .. } | StoreError::InUse { .. } | StoreError::Unavailable { .. } => "store-blocked",
-        StoreError::Damaged { .. } | StoreError::Newer { .. } => "store-damaged",
+        StoreError::Damaged { .. } => "store-damaged",
+        StoreError::Newer { .. } => "store-newer",
         StoreError::TooLarge { .. } => "body-too-large",
         StoreError::Name { .. } | StoreError::Closed | StoreError::Io { .. } => "internal",
     }

@@ -7,6 +7,8 @@ use crate::store::Store;
 use ledgerno_engine::Engine;
 use ledgerno_engine::view::Shown;
 use ledgerno_ledger::bytes::{CircleId, DeviceId};
+use ledgerno_ledger::codec;
+use ledgerno_ledger::proof::Subject;
 use ledgerno_ledger::settle::Refusal;
 
 /// What a person is warned of.
@@ -80,6 +82,19 @@ impl<S: Store> Node<S> {
     /// Sees to it that what the newest settled stamps say is in memory; the listener is told when it was read.
     pub fn bring_stamps(&self, circle: CircleId) {
         self.drive(circle, |engine, _| engine.bring_stamps());
+    }
+
+    /// What a proof file is made from ([`Parts`](ledgerno_ledger::proof::Parts), encoded); or what that takes is read or
+    /// fetched first: then [`ProveError::NotHeld`](ledgerno_engine::ProveError::NotHeld), and the listener is told when it
+    /// is there.
+    ///
+    /// # Errors
+    /// [`NodeError::Prove`], and as [`Node::look`].
+    pub fn prove(&self, circle: CircleId, subject: Subject) -> Result<Vec<u8>, NodeError> {
+        match self.drive(circle, |engine, _| engine.prove(subject)) {
+            Some(parts) => Ok(codec::encode(&parts?)),
+            None => Err(self.look(circle, |_| ()).err().unwrap_or(NodeError::NoCircle)),
+        }
     }
 
     /// The friends' devices that are there, and since when.

@@ -7,6 +7,7 @@ mod common;
 
 use common::{Relay, TOKEN, agree, balances, code, memory, nobody_forked, person, status, story, texts, two, until};
 use ledgerno_engine::status::Status;
+use ledgerno_ledger::proof::Subject;
 use ledgerno_node::store::redb::Redb;
 use ledgerno_node::store::{Memory, Store, StoreError};
 use ledgerno_node::{Alert, Node, NodeError, PROTOCOL};
@@ -205,6 +206,13 @@ fn wrong_words_get_a_clear_answer() {
         assert_eq!(code(anna.post(circle, "").await), "body-too-large");
         let me = anna.look(circle, |engine| engine.own_member()).unwrap().unwrap();
         assert_eq!(code(anna.thank(circle, me, 1, "").await), "amount-invalid");
+        let stranger = ledgerno_ledger::bytes::MemberId([9; 32]);
+        assert_eq!(code(anna.thank(circle, stranger, 1, "").await), "no-member");
+        assert_eq!(code(anna.act(circle, |engine, now| engine.renew(now)).await), "no-renewal");
+        let prove = |subject| anna.prove(circle, subject);
+        assert_eq!(code(prove(Subject::Entry(ledgerno_ledger::bytes::EntryId([9; 32])))), "not-here");
+        assert_eq!(code(prove(Subject::Stamp(ledgerno_ledger::bytes::Hash([9; 32])))), "not-settled");
+        assert_eq!(code(prove(Subject::Fork(me))), "no-proof");
 
         let once = anna.invite(circle, 1, 7).await.unwrap();
         let ben = person(memory(), None).await;

@@ -72,7 +72,7 @@ fn a_keybox_outlives_the_relays_restart_and_words_of_nobody_get_a_clear_word() {
         assert!(fresh.circles().is_empty());
         assert_eq!(fresh.restore(&words, relay.address()).await, Ok(vec![circle]));
         until("it is in", || fresh.look(circle, Engine::is_in) == Ok(true)).await;
-        assert_eq!(code(fresh.restore(&words, relay.address()).await), "import-malformed");
+        assert_eq!(code(fresh.restore(&words, relay.address()).await), "occupied");
         relay.off();
     });
 }

@@ -8,10 +8,12 @@ use anyhow::{Context, Result, bail};
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
+use ledgerno_engine::store::Item;
 use ledgerno_engine::wire::{Answer, Ask, No, REGISTER, Register, Topic, Votes, circle_of};
 use ledgerno_engine::{Engine, Event, Keyring, Limits, Output, Random, Seat, join};
 use ledgerno_ledger::bytes::{CircleId, DeviceId};
 use ledgerno_ledger::codec;
+use ledgerno_ledger::entry::Signed;
 use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_ledger::keys::{DeviceKey, Identity};
 use ledgerno_ledger::settle::Proof;
@@ -46,6 +48,7 @@ struct Founder {
     circle: CircleId,
     engine: Engine,
     witness: Witness,
+    key: DeviceKey,
     log: Vec<Vec<u8>>,
     topics: HashMap<[u8; 32], Topic>,
     replies: BTreeMap<u64, Responder>,
@@ -136,6 +139,7 @@ impl Founder {
             circle,
             engine,
             witness,
+            key: DeviceKey::from_secret(device),
             log: Vec::new(),
             topics,
             replies: BTreeMap::new(),
@@ -169,10 +173,24 @@ impl Founder {
                 let proof = self.witness.next(&self.log, rest.parse()?, now())?;
                 self.publish(&proof)?;
             }
+            "fork" => self.fork()?,
             other => bail!("no such command: {other}"),
         }
         self.pump();
         Ok(())
+    }
+
+    /// Signs the newest own entry once more with another time, and tells the others of that.
+    fn fork(&self) -> Result<()> {
+        let own = |bytes: &Vec<u8>| match Item::from_bytes(bytes) {
+            Ok(Item::Entry(packed)) if packed.signed.entry.device == self.key.id() => Some(packed),
+            _ => None,
+        };
+        let mut twin = self.log.iter().rev().find_map(own).context("nothing is written")?;
+        let mut entry = twin.signed.entry.clone();
+        entry.time += 1;
+        twin.signed = Signed::sign(entry, self.circle, &self.key);
+        Ok(self.net.publish(&minnet::Topic(Topic::Entries.id(self.circle)), codec::encode(&twin).into())?)
     }
 
     fn publish(&self, proof: &Proof) -> Result<()> {
