@@ -27,22 +27,6 @@ impl Engine {
         Ok(written)
     }
 
-    /// Gives up one of the own devices, lost or replaced. Whoever has it can read on until a new epoch is started.
-    ///
-    /// # Errors
-    /// [`WriteError`].
-    pub fn retire(&mut self, device: DeviceId, now: u64) -> Result<Written, WriteError> {
-        self.operate(&Operation::Retire(device), now)
-    }
-
-    /// Says that the keys that were sealed to this device did not open, so that somebody hands them out again.
-    ///
-    /// # Errors
-    /// [`WriteError`].
-    pub fn lack_keys(&mut self, now: u64) -> Result<Written, WriteError> {
-        self.write_for_all(&Operation::Lacking, now)
-    }
-
     /// Offers this device as a witness, with a fresh vote key that is durable in the same write.
     ///
     /// # Errors

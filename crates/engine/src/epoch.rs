@@ -227,12 +227,13 @@ impl Engine {
         Some(Operation::Keys { epoch, keys })
     }
 
-    /// The start of an epoch with fresh keys for all devices but a member's.
-    fn fresh_epoch(&mut self, without: Option<MemberId>) -> Result<NewEpoch, WriteError> {
+    /// The start of an epoch with fresh keys for all devices but a member's, and but one.
+    fn fresh_epoch(&mut self, without: Option<MemberId>, but: Option<DeviceId>) -> Result<NewEpoch, WriteError> {
         let own = self.device().ok_or(WriteError::NoSeat)?;
         let state = self.chain.state().ok_or(WriteError::NotInYet)?;
         let after = state.newest_epoch().id;
-        let stays = |id: &DeviceId, member: &MemberId| state.is_active(id) && Some(*member) != without;
+        let stays =
+            |id: &DeviceId, member: &MemberId| state.is_active(id) && Some(*member) != without && Some(*id) != but;
         let mut to: Vec<(DeviceId, BoxKey, Role)> = state
             .devices()
             .filter(|(id, device)| stays(id, &device.member))
@@ -251,13 +252,25 @@ impl Engine {
         Ok(NewEpoch { after, marks, keys })
     }
 
-    /// Starts a new epoch: after a device was lost, say.
+    /// Starts a new epoch: after an invite link was seen by others, say.
     ///
     /// # Errors
     /// [`WriteError`].
     pub fn start_epoch(&mut self, now: u64) -> Result<Written, WriteError> {
-        let new = self.fresh_epoch(None)?;
+        let new = self.fresh_epoch(None, None)?;
         self.operate(&Operation::Epoch(new), now)
+    }
+
+    /// Gives up one of the own devices, lost or replaced, and starts an epoch whose keys it does not get: who has it reads
+    /// nothing that is written from then on. (Of a readable circle everybody has the keys.)
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn retire(&mut self, device: DeviceId, now: u64) -> Result<Written, WriteError> {
+        // Made before anything is written, for both are to stand, or neither.
+        let new = self.fresh_epoch(None, Some(device))?;
+        let retired = self.operate(&Operation::Retire(device), now)?;
+        if self.genesis.kind == Kind::Readable { Ok(retired) } else { self.operate(&Operation::Epoch(new), now) }
     }
 
     /// Removes a member, or proposes it: the founder's word is enough, else more than half of the members must agree. A new
@@ -269,7 +282,7 @@ impl Engine {
         if !self.chain.state().is_some_and(|state| state.is_member(&member)) {
             return Err(WriteError::NoMember(member));
         }
-        let epoch = self.fresh_epoch(Some(member))?;
+        let epoch = self.fresh_epoch(Some(member), None)?;
         self.operate(&Operation::Propose(Box::new(Change::Remove { member, epoch })), now)
     }
 }

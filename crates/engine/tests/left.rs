@@ -64,6 +64,29 @@ fn a_retired_device_learns_it_and_gets_nothing_after() {
     assert!(world.engine(phone).status(&after).is_some());
 }
 
+/// A thief holds the device and hears all that travels.
+#[test]
+fn what_is_written_after_a_device_was_retired_it_can_not_open() {
+    let (mut world, anna, ben) = parted(63);
+    let phone = world.further(ben);
+    world.link(ben, anna);
+    world.pass(5_000);
+    let before = world.post(anna, "before");
+    world.pass(5_000);
+    world.act(phone, |engine, now| engine.retire(ben, now)).unwrap();
+    world.pass(10_000);
+    let epochs = |device| world.engine(device).lane_keys().len();
+    assert_eq!((epochs(anna), epochs(phone), epochs(ben)), (2, 2, 1), "an epoch began without it");
+    assert!(
+        !world.engine(anna).devices().iter().any(|one| one.lacks_keys && !one.retired),
+        "and nobody else is left out"
+    );
+    let after = world.post(anna, "after");
+    world.pass(10_000);
+    assert!(world.texts(phone).contains(&"after".to_owned()));
+    assert!(world.texts(ben).contains(&"before".to_owned()) && !world.texts(ben).contains(&"after".to_owned()));
+}
+
 /// What a relay answers who tells it that these left, by its newest header.
 fn tell(world: &mut World, by: DeviceId, proofs: Vec<StateProof>) -> Answer {
     let (height, now) = (world.engine(RELAY).settlement().height, world.now);
