@@ -1,6 +1,6 @@
 /**
  * A stand-in for the node, to draw screens without wasm: `npx vite`, then `/?mock=circle`. Never part of a build.
- * `?mock=` takes words: circle, two (circles), many (entries), empty, off, refused, tab, loading, long, insecure,
+ * `?mock=` takes words: circle, readable, forked, two (circles), many (entries), empty, off, refused, tab, loading, long, insecure,
  * witnesses (three), asleep (two of three), friend (not the founder),
  * proposals.
  */
@@ -16,6 +16,7 @@ import {
   type StampView,
   type WitnessView,
 } from 'ledgerno';
+import type { Finding } from 'ledgerno/proof';
 import type { NodeLike, ProofTools } from './session.svelte';
 
 const words = new Set((new URLSearchParams(location.search).get('mock') ?? '').split(','));
@@ -95,7 +96,7 @@ class MockNode implements NodeLike {
       name: japanese ? '三丁目の晩ごはん会' : 'Thursday supper club',
       by: names[0] ?? '',
       expires: Date.now() + 5 * 864e5,
-      left: 8,
+      readable: words.has('readable'), left: 8,
     };
   }
 
@@ -143,7 +144,7 @@ class MockNode implements NodeLike {
           .filter(({ points }) => points > 0)
           .sort((a, b) => b.points - a.points);
   stamps = (id: string) => this.#get(id).stamps.map((stamp) => ({ ...stamp })).reverse();
-  proof = (_: string, hash: string) => new TextEncoder().encode(`ledgerno mock ${hash}`);
+  proof = async (_: string, what: string, about: string) => new TextEncoder().encode(`ledgerno mock ${what} ${about}`);
 
   async stamp(id: string, hash: string, note: string) {
     const held = this.#get(id);
@@ -160,7 +161,10 @@ class MockNode implements NodeLike {
     return hex(`vouch${hash}`);
   }
 
-  rules = () => ({ grant: 100, allowance: 20, reward: 10, inviters: 'members' as const, retention: 0 });
+  rules = () => ({ grant: 100, allowance: 20, reward: 10, inviters: 'members' as const, retention: 0, readable: words.has('readable') });
+  changeRules = async (id: string) => hex(id);
+  changeKeys = async (id: string) => hex(id);
+  resignWitness = async (id: string) => hex(id);
   devices = (id: string, member: string) => [...(this.#get(id).devices.get(member) ?? [])];
 
   async retireDevice(id: string, device: string) {
@@ -309,26 +313,36 @@ export const mockTools: ProofTools = {
     if (!typed.includes('zoo')) return { right: false, why: 'unknown', place: 3, word: 'appel', near: ['apple'] };
     return { right: true, secret: new Uint8Array(32), member: hex('me') };
   },
-  verify(proof) {
-    const hash = /^ledgerno mock (\w+)$/.exec(new TextDecoder().decode(proof))?.[1];
-    if (!hash) return null;
+  explain(proof) {
+    const [, kind, hash] = /^ledgerno mock (\w+) (\w+)$/.exec(new TextDecoder().decode(proof)) ?? [];
+    if (!hash) return { holds: false, why: 'no-proof-file', detail: '' };
     const [by = '', ...others] = names;
-    return {
+    const now = Date.now();
+    const found: Finding = {
       holds: true,
       kind: 'stamp',
       circle: hex('circle'),
       circleName: japanese ? '三丁目の晩ごはん会' : 'Thursday supper club',
       name: by,
-      time: Date.now() - 864e5,
+      member: hex('me'),
+      device: hex('device'),
+      time: now - 864e5,
       height: 8,
-      hash,
-      vouchers: others.slice(0, 2),
+      vouchers: [],
+      vouched: [],
       votes: 2,
       witnesses: 3,
       changes: 1,
-      vouched: [],
+      newest: { height: 9, hash: hex('newest'), time: now - 6e5 },
       limits: ['circle', 'names'],
     };
+    if (kind === 'entry') {
+      const text = japanese ? '鍋と大きいお玉を持っていきます。豆腐を買える人いますか?' : 'I bring the big pot and a ladle. Can somebody get tofu?';
+      return { ...found, kind, entry: hash, seq: 4, written: now - 9e7, content: 'post', text, limits: ['circle', 'names', 'authors-clock', 'reading'] };
+    }
+    if (kind === 'fork') return { ...found, kind, seq: 4, entries: [hex('one'), hex('other')], name: others[2] ?? '' };
+    const vouched = others.slice(0, 2).map((name) => ({ name, member: hex(name), device: hex(`d${name}`), height: 9, time: now - 8e5 }));
+    return { ...found, hash, vouchers: vouched.map(({ name }) => name), vouched };
   },
 };
 

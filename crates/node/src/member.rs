@@ -12,7 +12,7 @@ use ledgerno_engine::{Engine, Invitation, Limits, Random, WriteError, Written};
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, MemberId};
 use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::Invite;
-use ledgerno_ledger::genesis::Genesis;
+use ledgerno_ledger::genesis::{Genesis, Kind};
 use ledgerno_ledger::invite::{InviteLink, RelayAddress};
 use ledgerno_ledger::op::{OpError, check_name};
 use ledgerno_minnet::{self as minnet, Peer};
@@ -39,6 +39,8 @@ pub struct Preview {
     pub by: String,
     /// The invite.
     pub invite: Invite,
+    /// Who can read the circle.
+    pub kind: Kind,
 }
 
 impl<S: Store> Node<S> {
@@ -124,12 +126,28 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Founds a circle that a relay keeps, by the word of the relay's owner, and gives its first invite.
+    /// Founds a circle that its members alone read: see [`Node::found_as`].
+    ///
+    /// # Errors
+    /// As [`Node::found_as`].
+    pub async fn found(
+        &self,
+        name: &str,
+        own_name: &str,
+        token: &str,
+        relay: RelayAddress,
+    ) -> Result<CircleId, NodeError> {
+        self.found_as(Kind::Private, name, own_name, token, relay).await
+    }
+
+    /// Founds a circle that a relay keeps, by the word of the relay's owner, and gives its first invite. Of a readable one
+    /// the keys are published: whoever has a copy of its entries reads all of them, for ever.
     ///
     /// # Errors
     /// When a name is none, the relay does not answer or refuses, or the store fails.
-    pub async fn found(
+    pub async fn found_as(
         &self,
+        kind: Kind,
         name: &str,
         own_name: &str,
         token: &str,
@@ -144,7 +162,8 @@ impl<S: Store> Node<S> {
             let state = self.0.state.borrow();
             (state.profile.identity(), state.profile.device())
         };
-        let founding = join::found(name, &identity, &device, &mut Random::new(rt::random()?), rt::now())
+        let mut random = Random::new(rt::random()?);
+        let founding = join::found_as(kind, None, name, &identity, &device, &mut random, rt::now())
             .map_err(|_| NodeError::Random)?;
         self.link(&relay).await?;
         // A store that takes nothing is found out before the relay keeps anything.
@@ -185,7 +204,13 @@ impl<S: Store> Node<S> {
     /// When the link is none, its relay does not answer, or the invite is used up, expired or unknown there.
     pub async fn preview(&self, token: &str) -> Result<Preview, NodeError> {
         let (_, parcel, genesis) = self.parcel(&InviteLink::from_token(token.trim())?).await?;
-        Ok(Preview { circle: genesis.id(), name: genesis.name, by: parcel.by, invite: parcel.invite })
+        Ok(Preview {
+            circle: genesis.id(),
+            kind: genesis.kind,
+            name: genesis.name,
+            by: parcel.by,
+            invite: parcel.invite,
+        })
     }
 
     /// Joins by an invite: fetches the circle, then writes the own join. Resolves when that is durable here.

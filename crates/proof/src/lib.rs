@@ -1,4 +1,4 @@
-//! What few pages need, and then without a node: proof files are verified, documents hashed, and 24 words checked as they
+//! What few pages need, and then without a node: proof files are made and verified, documents hashed, and 24 words checked as they
 //! are typed. A module of its own, so that nobody loads it who does not ask; the npm package wraps it as `ledgerno/proof`.
 //!
 //! No input panics: what is wrong is said by a value.
@@ -10,7 +10,7 @@ mod finding;
 
 use js_sys::{Array, Object, Reflect};
 use ledgerno_ledger::keys::Identity;
-use ledgerno_ledger::proof::{FileError, ProofFile};
+use ledgerno_ledger::proof::{FileError, Parts, ProofFile};
 use ledgerno_ledger::words::{self, WordsError};
 use wasm_bindgen::prelude::*;
 
@@ -29,6 +29,12 @@ pub fn verify(file: &[u8]) -> JsValue {
             object([("holds", false.into()), ("why", kind.into()), ("detail", why.to_string().into())])
         }
     }
+}
+
+/// The proof file of the parts that a node gave; undefined where they make none.
+#[wasm_bindgen]
+pub fn make(parts: &[u8]) -> Option<Vec<u8>> {
+    Some(Parts::decode(parts).ok()?.make().ok()?.encode())
 }
 
 /// BLAKE3 of a document, piece by piece.

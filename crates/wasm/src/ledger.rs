@@ -9,8 +9,9 @@ use ledgerno_engine::wire::No;
 use ledgerno_engine::{Engine, WriteError, Written};
 use ledgerno_ledger::bytes::{CircleId, DeviceId, EntryId, Hash, MemberId};
 use ledgerno_ledger::entry::Role;
-use ledgerno_ledger::genesis::Inviters;
+use ledgerno_ledger::genesis::{Inviters, Kind, Rules};
 use ledgerno_ledger::op::{Change, Operation};
+use ledgerno_ledger::proof::Subject;
 use ledgerno_node::store::Store;
 use ledgerno_node::{Node, NodeError};
 use wasm_bindgen::prelude::*;
@@ -37,16 +38,21 @@ pub fn ask<S: Store>(node: &Node<S>, id: CircleId, what: &str, about: &str) -> R
     })?)
 }
 
-/// The proof file of a document's stamp.
-pub fn proof<S: Store>(node: &Node<S>, id: CircleId, document: &str) -> Result<Uint8Array, Thrown> {
-    let document = Hash(bytes_of(document)?);
-    let file = node.look(id, |engine| engine.prove_stamp(document))?;
-    let file = file.map_err(|_| NodeError::NoCircle)?.encode();
-    Ok(Uint8Array::from(&file[..]))
+/// What the proof module makes a file from, of an `entry`, a `member`, a `stamp` (by the document's hash) or a `fork` (by the member).
+pub fn proof<S: Store>(node: &Node<S>, id: CircleId, what: &str, about: &str) -> Result<Uint8Array, Thrown> {
+    let about = bytes_of(about)?;
+    let subject = match what {
+        "entry" => Subject::Entry(EntryId(about)),
+        "member" => Subject::Member(MemberId(about)),
+        "fork" => Subject::Fork(MemberId(about)),
+        _ => Subject::Stamp(Hash(about)),
+    };
+    Ok(Uint8Array::from(&node.prove(id, subject)?[..]))
 }
 
 /// Writes `stamp` (a document's hash, with a note), `revoke` (an own invite, by its link), `vouch`, `retire` (a device), `erase` (an own post), `remove` (a member), `ready`, `renew`, `consent`
-/// (to a proposal's entry) or `witnesses` (devices, all that shall be).
+/// (to a proposal's entry), `resign` (as a witness), `epoch` (fresh keys), `rules` (points on joining, points each week, the
+/// witnesses' points, 1 if the founder alone invites, days; the rest stays) or `witnesses` (devices, all that shall be).
 pub fn act(engine: &mut Engine, what: &str, about: &str, note: &str, now: u64) -> Result<Written, NodeError> {
     let written = match what {
         "stamp" => engine.stamp(Hash(bytes_of(about)?), note, now),
@@ -62,6 +68,16 @@ pub fn act(engine: &mut Engine, what: &str, about: &str, note: &str, now: u64) -
         "renew" => engine.renew(now),
         "erase" => engine.erase(EntryId(bytes_of(about)?), now),
         "consent" => engine.consent(EntryId(bytes_of(about)?), now),
+        "resign" => engine.resign(now),
+        "epoch" => engine.start_epoch(now),
+        "rules" => {
+            let numbers: Vec<u64> = about.split(' ').filter_map(|number| number.parse().ok()).collect();
+            let [grant, allowance, reward, founder, days] = numbers[..] else { return Err(NodeError::Nonsense) };
+            let inviters = if founder == 1 { Inviters::Founder } else { Inviters::Members };
+            let retention_days = u32::try_from(days).unwrap_or(u32::MAX);
+            let rules = Rules { grant, allowance, reward, inviters, retention_days, ..*engine.rules() };
+            engine.change_rules(rules, now)
+        }
         _ => {
             let wanted = about.split(' ').map(device_of).collect::<Result<Vec<DeviceId>, NodeError>>()?;
             change_witnesses(engine, &wanted, now)
@@ -246,6 +262,7 @@ impl Scene<'_> {
             ("reward", (rules.reward as f64).into()),
             ("inviters", inviters.into()),
             ("retention", rules.retention_days.into()),
+            ("readable", (self.engine.genesis().kind == Kind::Readable).into()),
         ])
     }
 }

@@ -9,6 +9,7 @@ mod view;
 
 use crate::view::{Thrown, circle_of, device_of, member_of};
 use js_sys::{Array, Function, Promise, Reflect};
+use ledgerno_ledger::genesis::Kind;
 use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_ledger::keys::Identity;
 use ledgerno_node::store::idb::IndexedDb as Idb;
@@ -71,13 +72,14 @@ impl WasmNode {
         self.node.circles().into_iter().map(|(id, name)| view::circle_info(id, &name)).collect()
     }
 
-    /// Founds a circle by the relay's owner's token; resolves with its id.
+    /// Founds a circle by the relay's owner's token, readable by anyone or by its members alone; resolves with its id.
     #[wasm_bindgen(js_name = startCircle)]
-    pub fn start_circle(&self, name: String, own_name: String, token: String) -> Promise {
+    pub fn start_circle(&self, name: String, own_name: String, token: String, readable: bool) -> Promise {
         let (node, home) = (self.node.clone(), self.home.clone());
         promise(async move {
             let home = home.ok_or(NodeError::Unreachable { url: String::new() })?;
-            let circle = node.found(&name, &own_name, &token, home).await?;
+            let kind = if readable { Kind::Readable } else { Kind::Private };
+            let circle = node.found_as(kind, &name, &own_name, &token, home).await?;
             Ok(circle.to_string().into())
         })
     }
@@ -128,12 +130,12 @@ impl WasmNode {
         })
     }
 
-    /// The proof file of a document's stamp.
+    /// What a proof file is made from, by the names in [`ledger::proof`].
     ///
     /// # Errors
-    /// When there is no such circle, or the stamp is not settled.
-    pub fn proof(&self, id: &str, document: &str) -> Result<js_sys::Uint8Array, JsValue> {
-        Ok(circle_of(id).map_err(Thrown::from).and_then(|id| ledger::proof(&self.node, id, document))?)
+    /// When there is no such circle, or it proves nothing of that.
+    pub fn proof(&self, id: &str, what: &str, about: &str) -> Result<js_sys::Uint8Array, JsValue> {
+        Ok(circle_of(id).map_err(Thrown::from).and_then(|id| ledger::proof(&self.node, id, what, about))?)
     }
 
     /// What the settled state says, by the names in [`ledger::ask`].

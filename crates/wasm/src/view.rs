@@ -5,6 +5,7 @@ use js_sys::{Array, Object, Reflect};
 use ledgerno_engine::view::{Content, Shown, ShownMember};
 use ledgerno_engine::{Engine, Invitation};
 use ledgerno_ledger::bytes::{CircleId, DeviceId, MemberId};
+use ledgerno_ledger::genesis::Kind;
 use ledgerno_ledger::state::VoidReason;
 use ledgerno_node::store::Store;
 use ledgerno_node::{Alert, LinkState, Node, NodeError, Path, Preview};
@@ -77,6 +78,7 @@ pub fn preview(preview: &Preview) -> JsValue {
         ("by", preview.by.as_str().into()),
         ("expires", (preview.invite.expiry as f64).into()),
         ("left", preview.invite.uses.into()),
+        ("readable", (preview.kind == Kind::Readable).into()),
     ])
 }
 

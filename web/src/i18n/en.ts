@@ -1,5 +1,6 @@
 import type { Deed, EntryView, ErrorCode, Facts, Feature, MemberView, PeerView, Status } from 'ledgerno';
 import { localeOf, moment } from './locale';
+import type { More } from './more.en';
 
 const locale = localeOf('en');
 const date = (time: unknown) => moment(locale, time);
@@ -88,9 +89,7 @@ export const en = {
     revoke: (name) => `${name} took an invite back`,
   } as Record<Deed, (name: string, note: string) => string>,
   erasedLine: (name: string) => `A post by ${name}, erased by its author`,
-  erase: 'Erase',
-  eraseMeans: 'Erasing takes its text away from everybody. That there was a post stays, and whoever has read it may have kept it.',
-  aboutPost: 'About this post',
+  about: 'About this entry',
   sealedLine: (name: string) => `A write by ${name} that this device cannot open yet`,
   thankedLine: (from: string, to: string) => `${from} thanks ${to}`,
   amountLabel: (amount: number) => count(amount, 'point'),
@@ -253,10 +252,16 @@ export const en = {
       `The founder took this device for lost, and another settles now. What this one had settled alone after height ${f.height} is being settled anew; nothing that was written is lost.`,
     'not-kept': () =>
       'The relay does not keep this circle, so what you write reaches friends only while they are here. Ask whoever runs the relay.',
+    'store-newer': () =>
+      'A newer version of ledgerno has written what this browser holds, so it was left untouched. Reload the page; if that does not help, the relay needs an update.',
+    'no-member': () =>
+      'This person is not in the circle: not yet, or no longer. If they have just joined, wait until that is settled.',
+    'occupied': () =>
+      'This browser is somebody already, and is in circles. Open the page in another browser, or in a private window, and bring the key there.',
     'other-tab': () => 'Another tab of this browser is open. Close it, or take over there.',
     busy: () => 'Too much at once. Wait a moment and try again.',
     internal: (f) => `Something went wrong that should not. Reload the page.${f.detail ? ` (${f.detail})` : ''}`,
-  } satisfies Record<ErrorCode, (facts: Facts) => string> as Record<ErrorCode, (facts: Facts) => string>,
+  } satisfies Record<Exclude<ErrorCode, keyof More['errors']>, (facts: Facts) => string> as Partial<Record<ErrorCode, (facts: Facts) => string>>,
 };
 
 export type Words = typeof en;

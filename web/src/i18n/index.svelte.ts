@@ -59,7 +59,8 @@ class I18n {
   /** A sentence that a person can act on. */
   error(error: unknown): string {
     const { code, facts }: AlertView = LedgernoError.from(error);
-    return this.t.errors[code](facts);
+    const late: Partial<Words['errors']> = this.more.errors ?? {};
+    return (this.t.errors[code] ?? late[code] ?? (() => code))(facts);
   }
 
   voidReason(code: string): string {

@@ -1,6 +1,7 @@
-import type { Finding, Words } from 'ledgerno/proof';
+import type { Words } from 'ledgerno/proof';
 import type { ProposalView, RulesView, StampView } from 'ledgerno';
 import { localeOf, moment } from './locale';
+import { proof } from './proof.en';
 
 const locale = localeOf('en');
 const date = (time: unknown) => moment(locale, time);
@@ -36,21 +37,8 @@ export const en = {
   checkLead: 'You need no circle for this, and nobody is asked.',
   checkDrop: 'Drop a .ledgerno file, or choose one',
   checkHere: 'It is checked on this device.',
-  proofWrong: (file: string) => `${file} proves nothing: it is damaged, was changed, or is no proof file.`,
-  proves: (report: Finding, document?: string) =>
-    report.kind === 'fork'
-      ? `${report.name}’s device wrote two things at one place.`
-      : report.kind === 'stamp'
-        ? `${document ?? 'A document with this fingerprint'} existed on ${date(report.time)}.`
-        : `This was written before ${date(report.time)}.`,
+  proof,
   documentOther: (name: string) => `${name} is another document than the one that was stamped.`,
-  proofCircle: 'Circle',
-  proofBy: 'By',
-  proofTime: 'Settled',
-  proofVouchers: 'Vouched for by',
-  proofRests: ({ votes, witnesses }: Finding) =>
-    `This rests on the votes of ${votes} of ${count(witnesses, 'witness', 'witnesses')}. Names are what members call themselves. Compare the circle’s code with somebody you trust.`,
-  documentHash: 'Fingerprint',
   documentDrop: 'Add the document',
   documentWhy: 'to see whether it is the stamped one',
 
@@ -73,6 +61,13 @@ export const en = {
       : wrong.why === 'count'
         ? `There must be 24 words; these are ${wrong.found}.`
         : 'Each word is right by itself, but not all together: one is another, or two are exchanged.',
+
+  // About an entry
+  erase: 'Erase',
+  eraseMeans: 'Erasing takes its text away from everybody. That there was a post stays, and whoever has read it may have kept it.',
+  proofMeans: 'The file proves who wrote this, what it says and when it was settled. Whoever has it can read it, in the circle or not.',
+  forkProof: 'Save proof of the fork',
+  forkProofMeans: 'The file proves that one device signed two different entries for one place. It shows no text.',
 
   // Invites
   revoke: 'Take back',
@@ -122,6 +117,8 @@ export const en = {
   setWitnesses: 'Make it so',
   proposeWitnesses: 'Propose it',
   offer: 'Offer this device as a witness',
+  resign: 'This device steps down as a witness',
+  resignMeans: 'It votes no more once that is settled. Two witnesses are worse than one: both must be awake then.',
   lostLead: (name: string) => `Settling waits for one device alone: ${name}. If it is lost for good, let this device settle from now on.`,
   lostMeans:
     'Do this only if that device will not come back. Should it come back, what it settled alone in the meantime counts for nothing and is settled anew.',
@@ -155,7 +152,35 @@ export const en = {
     rules.retention
       ? `Devices keep what is settled for ${count(rules.retention, 'day')}, their own for ever; the relay keeps everything.`
       : 'Every device keeps everything.',
+    rules.readable ? 'Anyone may read this circle: its keys are public.' : 'Only members can read this circle.',
   ],
+  changeRules: 'Change the rules …',
+  setRules: 'Make it so',
+  circleId: 'The circle’s id, to compare with that of a proof:',
+  readable: 'Anyone may read it',
+  readableMeans:
+    'For a record that all may check: its keys are public. The relay, and whoever gets a copy, can read every name and every word in it, for ever. It cannot be changed later.',
+  joinReadable: 'This circle is public: whoever gets a copy can read your name and all that you write in it, for ever.',
+  /** Errors of what is loaded on demand. */
+  errors: {
+    'no-renewal': () =>
+      'This device cannot settle in its place: only the founder’s can, while one other device alone settles, and once all that friends hold has come.',
+    'not-here': () => 'What that takes is still being fetched. Try again in a moment.',
+    'not-settled': () => 'This is not settled yet. Try again once it is.',
+    'no-proof': () =>
+      'There is nothing here that a proof file could prove: it counted for nothing, was erased, or its author is gone.',
+  },
+  ruleNames: {
+    grant: 'Points on joining',
+    allowance: 'Points to give each week',
+    reward: 'Points a week for the witnesses, together',
+    retention: 'Days that devices keep what is settled (0: for ever)',
+    inviters: 'Who may invite',
+  },
+  ruleInviters: { members: 'every member', founder: 'the founder alone' },
+  rulesPropose: 'It holds once the founder or more than half of the members agree.',
+  changeKeys: 'Change all keys',
+  changeKeysMeans: 'Did somebody come to hold keys who is no member, by an invite link that others saw, say? With new keys they read nothing that is written from then on.',
   role: {
     light: 'This device’s part: light. It reads and writes; others vote.',
     witness: 'This device’s part: witness. It votes on what is settled.',

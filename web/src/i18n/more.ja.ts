@@ -1,7 +1,8 @@
-import type { Finding, Words } from 'ledgerno/proof';
+import type { Words } from 'ledgerno/proof';
 import type { ProposalView, RulesView, StampView } from 'ledgerno';
 import { localeOf, moment } from './locale';
 import type { More } from './more.en';
+import { proof } from './proof.ja';
 
 const date = (time: unknown) => moment(localeOf('ja'), time);
 const people = (names: string[]) => names.map((name) => `${name}さん`).join('、');
@@ -30,21 +31,8 @@ export const ja: More = {
   checkLead: 'サークルに入っていなくても、誰にも問い合わせずに確かめられます。',
   checkDrop: '.ledgerno ファイルをドロップするか、選ぶ',
   checkHere: 'この端末の中だけで確かめます。',
-  proofWrong: (file: string) => `${file} は何の証明にもなりません。壊れているか、書き換えられたか、証明ファイルではありません。`,
-  proves: (report: Finding, document?: string) =>
-    report.kind === 'fork'
-      ? `${report.name}さんの端末は、同じ位置に二つの書き込みをしました。`
-      : report.kind === 'stamp'
-        ? `${document ? `「${document}」` : 'この指紋をもつ文書'}は、${date(report.time)}の時点で存在していました。`
-        : `この書き込みは、${date(report.time)}より前のものです。`,
+  proof,
   documentOther: (name: string) => `「${name}」は、スタンプされたものとは別の文書です。`,
-  proofCircle: 'サークル',
-  proofBy: 'スタンプした人',
-  proofTime: '確定',
-  proofVouchers: '保証人',
-  proofRests: ({ votes, witnesses }: Finding) =>
-    `根拠は、証人${witnesses}台のうち${votes}台の投票です。名前は本人が名乗ったものです。サークルの番号が本物かどうかは、信頼できる人と見比べてください。`,
-  documentHash: '指紋',
   documentDrop: '文書も選ぶ',
   documentWhy: 'スタンプされた文書と同じかどうかがわかります',
 
@@ -66,6 +54,12 @@ export const ja: More = {
       : wrong.why === 'count'
         ? `24語必要ですが、入力されたのは${wrong.found}語です。`
         : '単語は一つずつ正しいのですが、全体が合いません。どれかが別の単語か、順序が入れ替わっています。',
+
+  erase: '消去する',
+  eraseMeans: '消去すると、全員の手元から本文が消えます。投稿があったことは残ります。すでに読んだ人は控えているかもしれません。',
+  proofMeans: '誰が何を書き、いつ確定したかを証明するファイルです。受け取った人は、サークルの外でも内容を読めます。',
+  forkProof: '分岐の証明を保存',
+  forkProofMeans: '一つの端末が同じ位置に二つの異なる書き込みを署名したことを証明するファイルです。本文は含みません。',
 
   revoke: '取り消す',
   revoked: '取り消しました。確定すると、このリンクは使えなくなります。',
@@ -111,6 +105,8 @@ export const ja: More = {
   setWitnesses: 'この証人にする',
   proposeWitnesses: '提案する',
   offer: 'この端末を証人の候補にする',
+  resign: 'この端末は証人をやめる',
+  resignMeans: '確定すると、投票しなくなります。証人が2台になると1台より不利です(両方とも起きている必要があります)。',
   lostLead: (name: string) => `確定は、この一台だけを待っています: ${name}。もう戻らないなら、これからはこの端末で確定できます。`,
   lostMeans:
     'その端末が戻らないときだけにしてください。あとで戻ってきた場合、その間にその端末だけで確定した記録は無効になり、確定し直されます。',
@@ -143,7 +139,33 @@ export const ja: More = {
     rules.retention
       ? `確定した書き込みを端末が保管するのは${rules.retention}日間です。自分の書き込みはずっと残り、すべては中継サーバーに残ります。`
       : 'どの端末もすべてを保管します。',
+    rules.readable ? '鍵が公開されていて、誰でも読めるサークルです。' : '読めるのはメンバーだけです。',
   ],
+  changeRules: '決まりを変える…',
+  setRules: 'この決まりにする',
+  circleId: 'サークルの番号(証明の番号と見比べるためのもの):',
+  readable: '誰でも読めるサークルにする',
+  readableMeans:
+    '誰でも確かめられる記録のための設定です。鍵が公開されるので、中継サーバーも、写しを手にした人も、すべての名前と書き込みをいつまでも読めます。あとから変えることはできません。',
+  joinReadable: 'このサークルは公開されています。写しを手にした人は誰でも、あなたの名前と書き込みをいつまでも読めます。',
+  /** Errors of what is loaded on demand. */
+  errors: {
+    'no-renewal': () => 'この端末では、まだ代わりに確定できません。できるのは、ほかの1台だけで確定しているときの、開設者の端末です。仲間のもつ記録がすべて届いている必要もあります。',
+    'not-here': () => '必要な記録を取り寄せています。少し待って、もう一度お試しください。',
+    'not-settled': () => 'まだ確定していません。確定してから、もう一度お試しください。',
+    'no-proof': () => '証明できるものがありません。無効になったか、消されたか、書いた人がもういません。',
+  },
+  ruleNames: {
+    grant: '参加したときのポイント',
+    allowance: '毎週贈れるポイント',
+    reward: '証人全員で分け合う週のポイント',
+    retention: '端末が確定済みの記録を保管する日数(0はずっと)',
+    inviters: '招待できる人',
+  },
+  ruleInviters: { members: 'メンバー全員', founder: '開設者だけ' },
+  rulesPropose: '開設者か、メンバーの過半数が賛成すると有効になります。',
+  changeKeys: '鍵をすべて替える',
+  changeKeysMeans: '招待リンクを見られたなどで、メンバーでない人に鍵が渡ったときに使います。鍵を替えると、その人はこれから書かれる内容を読めません。',
   role: {
     light: 'この端末の役割: 軽量ノード。読み書きをし、投票はほかの端末がします。',
     witness: 'この端末の役割: 証人。確定の投票をします。',

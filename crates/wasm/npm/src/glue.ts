@@ -31,12 +31,15 @@ export interface Answers {
 }
 
 /** What is written beside posts, thanks and invites, about: a document's hash, a link, a device, a member, an entry, devices. */
-export type Act = 'stamp' | 'revoke' | 'vouch' | 'retire' | 'erase' | 'remove' | 'ready' | 'renew' | 'consent' | 'witnesses';
+export type Act = 'stamp' | 'revoke' | 'vouch' | 'retire' | 'erase' | 'remove' | 'ready' | 'renew' | 'consent' | 'resign' | 'epoch' | 'rules' | 'witnesses';
+
+/** What a proof file can be about: an entry, a member (is one, or is none), a document by its hash, a member of whom a device forked. */
+export type Provable = 'entry' | 'member' | 'stamp' | 'fork';
 
 /** Every method throws (or rejects with) `{code: ErrorCode, facts}`. */
 export interface WasmNodeLike {
   circles(): CircleInfo[];
-  startCircle(name: string, yourName: string, token: string): Promise<string>;
+  startCircle(name: string, yourName: string, token: string, readable: boolean): Promise<string>;
   preview(inviteToken: string): Promise<InvitePreview>;
   join(inviteToken: string, yourName: string): Promise<string>;
   circle(id: string): CircleView;
@@ -44,7 +47,7 @@ export interface WasmNodeLike {
   post(id: string, text: string): Promise<string>;
   thank(id: string, to: string, amount: number, reason: string): Promise<string>;
   invite(id: string, uses: number, days: number): Promise<InviteView>;
-  proof(id: string, hash: string): Uint8Array<ArrayBuffer>;
+  proof(id: string, what: Provable, about: string): Uint8Array<ArrayBuffer>;
   ask<What extends keyof Answers>(id: string, what: What, about: string): Answers[What];
   /** Writes; resolves with the entry's id once it is *here*. */
   act(id: string, what: Act, about: string, note: string): Promise<string>;

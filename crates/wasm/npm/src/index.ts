@@ -5,3 +5,4 @@ export { missingFeatures, type Feature } from './features';
 export { claimProfile, type Claim, type ClaimOptions } from './claim';
 export { relayOfPage } from './relay';
 export { Node, INVITE_DAYS, INVITE_USES, type OpenOptions } from './node';
+export type { Provable } from './glue';

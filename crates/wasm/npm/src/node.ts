@@ -1,6 +1,6 @@
 import { claimProfile, type Claim } from './claim';
 import { LedgernoError } from './error';
-import { loadWasm, type WasmNodeLike } from './glue';
+import { loadWasm, type Provable, type WasmNodeLike } from './glue';
 import type {
   CandidateView,
   Change,
@@ -107,9 +107,12 @@ export class Node {
     return this.#call(() => this.#wasm.circles());
   }
 
-  /** Founds a circle, registers it with the relay by the owner's token, makes a first invite; returns its id. */
-  startCircle(o: { name: string; yourName: string; token: string }): Promise<string> {
-    return this.#wait(() => this.#wasm.startCircle(o.name, o.yourName, o.token));
+  /**
+   * Founds a circle, registers it with the relay by the owner's token, makes a first invite; returns its id. Of a `readable`
+   * one the keys are published: the relay and whoever else has a copy read all that is ever written in it.
+   */
+  startCircle(o: { name: string; yourName: string; token: string; readable?: boolean }): Promise<string> {
+    return this.#wait(() => this.#wasm.startCircle(o.name, o.yourName, o.token, o.readable ?? false));
   }
 
   /** What an invite leads to, without using it. */
@@ -170,9 +173,16 @@ export class Node {
     return this.#wait(() => this.#wasm.act(id, 'vouch', hash, ''));
   }
 
-  /** The proof file of a document's settled stamp: `ledgerno/proof` verifies it. */
-  proof(id: string, hash: string): Uint8Array<ArrayBuffer> {
-    return this.#call(() => this.#wasm.proof(id, hash));
+  /**
+   * A proof file, which `ledgerno/proof` verifies: of a settled `entry` with what it says, of whether somebody is a `member`,
+   * of a settled `stamp` by the document's BLAKE3, or that a device of a member did `fork`. Throws `not-here` while what it
+   * takes is read or fetched: `onChange` says when to try again.
+   */
+  async proof(id: string, what: Provable, about: string): Promise<Uint8Array<ArrayBuffer>> {
+    const { make } = await proofTools();
+    const file = make(this.#call(() => this.#wasm.proof(id, what, about)));
+    if (!file) throw new LedgernoError('no-proof');
+    return file;
   }
 
   rules(id: string): RulesView {
@@ -183,8 +193,20 @@ export class Node {
     return this.#call(() => this.#wasm.ask(id, 'devices', member));
   }
 
+  /** Gives an own device up, and changes the keys, so that it reads nothing that is written from then on. */
   retireDevice(id: string, device: string): Promise<string> {
     return this.#wait(() => this.#wasm.act(id, 'retire', device, ''));
+  }
+
+  /** Changes the numbers that the circle plays by. Done at once if this person is the founder, else proposed. */
+  changeRules(id: string, { grant, allowance, reward, inviters, retention }: Omit<RulesView, 'readable'>): Promise<string> {
+    const numbers = [grant, allowance, reward, inviters === 'founder' ? 1 : 0, retention];
+    return this.#wait(() => this.#wasm.act(id, 'rules', numbers.join(' '), ''));
+  }
+
+  /** Fresh keys for all devices: whoever else came to hold the old ones reads nothing that is written from then on. */
+  changeKeys(id: string): Promise<string> {
+    return this.#wait(() => this.#wasm.act(id, 'epoch', '', ''));
   }
 
   /** Done at once if this person is the founder, else proposed. */
@@ -200,6 +222,11 @@ export class Node {
   /** This device offers itself as a witness. */
   offerWitness(id: string): Promise<string> {
     return this.#wait(() => this.#wasm.act(id, 'ready', '', ''));
+  }
+
+  /** This device is no witness any more. The last one stays. */
+  resignWitness(id: string): Promise<string> {
+    return this.#wait(() => this.#wasm.act(id, 'resign', '', ''));
   }
 
   /**
@@ -242,7 +269,7 @@ export class Node {
 
   /** The identity as 24 words. Who has them, is this person. */
   async phrase(): Promise<string> {
-    const { words } = await wordTools();
+    const { words } = await proofTools();
     const secret = this.#call(() => this.#wasm.secret());
     const phrase = words(secret);
     secret.fill(0);
@@ -252,7 +279,7 @@ export class Node {
 
   /** Becomes the person of 24 words, with what this page's relay keeps for them; returns the circles' ids. */
   async restore(words: string): Promise<string[]> {
-    const read = (await wordTools()).readWords(words);
+    const read = (await proofTools()).readWords(words);
     if (!read.right) throw new LedgernoError('words-wrong');
     return this.#wait(() => this.#wasm.restore(read.secret)).finally(() => read.secret.fill(0));
   }
@@ -290,8 +317,8 @@ export class Node {
   }
 }
 
-/** The list of words is in the module that few pages need. */
-async function wordTools() {
+/** What makes proofs, and the list of words, is in the module that few pages need. */
+async function proofTools() {
   const { loadProof } = await import('./verify');
   return loadProof();
 }

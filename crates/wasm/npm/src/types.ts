@@ -207,6 +207,8 @@ export interface RulesView {
   inviters: 'members' | 'founder';
   /** How many days light devices keep what is settled; 0: for ever. */
   retention: number;
+  /** The keys are published: whoever has a copy reads it. Fixed when the circle was founded. */
+  readable: boolean;
 }
 
 export interface CircleInfo {
@@ -220,6 +222,8 @@ export interface InvitePreview {
   by: string;
   expires: number;
   left: number;
+  /** Whoever has a copy of the circle reads it. */
+  readable: boolean;
 }
 
 export interface RelayInfo {
@@ -257,15 +261,22 @@ export const ERROR_CODES = [
   'store-full',
   'store-blocked',
   'store-damaged',
+  'store-newer',
   'name-invalid',
   'amount-invalid',
+  'no-member',
   'balance-too-low',
   'import-malformed',
+  'occupied',
   'words-wrong',
   'settlement-refused',
   'settlement-twice',
   'settlement-divided',
   'settlement-renewed',
+  'no-renewal',
+  'not-here',
+  'not-settled',
+  'no-proof',
   'not-kept',
   'other-tab',
   'busy',

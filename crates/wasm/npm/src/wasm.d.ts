@@ -8,6 +8,7 @@ declare module '#wasm' {
 declare module '#proof' {
   type Source = Response | BufferSource | Promise<Response | BufferSource>;
   export default function init(options: { module_or_path: Source }): Promise<unknown>;
+  export function make(parts: Uint8Array): Uint8Array<ArrayBuffer> | undefined;
   export function verify(file: Uint8Array): import('./verify').Finding | import('./verify').NoFinding;
   export function words(secret: Uint8Array): string | undefined;
   export function secret(text: string): import('./verify').Words;
