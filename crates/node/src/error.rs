@@ -178,3 +178,24 @@ pub fn store_code(error: &StoreError) -> &'static str {
         StoreError::Name { .. } | StoreError::Closed | StoreError::Io { .. } => "internal",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_a_code_of_its_own_sentence() {
+        let newer = StoreError::Newer { path: "here".into(), detail: "format 9".into() };
+        for (error, code) in [
+            (NodeError::Store(newer), "store-newer"),
+            (NodeError::Occupied, "occupied"),
+            (NodeError::Write(WriteError::NoRenewal), "no-renewal"),
+            (NodeError::Write(WriteError::NotHere), "not-here"),
+            (NodeError::Write(WriteError::Amount), "amount-invalid"),
+            (NodeError::Prove(ProveError::NotSettled), "not-settled"),
+            (NodeError::Prove(ProveError::Sealed), "no-proof"),
+        ] {
+            assert_eq!(error.code(), code, "{error}");
+        }
+    }
+}

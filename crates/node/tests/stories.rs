@@ -7,7 +7,9 @@ mod common;
 
 use common::{Relay, TOKEN, agree, balances, code, memory, nobody_forked, person, status, story, texts, two, until};
 use ledgerno_engine::status::Status;
+use ledgerno_ledger::genesis::Kind;
 use ledgerno_ledger::proof::Subject;
+use ledgerno_ledger::seal::LaneKeys;
 use ledgerno_node::store::redb::Redb;
 use ledgerno_node::store::{Memory, Store, StoreError};
 use ledgerno_node::{Alert, Node, NodeError, PROTOCOL};
@@ -188,6 +190,27 @@ fn a_relay_whose_store_failed_once_serves_again() {
         until("sent", || status(&anna, circle, post) >= Some(Status::Sent)).await;
         agree(&anna, &ben, circle).await;
         assert_eq!(texts(&ben, circle), ["try again"]);
+        relay.off();
+    });
+}
+
+#[test]
+fn a_readable_circle_is_told_before_one_joins() {
+    story(async {
+        let relay = Relay::start(memory()).await;
+        let (anna, ben) = (person(memory(), None).await, person(memory(), None).await);
+        for kind in [Kind::Private, Kind::Readable] {
+            let circle = anna.found_as(kind, "Accounts", "Anna", TOKEN, relay.address()).await.unwrap();
+            let invite = anna.invite(circle, 1, 7).await.unwrap();
+            assert_eq!(ben.preview(&invite.token).await.unwrap().kind, kind);
+            ben.join(&invite.token, "Ben").await.unwrap();
+            anna.post(circle, "for the record").await.unwrap();
+            until("Ben reads it", || texts(&ben, circle) == ["for the record"]).await;
+            agree(&anna, &ben, circle).await;
+            let public = LaneKeys::readable(circle, circle.into());
+            let keys = ben.look(circle, |engine| engine.lane_keys().to_vec()).unwrap();
+            assert_eq!(keys == [public], kind == Kind::Readable, "its keys are those that everybody can work out");
+        }
         relay.off();
     });
 }
