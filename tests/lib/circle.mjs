@@ -152,8 +152,10 @@ export async function alert(page, code) {
     const all = await page.getByTestId('alert').evaluateAll((nodes) => nodes.map((node) => node.outerHTML));
     throw new Error(`The page does not say ${code ?? 'anything'}, but: ${all.join(' ') || 'nothing'}`, { cause: error });
   }
+  const name = await shown.first().getAttribute('data-code');
+  await waitFor(async () => (await shown.first().textContent())?.trim() !== name, undefined, 'the words have come');
   return {
-    code: await shown.first().getAttribute('data-code'),
+    code: name,
     text: ((await shown.first().textContent()) ?? '').trim(),
   };
 }

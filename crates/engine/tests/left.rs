@@ -71,7 +71,7 @@ fn what_is_written_after_a_device_was_retired_it_can_not_open() {
     let phone = world.further(ben);
     world.link(ben, anna);
     world.pass(5_000);
-    let before = world.post(anna, "before");
+    world.post(anna, "before");
     world.pass(5_000);
     world.act(phone, |engine, now| engine.retire(ben, now)).unwrap();
     world.pass(10_000);
@@ -81,7 +81,7 @@ fn what_is_written_after_a_device_was_retired_it_can_not_open() {
         !world.engine(anna).devices().iter().any(|one| one.lacks_keys && !one.retired),
         "and nobody else is left out"
     );
-    let after = world.post(anna, "after");
+    world.post(anna, "after");
     world.pass(10_000);
     assert!(world.texts(phone).contains(&"after".to_owned()));
     assert!(world.texts(ben).contains(&"before".to_owned()) && !world.texts(ben).contains(&"after".to_owned()));

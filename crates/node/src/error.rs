@@ -48,8 +48,8 @@ pub enum NodeError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// No proof file can be made.
-    #[error(transparent)]
-    Prove(#[from] ProveError),
+    #[error("no proof can be made of it")]
+    Prove(ProveError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -85,6 +85,12 @@ pub enum NodeError {
 impl From<getrandom::Error> for NodeError {
     fn from(_: getrandom::Error) -> Self {
         NodeError::Random
+    }
+}
+
+impl From<ProveError> for NodeError {
+    fn from(why: ProveError) -> Self {
+        NodeError::Prove(why)
     }
 }
 

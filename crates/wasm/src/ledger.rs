@@ -51,8 +51,8 @@ pub fn proof<S: Store>(node: &Node<S>, id: CircleId, what: &str, about: &str) ->
 }
 
 /// Writes `stamp` (a document's hash, with a note), `revoke` (an own invite, by its link), `vouch`, `retire` (a device), `erase` (an own post), `remove` (a member), `ready`, `renew`, `consent`
-/// (to a proposal's entry), `resign` (as a witness), `epoch` (fresh keys), `rules` (points on joining, points each week, the
-/// witnesses' points, 1 if the founder alone invites, days; the rest stays) or `witnesses` (devices, all that shall be).
+/// (to a proposal's entry), `resign` (as a witness), `epoch` (fresh keys), `rules` (in 16 digits each the points on joining,
+/// each week, of the witnesses, and the days; a note if the founder alone invites; the rest stays) or `witnesses` (devices, all that shall be).
 pub fn act(engine: &mut Engine, what: &str, about: &str, note: &str, now: u64) -> Result<Written, NodeError> {
     let written = match what {
         "stamp" => engine.stamp(Hash(bytes_of(about)?), note, now),
@@ -71,10 +71,12 @@ pub fn act(engine: &mut Engine, what: &str, about: &str, note: &str, now: u64) -
         "resign" => engine.resign(now),
         "epoch" => engine.start_epoch(now),
         "rules" => {
-            let numbers: Vec<u64> = about.split(' ').filter_map(|number| number.parse().ok()).collect();
-            let [grant, allowance, reward, founder, days] = numbers[..] else { return Err(NodeError::Nonsense) };
-            let inviters = if founder == 1 { Inviters::Founder } else { Inviters::Members };
-            let retention_days = u32::try_from(days).unwrap_or(u32::MAX);
+            // Four numbers of eight bytes.
+            let numbers: [u8; 32] = bytes_of(about)?;
+            let (numbers, _) = numbers.as_chunks();
+            let [grant, allowance, reward, days] = [0, 1, 2, 3].map(|at| u64::from_be_bytes(numbers[at]));
+            let inviters = if note.is_empty() { Inviters::Members } else { Inviters::Founder };
+            let retention_days = days.min(u32::MAX.into()) as u32;
             let rules = Rules { grant, allowance, reward, inviters, retention_days, ..*engine.rules() };
             engine.change_rules(rules, now)
         }

@@ -27,14 +27,8 @@ export const en = {
   // Start
   startTitle: 'Start a circle',
   startLead: 'Name it, and say who you are. Your friends come in by a link that you get right away.',
-  circleName: 'Name of the circle',
-  circleNameHint: 'Book club, flat 4b, the Tanakas …',
   yourName: 'Your name',
   yourNameHint: 'What friends call you',
-  start: 'Start the circle',
-  starting: 'Starting …',
-  localhost: (address: string) =>
-    `You are at ${address}. Who you are is bound to this address: at another one you would be a stranger, and your friends cannot reach this one from their machines. To invite them, start the relay on a public address first.`,
 
   // Join
   joinTitle: (name: string) => `Join “${name}”`,
@@ -212,23 +206,17 @@ export const en = {
 
   errors: {
     'invite-malformed': () => 'This invite link is cut or mistyped. Copy the whole link again, or ask for it once more.',
-    'invite-version': () =>
-      'This invite was made by another version of ledgerno. Reload the page; if that does not help, ask for a link from the newest version.',
-    'invite-foreign': () => 'This invite belongs to a different relay. Open the link just as it was sent to you.',
     'invite-unknown': () => 'Nobody knows this invite any more. Ask your friend for a new link.',
     'invite-used-up': (f) =>
       `This invite has been used ${f.uses ? `all ${f.uses} times` : 'up'}. Ask your friend for a new link.`,
     'invite-expired': (f) =>
       `This invite ran out${f.expires ? ` on ${date(f.expires)}` : ''}. Ask your friend for a new link.`,
-    'token-wrong': () =>
-      'The relay does not accept this owner’s link. Open the line that it printed as “owner:” when it started.',
     'relay-unreachable': () =>
       'The relay cannot be reached. Check your connection, or ask whoever runs it whether it is on; then try again.',
     'relay-other': () =>
       'A different relay answers at this address. Ask whoever runs it; an invite needs the relay that it was made with, so you may need a new link.',
     'relay-version': (f) =>
       `The relay speaks another version${f.theirs ? ` (${f.theirs}; this page: ${f.ours})` : ''}. Reload the page; if that does not help, the relay needs an update.`,
-    'relay-full': () => 'The relay has no room left. Ask whoever runs it to make some.',
     'not-admitted': () => 'This device has not been let into the circle. Ask a member for an invite link.',
     'body-too-large': (f) =>
       `This is too long${f.len && f.limit ? ` (${f.len} bytes; ${f.limit} fit)` : ''}. Shorten it, or split it in two.`,
@@ -240,8 +228,6 @@ export const en = {
     'name-invalid': (f) => `A name has 1 to ${f.limit ?? 64} characters.`,
     'amount-invalid': () => 'Points are whole numbers, 1 or more.',
     'balance-too-low': (f) => `You have ${f.balance ?? 'fewer'} points${f.balance === undefined ? ' than that' : ''}. Give fewer.`,
-    'import-malformed': () => 'This is no ledgerno key file, or only a part of one. Choose the file that you saved.',
-    'words-wrong': () => 'These are not the 24 words of anybody.',
     'settlement-refused': (f) =>
       `A settlement${f.height ? ` for height ${f.height}` : ''} was refused: it does not agree with what this device worked out itself. Your entries are safe. Tell your friends.`,
     'settlement-twice': (f) =>
@@ -256,8 +242,6 @@ export const en = {
       'A newer version of ledgerno has written what this browser holds, so it was left untouched. Reload the page; if that does not help, the relay needs an update.',
     'no-member': () =>
       'This person is not in the circle: not yet, or no longer. If they have just joined, wait until that is settled.',
-    'occupied': () =>
-      'This browser is somebody already, and is in circles. Open the page in another browser, or in a private window, and bring the key there.',
     'other-tab': () => 'Another tab of this browser is open. Close it, or take over there.',
     busy: () => 'Too much at once. Wait a moment and try again.',
     internal: (f) => `Something went wrong that should not. Reload the page.${f.detail ? ` (${f.detail})` : ''}`,

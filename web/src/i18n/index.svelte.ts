@@ -59,8 +59,10 @@ class I18n {
   /** A sentence that a person can act on. */
   error(error: unknown): string {
     const { code, facts }: AlertView = LedgernoError.from(error);
-    const late: Partial<Words['errors']> = this.more.errors ?? {};
-    return (this.t.errors[code] ?? late[code] ?? (() => code))(facts);
+    const words = this.t.errors[code] ?? (this.more.errors as Partial<Words['errors']> | undefined)?.[code];
+    // What few meet comes when it is met; without it the code says something at least.
+    if (!words) void this.loadMore().catch(() => {});
+    return words ? words(facts) : code;
   }
 
   voidReason(code: string): string {

@@ -163,6 +163,16 @@ export const en = {
   joinReadable: 'This circle is public: whoever gets a copy can read your name and all that you write in it, for ever.',
   /** Errors of what is loaded on demand. */
   errors: {
+    'invite-version': () =>
+      'This invite was made by another version of ledgerno. Reload the page; if that does not help, ask for a link from the newest version.',
+    'invite-foreign': () => 'This invite belongs to a different relay. Open the link just as it was sent to you.',
+    'token-wrong': () =>
+      'The relay does not accept this owner’s link. Open the line that it printed as “owner:” when it started.',
+    'relay-full': () => 'The relay has no room left. Ask whoever runs it to make some.',
+    'import-malformed': () => 'This is no ledgerno key file, or only a part of one. Choose the file that you saved.',
+    'words-wrong': () => 'These are not the 24 words of anybody.',
+    'occupied': () =>
+      'This browser is somebody already, and is in circles. Open the page in another browser, or in a private window, and bring the key there.',
     'no-renewal': () =>
       'This device cannot settle in its place: only the founder’s can, while one other device alone settles, and once all that friends hold has come.',
     'not-here': () => 'What that takes is still being fetched. Try again in a moment.',
@@ -170,6 +180,13 @@ export const en = {
     'no-proof': () =>
       'There is nothing here that a proof file could prove: it counted for nothing, was erased, or its author is gone.',
   },
+  // Starting a circle
+  circleName: 'Name of the circle',
+  circleNameHint: 'Book club, flat 4b, the Tanakas …',
+  start: 'Start the circle',
+  starting: 'Starting …',
+  localhost: (address: string) =>
+    `You are at ${address}. Who you are is bound to this address: at another one you would be a stranger, and your friends cannot reach this one from their machines. To invite them, start the relay on a public address first.`,
   ruleNames: {
     grant: 'Points on joining',
     allowance: 'Points to give each week',

@@ -200,8 +200,8 @@ export class Node {
 
   /** Changes the numbers that the circle plays by. Done at once if this person is the founder, else proposed. */
   changeRules(id: string, { grant, allowance, reward, inviters, retention }: Omit<RulesView, 'readable'>): Promise<string> {
-    const numbers = [grant, allowance, reward, inviters === 'founder' ? 1 : 0, retention];
-    return this.#wait(() => this.#wasm.act(id, 'rules', numbers.join(' '), ''));
+    const numbers = [grant, allowance, reward, retention].map((n) => n.toString(16).padStart(16, '0'));
+    return this.#wait(() => this.#wasm.act(id, 'rules', numbers.join(''), inviters === 'founder' ? inviters : ''));
   }
 
   /** Fresh keys for all devices: whoever else came to hold the old ones reads nothing that is written from then on. */
