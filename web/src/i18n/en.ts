@@ -206,18 +206,12 @@ export const en = {
 
   errors: {
     'invite-malformed': () => 'This invite link is cut or mistyped. Copy the whole link again, or ask for it once more.',
-    'invite-unknown': () => 'Nobody knows this invite any more. Ask your friend for a new link.',
-    'invite-used-up': (f) =>
-      `This invite has been used ${f.uses ? `all ${f.uses} times` : 'up'}. Ask your friend for a new link.`,
-    'invite-expired': (f) =>
-      `This invite ran out${f.expires ? ` on ${date(f.expires)}` : ''}. Ask your friend for a new link.`,
     'relay-unreachable': () =>
       'The relay cannot be reached. Check your connection, or ask whoever runs it whether it is on; then try again.',
     'relay-other': () =>
       'A different relay answers at this address. Ask whoever runs it; an invite needs the relay that it was made with, so you may need a new link.',
     'relay-version': (f) =>
       `The relay speaks another version${f.theirs ? ` (${f.theirs}; this page: ${f.ours})` : ''}. Reload the page; if that does not help, the relay needs an update.`,
-    'not-admitted': () => 'This device has not been let into the circle. Ask a member for an invite link.',
     'body-too-large': (f) =>
       `This is too long${f.len && f.limit ? ` (${f.len} bytes; ${f.limit} fit)` : ''}. Shorten it, or split it in two.`,
     'store-full': () => 'This device has no space left, so it was not saved. Free some space and try again.',
@@ -240,8 +234,6 @@ export const en = {
       'The relay does not keep this circle, so what you write reaches friends only while they are here. Ask whoever runs the relay.',
     'store-newer': () =>
       'A newer version of ledgerno has written what this browser holds, so it was left untouched. Reload the page; if that does not help, the relay needs an update.',
-    'no-member': () =>
-      'This person is not in the circle: not yet, or no longer. If they have just joined, wait until that is settled.',
     'other-tab': () => 'Another tab of this browser is open. Close it, or take over there.',
     busy: () => 'Too much at once. Wait a moment and try again.',
     internal: (f) => `Something went wrong that should not. Reload the page.${f.detail ? ` (${f.detail})` : ''}`,

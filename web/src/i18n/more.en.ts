@@ -1,5 +1,5 @@
 import type { Words } from 'ledgerno/proof';
-import type { ProposalView, RulesView, StampView } from 'ledgerno';
+import type { Facts, ProposalView, RulesView, StampView } from 'ledgerno';
 import { localeOf, moment } from './locale';
 import { proof } from './proof.en';
 
@@ -173,6 +173,14 @@ export const en = {
     'words-wrong': () => 'These are not the 24 words of anybody.',
     'occupied': () =>
       'This browser is somebody already, and is in circles. Open the page in another browser, or in a private window, and bring the key there.',
+    'invite-unknown': () => 'Nobody knows this invite any more. Ask your friend for a new link.',
+    'invite-used-up': (f: Facts) =>
+      `This invite has been used ${f.uses ? `all ${f.uses} times` : 'up'}. Ask your friend for a new link.`,
+    'invite-expired': (f: Facts) =>
+      `This invite ran out${f.expires ? ` on ${date(f.expires)}` : ''}. Ask your friend for a new link.`,
+    'no-member': () =>
+      'This person is not in the circle: not yet, or no longer. If they have just joined, wait until that is settled.',
+    'not-admitted': () => 'This device has not been let into the circle. Ask a member for an invite link.',
     'no-renewal': () =>
       'This device cannot settle in its place: only the founder’s can, while one other device alone settles, and once all that friends hold has come.',
     'not-here': () => 'What that takes is still being fetched. Try again in a moment.',

@@ -1,5 +1,5 @@
 import type { Words } from 'ledgerno/proof';
-import type { ProposalView, RulesView, StampView } from 'ledgerno';
+import type { Facts, ProposalView, RulesView, StampView } from 'ledgerno';
 import { localeOf, moment } from './locale';
 import type { More } from './more.en';
 import { proof } from './proof.ja';
@@ -159,6 +159,13 @@ export const ja: More = {
     'import-malformed': () => 'ledgerno の鍵ファイルではないか、一部が欠けています。保存した鍵ファイルを選んでください。',
     'words-wrong': () => '24語が正しくありません。',
     'occupied': () => 'このブラウザには、すでに別の鍵とサークルがあります。別のブラウザか、プライベートウィンドウでページを開いて、鍵を読み込んでください。',
+    'invite-unknown': () => 'この招待はもう残っていません。新しいリンクを送ってもらってください。',
+    'invite-used-up': (f: Facts) =>
+      `この招待は${f.uses ? `${f.uses}回すべて` : ''}使い切られています。新しいリンクを送ってもらってください。`,
+    'invite-expired': (f: Facts) =>
+      `この招待は${f.expires ? `${date(f.expires)}に` : ''}期限が切れました。新しいリンクを送ってもらってください。`,
+    'no-member': () => 'この人は、サークルのメンバーではありません。参加したばかりなら、確定するまでお待ちください。',
+    'not-admitted': () => 'この端末はまだサークルに入っていません。メンバーに招待リンクを送ってもらってください。',
     'no-renewal': () => 'この端末では、まだ代わりに確定できません。できるのは、ほかの1台だけで確定しているときの、開設者の端末です。仲間のもつ記録がすべて届いている必要もあります。',
     'not-here': () => '必要な記録を取り寄せています。少し待って、もう一度お試しください。',
     'not-settled': () => 'まだ確定していません。確定してから、もう一度お試しください。',
