@@ -14,7 +14,7 @@ use crate::wire::{
 };
 use ledgerno_ledger::bytes::{BoxKey, CircleId, DeviceId, EntryId, Hash, HeaderHash, Signature, VoteKey};
 use ledgerno_ledger::codec::{self, encode};
-use ledgerno_ledger::conformance::{self, Draft, Format, Frozen, Topic};
+use ledgerno_ledger::conformance::{self, Format, Frozen, Topic};
 use ledgerno_ledger::entry::{Admission, Anchor, Head, Invite, Role};
 use ledgerno_ledger::epoch::Handout;
 use ledgerno_ledger::hostile::{Circle, Person};
@@ -47,7 +47,7 @@ fn formats() -> Vec<Format> {
     let gossip = |topic: Gossip| topic.id(CIRCLE);
     let pinned = Anchor { height: 300, hash: HeaderHash([44; 32]) };
     let state_proof = frozen("state proof", StateProof::decode).into_iter();
-    let question = Format::of("question", Draft, ask, |ask: &Ask| framed(ask))
+    let question = Format::of("question", Frozen(1), ask, |ask: &Ask| framed(ask))
         .accepts("frontier", framed(&Ask::Frontier { digest: Hash([90; 32]), height: 300 }))
         .accepts("devices", framed(&Ask::Devices { bits: 5, buckets: vec![1, 300], nonce: [91; 16] }))
         .accepts("branches", framed(&Ask::Branches { device }))
@@ -73,7 +73,7 @@ fn formats() -> Vec<Format> {
     let proposal = frozen("proposal", |bytes| codec::decode::<Proposal>(bytes, MAX_GOSSIP));
     let proof = frozen("proof", |bytes| codec::decode::<Proof>(bytes, MAX_GOSSIP));
     let settled = Settled { proof: None, entries: vec![EntryItem::new(&Circle::new(1).founders_join())] };
-    let answer = Format::of("answer", Draft, Answer::from_bytes, Answer::to_bytes)
+    let answer = Format::of("answer", Frozen(1), Answer::from_bytes, Answer::to_bytes)
         .accepts("same", encode(&Answer::Same { height: 300 }))
         .accepts("same, of an archive", encode(&Answer::SameKept { height: 300 }))
         .accepts("differ", encode(&differ))
@@ -91,7 +91,7 @@ fn formats() -> Vec<Format> {
         .accepts("not kept", encode(&Answer::No(No::NotKept)))
         .accepts("no", encode(&Answer::No(No::NoParcel)));
     let vote = PlacedVote::of(&signed_vote(), 0);
-    let votes = Format::of("votes", Draft, Votes::from_bytes, Votes::to_bytes)
+    let votes = Format::of("votes", Frozen(1), Votes::from_bytes, Votes::to_bytes)
         .accepts("a vote", Votes::Vote { height: 300, vote }.to_bytes());
     let (settled, witnesses) = to_brief();
     let brief = Brief::of(&settled, &witnesses);
@@ -122,16 +122,16 @@ fn formats() -> Vec<Format> {
         votes,
         question,
         answer,
-        Format::plain::<Register>("register", Draft, 2_048).accepts("a circle, request kind 9", encode(&register)),
-        Format::plain::<ClaimKeybox>("claim of a keybox", Draft, 128).accepts("request kind 10", encode(&claim)),
-        Format::plain::<Enlist>("enlist", Draft, 65_536)
+        Format::plain::<Register>("register", Frozen(1), 2_048).accepts("a circle, request kind 9", encode(&register)),
+        Format::plain::<ClaimKeybox>("claim of a keybox", Frozen(1), 128).accepts("request kind 10", encode(&claim)),
+        Format::plain::<Enlist>("enlist", Frozen(1), 65_536)
             .accepts("say the key, request kind 11", enlist(Order::SayKey))
             .accepts("vote", enlist(vote_here))
             .accepts("forget", enlist(Order::Forget)),
-        Format::of("presence", Draft, there_in, encode::<There>)
+        Format::of("presence", Frozen(1), there_in, encode::<There>)
             .accepts("in the circle 01, at 300", there(CIRCLE))
             .refuses("of another circle", there(CircleId([2; 32]))),
-        Format::values("request kind of register", Draft).value("as two bytes", REGISTER.to_be_bytes()),
+        Format::values("request kind of register", Frozen(1)).value("as two bytes", REGISTER.to_be_bytes()),
         parcel(),
     ]
 }
@@ -233,7 +233,7 @@ fn parcel() -> Format {
         let nonce = *bytes.first_chunk().ok_or("cut")?;
         link.invite_secret().seal(nonce, &encode(&parcel)).map_err(|error| format!("{error:?}"))
     };
-    Format::new("parcel", Draft, read)
+    Format::new("parcel", Frozen(1), read)
         .accepts("for the invite of the topic entry, nonce 1b", valid)
         .refuses("of another circle", foreign)
         .refuses("rightly sealed, cut inside", cut)

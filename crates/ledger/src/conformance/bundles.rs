@@ -1,7 +1,7 @@
 //! What a witness tells of an open height, checked as a node that takes it in checks it.
 
 use super::samples::{CIRCLE, TIME, cut, header};
-use super::{Draft, Format};
+use super::{Format, Frozen};
 use crate::bytes::{DeviceId, HeaderHash, Signature};
 use crate::codec::{decode, encode};
 use crate::keys::VoteSecret;
@@ -93,7 +93,7 @@ pub fn bundles() -> Vec<Format> {
         encode(&proposal)
     };
     vec![
-        Format::new("bundle", Draft, take_bundle)
+        Format::new("bundle", Frozen(1), take_bundle)
             .accepts("in view 3: view 1 notarized, view 2 nullified", encode(&whole))
             .accepts(
                 "in view 0, with nothing",
@@ -135,7 +135,7 @@ pub fn bundles() -> Vec<Format> {
                     }
                 }),
             ),
-        Format::new("proposal", Draft, take_proposal)
+        Format::new("proposal", Frozen(1), take_proposal)
             .accepts("of a header that was notarized in view 1, again in view 3", encode(&proposal(&leader)))
             .refuses("of who does not lead view 3", encode(&proposal(&other)))
             .refuses("without what justifies it", unjustified),

@@ -2,7 +2,7 @@
 
 use super::acts::acts;
 use super::samples::*;
-use super::{Draft, Format, Frozen};
+use super::{Format, Frozen};
 use crate::bytes::{BoxKey, DeviceId, EntryId, MemberId, Signature};
 use crate::check;
 use crate::codec::{decode_directly, encode, encode_directly};
@@ -122,7 +122,7 @@ fn checked() -> Format {
     let newer =
         Packed { signed: Signed::sign(newer.signed.entry, id, &guest.device), body: posts.body.clone(), erasure: None };
     let strange = Circle::new(2).join(&mut Person::new(3), &secret, invite);
-    Format::new("taken", Draft, read)
+    Format::new("taken", Frozen(1), read)
         .accepts("the founder's join", founds.encode())
         .accepts("an invite is given", gives.encode())
         .accepts("a newcomer's join", joins.encode())
@@ -143,7 +143,7 @@ pub fn operations() -> Vec<Format> {
     let transfer = |reason| Operation::Transfer { to: MemberId([15; 32]), amount: 300, reason }.encode();
     let join = |name: &str| Operation::Join { name: name.to_string() }.encode();
     let post = |text: &str| Talk::Post { text: text.to_string() }.encode();
-    let operation = Format::of("operation", Draft, Operation::decode, Operation::encode)
+    let operation = Format::of("operation", Frozen(1), Operation::decode, Operation::encode)
         .accepts("join", join("Ann"))
         .accepts("enrol", Operation::Enrol.encode())
         .accepts("invite", Operation::Invite(invite()).encode())
@@ -156,7 +156,7 @@ pub fn operations() -> Vec<Format> {
         .refuses("an unknown kind", vec![0x7f]);
     vec![
         acts(operation),
-        Format::of("talk", Draft, Talk::decode, Talk::encode)
+        Format::of("talk", Frozen(1), Talk::decode, Talk::encode)
             .accepts("a post", post("hello"))
             .refuses("a post without a text", post(""))
             .refuses("an unknown kind", vec![0x7f]),

@@ -3,7 +3,7 @@
 use super::proof_files::proof_file;
 use super::samples::*;
 use super::state::{Small, leaves, small_state};
-use super::{Draft, Format, Frozen};
+use super::{Format, Frozen};
 use crate::bytes::{CircleId, EntryId, HeaderHash, MemberId};
 use crate::codec::{decode, encode};
 use crate::entry::Anchor;
@@ -35,7 +35,7 @@ pub fn proofs() -> Vec<Format> {
     let hashes: Vec<HeaderHash> = leaves(9).iter().map(|leaf| HeaderHash(leaf.0)).collect();
     let history = |height| encode(&HistoryProof::new(&hashes, height, 9));
     vec![
-        Format::new("state proof", Draft, state_proof)
+        Format::new("state proof", Frozen(1), state_proof)
             .accepts("a member of the small circle of the topic state", present.encode())
             .accepts("no such member", absent.encode())
             .refuses("the first, of another member", moved.encode()),
@@ -47,7 +47,7 @@ pub fn proofs() -> Vec<Format> {
             .refuses("of height 5", history(5)[1..].to_vec()),
         forks(),
         light_chain(),
-        proof_file(Draft),
+        proof_file(Frozen(1)),
     ]
 }
 
@@ -124,7 +124,7 @@ fn light_chain() -> Format {
         chain.check(&genesis, None).map_err(why)?;
         Ok(chain.encode())
     };
-    Format::new("light chain", Draft, read)
+    Format::new("light chain", Frozen(1), read)
         .accepts("from the genesis: height 1 changes the witness, height 3 is the newest", chain)
         .accepts("none: nothing is settled", headless.encode())
         .refuses("the retired witness certifies the newest", forged.unwrap_or_default())

@@ -1,7 +1,7 @@
 //! What settles, and what travels of it.
 
 use super::samples::*;
-use super::{Draft, Format, Frozen};
+use super::{Format, Frozen};
 use crate::bytes::{HeaderHash, Signature, VoteKey};
 use crate::codec::{decode, encode};
 use crate::entry::Anchor;
@@ -52,7 +52,7 @@ pub fn settle() -> Vec<Format> {
             .accepts("four, one may lie", encode(&witnesses()))
             .accepts("one", encode(&Witnesses::new(vec![witness], None))),
         Format::values("witnesses' hash", Frozen(1)).value("of the four", witnesses().hash().0),
-        Format::twice("proof", Draft, MAX_PROOF, Proof::decode, Proof::encode)
+        Format::twice("proof", Frozen(1), MAX_PROOF, Proof::decode, Proof::encode)
             .accepts("the same witnesses vote on", proof.encode())
             .accepts("others do, by a renewal", renewed.encode()),
         Format::new("evidence", Frozen(1), check_evidence)

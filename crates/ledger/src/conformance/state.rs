@@ -1,7 +1,7 @@
 //! The state's keys and records, and how they come under the root.
 
 use super::samples::*;
-use super::{Draft, Format, Frozen};
+use super::{Format, Frozen};
 use crate::bytes::{BoxKey, DeviceId, EntryId, Hash, InviteKey, MemberId, VoteKey};
 use crate::codec::encode;
 use crate::entry::{Packed, Role};
@@ -26,11 +26,11 @@ pub fn state() -> Vec<Format> {
     let leaf = StateLeaf::new(&salt, &encode(&member), &[1, 2, 3]);
     let Small { circle, state, .. } = small_state();
     let names = state.records().map(|(key, value)| (format!("{key:?}"), value));
-    let records = names.fold(Format::values("records of a small circle", Draft), |format, (key, value)| {
+    let records = names.fold(Format::values("records of a small circle", Frozen(1)), |format, (key, value)| {
         format.value(&format!("the value of {}", kind(&key)), value)
     });
     vec![
-        Format::plain::<StateKey>("key", Draft, 128)
+        Format::plain::<StateKey>("key", Frozen(1), 128)
             .accepts("a member", key(member))
             .accepts("the rules", key(StateKey::Rules))
             .accepts("the totals", key(StateKey::Totals))
@@ -43,19 +43,19 @@ pub fn state() -> Vec<Format> {
             .accepts("a motion", key(StateKey::Motion(EntryId([11; 32]))))
             .accepts("a stamp", key(StateKey::Stamp(Hash([88; 32]))))
             .accepts("the pot", key(StateKey::Pot)),
-        Format::plain::<Pot>("pot", Draft, 1_024)
+        Format::plain::<Pot>("pot", Frozen(1), 1_024)
             .accepts("one proposer", encode(&Pot { week: 3, parts: vec![(MemberId([15; 32]), 300)] })),
-        Format::plain::<Ready>("ready", Draft, 128)
+        Format::plain::<Ready>("ready", Frozen(1), 128)
             .accepts("always on", encode(&Ready { vote_key: VoteKey([31; 32]), always_on: true, height: 300 })),
-        Format::plain::<Epoch>("epoch", Draft, 256)
+        Format::plain::<Epoch>("epoch", Frozen(1), 256)
             .accepts("one", encode(&Epoch { id: EntryId([11; 32]), height: 300, marks: Marks::of(&lane_keys()) })),
-        Format::plain::<Motion>("motion", Draft, 65_536).accepts("for other rules", encode(&motion())),
-        Format::plain::<Stamped>("stamped", Draft, 65_536).accepts("vouched for once", encode(&stamped())),
-        Format::plain::<Rules>("rules", Draft, 128).accepts("as in the genesis", encode(&rules())),
-        Format::plain::<Totals>("totals", Draft, 64)
+        Format::plain::<Motion>("motion", Frozen(1), 65_536).accepts("for other rules", encode(&motion())),
+        Format::plain::<Stamped>("stamped", Frozen(1), 65_536).accepts("vouched for once", encode(&stamped())),
+        Format::plain::<Rules>("rules", Frozen(1), 128).accepts("as in the genesis", encode(&rules())),
+        Format::plain::<Totals>("totals", Frozen(1), 64)
             .accepts("three numbers", encode(&Totals { granted: 300, allowed: 20, rewarded: 1 })),
-        Format::plain::<Member>("member", Draft, 512).accepts("Ann", encode(&member_record())),
-        Format::plain::<Device>("device", Draft, 128).accepts(
+        Format::plain::<Member>("member", Frozen(1), 512).accepts("Ann", encode(&member_record())),
+        Format::plain::<Device>("device", Frozen(1), 128).accepts(
             "it votes",
             encode(&Device {
                 member: MemberId([15; 32]),
@@ -66,7 +66,7 @@ pub fn state() -> Vec<Format> {
                 retired: false,
             }),
         ),
-        Format::plain::<Registered>("registered invite", Draft, 256)
+        Format::plain::<Registered>("registered invite", Frozen(1), 256)
             .accepts("used once", encode(&Registered { invite: invite(), used: 1, revoked: false })),
         Format::values("leaf", Frozen(1))
             .value("the hash of the key \"a member\"", hashed.0)
@@ -76,7 +76,7 @@ pub fn state() -> Vec<Format> {
             .value("the root of a state of it alone", state_root(vec![leaf]).0)
             .value("the root of an empty state", state_root(Vec::new()).0),
         records,
-        Format::values("root of the small circle", Draft)
+        Format::values("root of the small circle", Frozen(1))
             .value("the circle's salt", circle.keys.state.circle_salt())
             .value("the root of these records", state.root(&circle.keys.state.circle_salt()).0),
     ]
