@@ -10,8 +10,9 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// The languages' sources.
+/// The languages' sources, and those of what comes on demand.
 const LANGUAGES: &str = "web/src/i18n/";
+const MORE: &str = "web/src/i18n/more.";
 
 /// When a visitor loads a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,8 @@ impl Graph {
         }
         let (mut languages, mut on_demand) = (BTreeSet::new(), BTreeSet::new());
         for (name, _) in chunks.iter().filter(|(_, chunk)| is(chunk, "isDynamicEntry")) {
-            let files = if name.starts_with(LANGUAGES) { &mut languages } else { &mut on_demand };
+            let is_language = name.starts_with(LANGUAGES) && !name.starts_with(MORE);
+            let files = if is_language { &mut languages } else { &mut on_demand };
             files.extend(reach(manifest, vec![name]).difference(&always).cloned());
         }
         on_demand.retain(|file| !languages.contains(file));
@@ -96,6 +98,7 @@ mod tests {
             "_words.js": { "file": "words.js" },
             "web/src/i18n/en.ts": { "file": "en.js", "isDynamicEntry": true, "imports": ["index.html"] },
             "web/src/i18n/ja.ts": { "file": "ja.js", "isDynamicEntry": true, "imports": ["index.html"] },
+            "web/src/i18n/more.ja.ts": { "file": "more.ja.js", "isDynamicEntry": true, "imports": ["index.html"] },
             "web/src/Proof.svelte": {
                 "file": "proof.js", "isDynamicEntry": true, "imports": ["index.html", "_words.js"],
                 "css": ["proof.css"], "assets": ["proof.wasm", "node.wasm"],
@@ -108,7 +111,7 @@ mod tests {
         for language in ["en.js", "ja.js"] {
             assert_eq!(graph.load(language), Load::Language, "{language}");
         }
-        for on_demand in ["proof.js", "proof.css", "proof.wasm", "words.js"] {
+        for on_demand in ["proof.js", "proof.css", "proof.wasm", "words.js", "more.ja.js"] {
             assert_eq!(graph.load(on_demand), Load::OnDemand, "{on_demand}");
         }
     }

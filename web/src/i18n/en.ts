@@ -205,35 +205,11 @@ export const en = {
   dismiss: 'Close',
 
   errors: {
-    'invite-malformed': () => 'This invite link is cut or mistyped. Copy the whole link again, or ask for it once more.',
     'relay-unreachable': () =>
       'The relay cannot be reached. Check your connection, or ask whoever runs it whether it is on; then try again.',
-    'relay-other': () =>
-      'A different relay answers at this address. Ask whoever runs it; an invite needs the relay that it was made with, so you may need a new link.',
-    'relay-version': (f) =>
-      `The relay speaks another version${f.theirs ? ` (${f.theirs}; this page: ${f.ours})` : ''}. Reload the page; if that does not help, the relay needs an update.`,
-    'body-too-large': (f) =>
-      `This is too long${f.len && f.limit ? ` (${f.len} bytes; ${f.limit} fit)` : ''}. Shorten it, or split it in two.`,
-    'store-full': () => 'This device has no space left, so it was not saved. Free some space and try again.',
     'store-blocked': () =>
       'The browser does not let this page save anything. Leave private browsing or allow site data, then reload.',
-    'store-damaged': () =>
-      'What this browser had saved is damaged, and was left untouched. Open the page in another browser and bring your key file, or ask for a new invite.',
-    'name-invalid': (f) => `A name has 1 to ${f.limit ?? 64} characters.`,
     'amount-invalid': () => 'Points are whole numbers, 1 or more.',
-    'balance-too-low': (f) => `You have ${f.balance ?? 'fewer'} points${f.balance === undefined ? ' than that' : ''}. Give fewer.`,
-    'settlement-refused': (f) =>
-      `A settlement${f.height ? ` for height ${f.height}` : ''} was refused: it does not agree with what this device worked out itself. Your entries are safe. Tell your friends.`,
-    'settlement-twice': (f) =>
-      `The witnesses signed two different settlements for height ${f.height}, and only one can be true. Nothing shows as settled any more; what you write still reaches your friends. Tell them.`,
-    'settlement-divided': (f) =>
-      `${f.name || 'A friend'} was shown another settlement for height ${f.height} than you. One of the two is false. Compare with your friends before you rely on balances.`,
-    'settlement-renewed': (f) =>
-      `The founder took this device for lost, and another settles now. What this one had settled alone after height ${f.height} is being settled anew; nothing that was written is lost.`,
-    'not-kept': () =>
-      'The relay does not keep this circle, so what you write reaches friends only while they are here. Ask whoever runs the relay.',
-    'store-newer': () =>
-      'A newer version of ledgerno has written what this browser holds, so it was left untouched. Reload the page; if that does not help, the relay needs an update.',
     'other-tab': () => 'Another tab of this browser is open. Close it, or take over there.',
     busy: () => 'Too much at once. Wait a moment and try again.',
     internal: (f) => `Something went wrong that should not. Reload the page.${f.detail ? ` (${f.detail})` : ''}`,

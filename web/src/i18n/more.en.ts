@@ -181,6 +181,30 @@ export const en = {
     'no-member': () =>
       'This person is not in the circle: not yet, or no longer. If they have just joined, wait until that is settled.',
     'not-admitted': () => 'This device has not been let into the circle. Ask a member for an invite link.',
+    'relay-other': () =>
+      'A different relay answers at this address. Ask whoever runs it; an invite needs the relay that it was made with, so you may need a new link.',
+    'relay-version': (f: Facts) =>
+      `The relay speaks another version${f.theirs ? ` (${f.theirs}; this page: ${f.ours})` : ''}. Reload the page; if that does not help, the relay needs an update.`,
+    'store-newer': () =>
+      'A newer version of ledgerno has written what this browser holds, so it was left untouched. Reload the page; if that does not help, the relay needs an update.',
+    'settlement-renewed': (f: Facts) =>
+      `The founder took this device for lost, and another settles now. What this one had settled alone after height ${f.height} is being settled anew; nothing that was written is lost.`,
+    'settlement-divided': (f: Facts) =>
+      `${f.name || 'A friend'} was shown another settlement for height ${f.height} than you. One of the two is false. Compare with your friends before you rely on balances.`,
+    'not-kept': () =>
+      'The relay does not keep this circle, so what you write reaches friends only while they are here. Ask whoever runs the relay.',
+    'invite-malformed': () => 'This invite link is cut or mistyped. Copy the whole link again, or ask for it once more.',
+    'store-damaged': () =>
+      'What this browser had saved is damaged, and was left untouched. Open the page in another browser and bring your key file, or ask for a new invite.',
+    'name-invalid': (f: Facts) => `A name has 1 to ${f.limit ?? 64} characters.`,
+    'settlement-refused': (f: Facts) =>
+      `A settlement${f.height ? ` for height ${f.height}` : ''} was refused: it does not agree with what this device worked out itself. Your entries are safe. Tell your friends.`,
+    'settlement-twice': (f: Facts) =>
+      `The witnesses signed two different settlements for height ${f.height}, and only one can be true. Nothing shows as settled any more; what you write still reaches your friends. Tell them.`,
+    'body-too-large': (f: Facts) =>
+      `This is too long${f.len && f.limit ? ` (${f.len} bytes; ${f.limit} fit)` : ''}. Shorten it, or split it in two.`,
+    'store-full': () => 'This device has no space left, so it was not saved. Free some space and try again.',
+    'balance-too-low': (f: Facts) => `You have ${f.balance ?? 'fewer'} points${f.balance === undefined ? ' than that' : ''}. Give fewer.`,
     'no-renewal': () =>
       'This device cannot settle in its place: only the founder’s can, while one other device alone settles, and once all that friends hold has come.',
     'not-here': () => 'What that takes is still being fetched. Try again in a moment.',
