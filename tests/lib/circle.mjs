@@ -185,7 +185,8 @@ export async function showAll(page) {
   const older = page.locator('button.older');
   while (await older.isVisible()) {
     const before = (await entries(page)).length;
-    await older.click();
+    // At once: scrolling to it shows older entries too, and may take it away.
+    await older.evaluateAll((buttons) => buttons.forEach((button) => /** @type {HTMLElement} */ (button).click()));
     await waitFor(async () => (await entries(page)).length > before || !(await older.isVisible()), undefined, 'older entries show');
   }
 }
