@@ -233,7 +233,7 @@ fn wrong_words_get_a_clear_answer() {
         assert_eq!(code(anna.thank(circle, stranger, 1, "").await), "no-member");
         assert_eq!(code(anna.act(circle, |engine, now| engine.renew(now)).await), "no-renewal");
         let prove = |subject| anna.prove(circle, subject);
-        assert_eq!(code(prove(Subject::Entry(ledgerno_ledger::bytes::EntryId([9; 32])))), "not-here");
+        assert_eq!(code(prove(Subject::Entry(ledgerno_ledger::bytes::EntryId([9; 32])))), "not-settled");
         assert_eq!(code(prove(Subject::Stamp(ledgerno_ledger::bytes::Hash([9; 32])))), "not-settled");
         assert_eq!(code(prove(Subject::Fork(me))), "no-proof");
 
