@@ -219,7 +219,9 @@ fn every_kind_of_proof_has_its_own_words() {
             for word in words {
                 assert!(said.contains(word), "{what}: {word} is not in:\n{said}");
             }
-            assert!(!said.contains("1970"), "{what}: a time that nobody told:\n{said}");
+            // The fixtures' entries were written in 1970, and their stamp was settled then; nothing else was.
+            let is_dated_so = ["stamped", "opened", "sealed"].iter().any(|word| what.contains(word));
+            assert!(is_dated_so || !said.contains(" 1970-"), "{what}: a time that nobody told:\n{said}");
             let stamp = ["A document existed", "ある文書が存在"].iter().any(|word| said.contains(word));
             assert_eq!(stamp, what.contains("stamped"), "{said}");
         }
