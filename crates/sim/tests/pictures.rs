@@ -8,7 +8,7 @@ use ledgerno_sim::svg;
 /// Scenario, members, seed, entries left out and entries drawn, and the picture.
 const PICTURES: [(&str, usize, u64, usize, usize, &str); 3] = [
     ("four-witnesses", 4, 3, 0, 24, include_str!("../../../docs/settling.svg")),
-    ("equivocating-member", 5, 8, 0, 26, include_str!("../../../docs/fork.svg")),
+    ("equivocating-member", 5, 6, 0, 26, include_str!("../../../docs/fork.svg")),
     ("witnesses-parted", 4, 2, 14, 46, include_str!("../../../docs/parted.svg")),
 ];
 
