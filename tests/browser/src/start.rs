@@ -5,6 +5,7 @@ use bytes::Bytes;
 use ledgerno_engine::store::window;
 use ledgerno_engine::wire::Ask;
 use ledgerno_engine::{Engine, Keyring, Limits, Output, Seat};
+use ledgerno_ledger::entry::Packed;
 use ledgerno_ledger::hostile::Circle;
 use ledgerno_ledger::keys::VoteSecret;
 use ledgerno_load::{NO_LOG, NO_RECORDS, NOW, RELAY, history};
@@ -44,8 +45,13 @@ pub async fn fill(name: &str, entries: usize, authors: usize) -> Result<(), JsVa
     let mut engine = Engine::open(genesis, seat, Limits::default(), NO_LOG, NO_RECORDS, [1; 32]).map_err(error)?;
     engine.set_keepers(vec![RELAY]);
     let (mut now, mut batch, mut written) = (NOW, Batch::default(), 0);
+    let give = |some: &[Packed]| Ask::Give { entries: some.to_vec(), proofs: Vec::new() };
+    // Who holds nothing waits for a relay's snapshot first, and none comes.
+    engine.asked(RELAY, 1, give(&history[..1]), now);
+    now = now.max(engine.due().ok_or_else(|| error("nothing is waited for"))?);
+    engine.tick(now);
     for some in history.chunks(TOGETHER) {
-        engine.asked(RELAY, 1, Ask::Give { entries: some.to_vec(), proofs: Vec::new() }, now);
+        engine.asked(RELAY, 1, give(some), now);
         while engine.settlement().unsettled > 0 {
             now = now.max(engine.due().ok_or_else(|| error("nobody settles"))?);
             engine.tick(now);
