@@ -2,8 +2,8 @@
 //!
 //! What is erased comes as its entry does, only without its body: by gossip, given, fetched, or within settled history. Who
 //! holds the entry gives the body up; who does not takes it as it is. Who missed it all hears of it from the next peer: two
-//! that hold the same entries compare which of them are erased, once a link, whenever there are more, and every ten minutes at most, by digests of
-//! buckets, and fetch and give what the other lacks by id.
+//! that hold the same entries compare which of them are erased, once a link, whenever there are more, and every ten minutes at
+//! most, by digests of buckets, and fetch and give what the other lacks by id.
 //!
 //! It is durable at once, in a record; from then on the body is read no more. It leaves the log after that: its item is
 //! replaced by what is left ([`Output::Replace`]). So a crash in between brings nothing back, and no record grows for longer
