@@ -4,10 +4,9 @@
 //! Form is checked first, for it is cheap; then all signatures of a batch at once, under the one rule of
 //! [`crate::verify`].
 
-use crate::bytes::{CircleId, DeviceId, EntryId, Signature};
-use crate::entry::{Admission, Entry, Invited, Lane, MAX_APPROVES, MAX_BODY, Packed, VERSION};
+use crate::bytes::{CircleId, DeviceId, EntryId, Hash, Signature};
+use crate::entry::{Admission, Entry, Invited, Lane, MAX_APPROVES, MAX_BODY, Packed, VERSION, hash_body};
 use crate::erasure::Erasure;
-use crate::hash::{Hashing, context};
 use crate::keys::{KeyError, check_box_key, check_key};
 use crate::sorted::SortedMap;
 use crate::verify::{Claim, verify, verify_batch};
@@ -265,7 +264,7 @@ pub fn check_admission(circle: CircleId, device: DeviceId, admission: &Admission
 /// Checks everything but the signatures.
 fn check_form(circle: CircleId, named: Named, keys: &mut Keys) -> Result<Checked, Refused> {
     let packed = &named.0.packed;
-    check_shape(circle, packed, &mut Hashing::new(context::BODY))?;
+    check_shape(circle, packed, packed.body.as_deref().map(hash_body))?;
     let entry = &packed.signed.entry;
     if let Some(admission) = &entry.admission {
         check_admission_keys(entry.device, admission, keys)?;
@@ -276,16 +275,15 @@ fn check_form(circle: CircleId, named: Named, keys: &mut Keys) -> Result<Checked
     Ok(named.0)
 }
 
-/// Checks everything but keys and signatures: the body's hash, and else nothing that takes long.
-#[cfg_attr(page, optimize(speed))]
-fn check_shape(circle: CircleId, packed: &Packed, bodies: &mut Hashing) -> Result<(), Refused> {
+/// Checks everything but keys and signatures, given the hash of the body, if there is one.
+fn check_shape(circle: CircleId, packed: &Packed, body: Option<Hash>) -> Result<(), Refused> {
     let entry = &packed.signed.entry;
     if entry.version != VERSION {
         return Err(Refused::Version(entry.version));
     }
     check_approves(entry)?;
     check_place(circle, entry)?;
-    check_body(entry, packed.body.as_deref(), bodies)
+    check_body(entry, packed.body.as_ref().map(Vec::len).zip(body))
 }
 
 fn check_approves(entry: &Entry) -> Result<(), Refused> {
@@ -324,16 +322,16 @@ fn check_place(circle: CircleId, entry: &Entry) -> Result<(), Refused> {
     Ok(())
 }
 
-fn check_body(entry: &Entry, body: Option<&[u8]>, bodies: &mut Hashing) -> Result<(), Refused> {
+/// The body's length and hash, if there is one.
+fn check_body(entry: &Entry, body: Option<(usize, Hash)>) -> Result<(), Refused> {
     if entry.body_len as usize > MAX_BODY {
         return Err(Refused::BodyTooLong(entry.body_len.into()));
     }
     match body {
         None if entry.lane == Lane::State => Err(Refused::BodyMissing),
         None => Ok(()),
-        Some(body) if body.len() != entry.body_len as usize => Err(Refused::OtherBody),
-        Some(body) if bodies.hash(&[body]) != entry.body_hash.0 => Err(Refused::OtherBody),
-        Some(_) => Ok(()),
+        Some(body) if body == (entry.body_len as usize, entry.body_hash) => Ok(()),
+        Some(_) => Err(Refused::OtherBody),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::bytes::{BoxKey, CircleId, DeviceId, EntryId, Hash, HeaderHash, Invite
 use crate::codec::direct::{Direct, Input, counted, direct, write_len};
 use crate::codec::{self, CodecError};
 use crate::erasure::Erasure;
-use crate::hash::{Hashing, context, hash};
+use crate::hash::{context, hash};
 use crate::keys::DeviceKey;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -293,30 +293,25 @@ impl Packed {
         codec::decode_directly(bytes, MAX_PACKED)
     }
 
-    /// As [`Packed::decode`], with the entry's id: no bytes but the canonical ones are read, so what it is the hash of lies
+    /// As [`Packed::decode`], with the entry's canonical bytes, of which its id is the hash: no others are read, so they lie
     /// there already.
     ///
     /// # Errors
     /// [`CodecError`].
     #[cfg_attr(page, optimize(speed))]
-    pub(crate) fn decode_named(
-        circle: CircleId,
-        bytes: &[u8],
-        ids: &mut Hashing,
-    ) -> Result<(EntryId, Self), CodecError> {
+    pub(crate) fn decode_signed(bytes: &[u8]) -> Result<(Self, &[u8]), CodecError> {
         if bytes.len() > MAX_PACKED {
             return Err(CodecError::TooLong { len: bytes.len(), max: MAX_PACKED });
         }
         let mut input = Input::new(bytes);
         let entry = Entry::read(&mut input)?;
         let (canonical, _) = bytes.split_at(bytes.len() - input.left());
-        let id = EntryId(ids.hash(&[&circle.0, canonical]));
         let signature = Signature::read(&mut input)?;
         let packed = read_body(Signed { entry, signature }, &mut input)?;
         if input.left() > 0 {
             return Err(CodecError::NotCanonical);
         }
-        Ok((id, packed))
+        Ok((packed, canonical))
     }
 }
 

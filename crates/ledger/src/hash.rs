@@ -3,6 +3,10 @@
 //! Each kind of thing is hashed under a context of its own (`derive_key` mode), so that no bytes of one kind are ever
 //! taken for another. The strings are frozen: to change one is to start another ledger.
 
+mod many;
+
+pub(crate) use many::hash_each;
+
 use blake3::hazmat::{ContextKey, HasherExt};
 
 /// What a kind of thing is hashed under.
@@ -160,7 +164,6 @@ pub mod context {
 
 /// BLAKE3 in `derive_key` mode over the parts, one after the other. The parts carry no lengths: all but the last must
 /// be of fixed length, or say their own (as postcard does).
-#[cfg_attr(page, optimize(speed))]
 pub fn hash(context: &Context, parts: &[&[u8]]) -> [u8; 32] {
     *hasher(context, parts).finalize().as_bytes()
 }
@@ -204,7 +207,6 @@ impl Hashing {
 }
 
 /// The hasher under a context, having taken the parts.
-#[cfg_attr(page, optimize(speed))]
 pub fn hasher(context: &Context, parts: &[&[u8]]) -> blake3::Hasher {
     let mut hasher = match context.key {
         Some(key) => blake3::Hasher::new_from_context_key(key),

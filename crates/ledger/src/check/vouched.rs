@@ -5,10 +5,10 @@
 //! signature stands beside the id, and whoever brought it may have spoiled it.
 
 use super::{Checked, Refused, check_shape};
-use crate::bytes::{CircleId, EntryId};
+use crate::bytes::{CircleId, EntryId, Hash};
 use crate::codec::CodecError;
 use crate::entry::Packed;
-use crate::hash::{Hashing, context};
+use crate::hash::{context, hash_each};
 use crate::merkle::ENTRIES;
 use crate::settle::Header;
 use alloc::vec::Vec;
@@ -55,20 +55,24 @@ impl Vouched {
         if header.entries as usize != entries.len() {
             return Err(Unvouched::Count { says: header.entries, are: entries.len() });
         }
-        let (mut ids, mut bodies) = (Hashing::new(context::ENTRY), Hashing::new(context::BODY));
-        let mut read = Vec::with_capacity(entries.len());
+        let (mut read, mut signed) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
         for bytes in entries {
-            let (id, packed) = Packed::decode_named(circle, bytes, &mut ids)?;
-            read.push(Some(Checked { packed, id }));
+            let (packed, canonical) = Packed::decode_signed(bytes)?;
+            read.push(packed);
+            signed.push(canonical);
         }
-        let entries = Vouched(read);
-        if ENTRIES.root(entries.all().map(|entry| &entry.id.0)) != header.entries_root {
+        let ids = hash_each(context::ENTRY, &circle.0, &signed);
+        if ENTRIES.root(&ids) != header.entries_root {
             return Err(Unvouched::Root);
         }
-        for checked in entries.all() {
-            check_shape(circle, &checked.packed, &mut bodies)?;
+        let bodies: Vec<&[u8]> = read.iter().filter_map(|packed| packed.body.as_deref()).collect();
+        let mut bodies = hash_each(context::BODY, &[], &bodies).into_iter();
+        for packed in &read {
+            let hash = packed.body.as_ref().and_then(|_| bodies.next()).map(Hash);
+            check_shape(circle, packed, hash)?;
         }
-        Ok(entries)
+        let checked = ids.into_iter().zip(read).map(|(id, packed)| Some(Checked { packed, id: EntryId(id) }));
+        Ok(Vouched(checked.collect()))
     }
 
     fn all(&self) -> impl Iterator<Item = &Checked> + '_ {
