@@ -23,6 +23,7 @@ use crate::settler::{self, Awaited, Settler};
 use crate::snapshot;
 use crate::store::{Item, OpenError, entry_item};
 use crate::unchecked::{self, Unchecked};
+use crate::unvoted::mending::Mending;
 use crate::unvoted::{self, Unvoted};
 use crate::view::Timeline;
 use crate::wire::{MAX_GOSSIP, Topic, Votes};
@@ -66,6 +67,8 @@ pub(crate) enum Then {
     LetGo(Vec<EntryId>),
     /// Entries are in the log without their bodies, which were erased.
     Replaced(Vec<EntryId>),
+    /// Votes that were fetched anew are in the log.
+    Mended,
 }
 
 /// One node of one circle.
@@ -140,6 +143,7 @@ pub struct Engine {
     pub(crate) told: SortedMap<Peer, Told>,
     pub(crate) unchecked: Unchecked,
     pub(crate) unvoted: Unvoted,
+    pub(crate) mending: Mending,
     /// Questions under way, by number.
     pub(crate) asked: SortedMap<u64, Peer>,
     /// Parcels being brought to a relay: the question's number, the relay, and the invitation's record.
@@ -242,6 +246,7 @@ impl Engine {
             told: SortedMap::new(),
             unchecked: Unchecked::default(),
             unvoted: Unvoted::default(),
+            mending: Mending::default(),
             asked: SortedMap::new(),
             parcels_asked: SortedMap::new(),
             next_ask,
@@ -463,6 +468,7 @@ impl Engine {
             }
             Then::LetGo(ids) => self.went(&ids),
             Then::Replaced(ids) => self.replaced(&ids, now),
+            Then::Mended => self.mended(now),
         }
     }
 

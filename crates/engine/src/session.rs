@@ -98,6 +98,11 @@ impl Session {
         self.retry_at
     }
 
+    /// The peer's settled height, as last heard; 0 if it never was.
+    pub fn height(&self) -> u64 {
+        self.height
+    }
+
     /// Whether nothing is under way.
     pub fn rests(&self) -> bool {
         self.out.is_none() && !self.waits && self.retry_at.is_none()
@@ -162,15 +167,10 @@ impl Engine {
         self.outputs.push_back(Output::Event(Event::Changed));
     }
 
-    /// Whether this node holds what the nodes that it has compared with hold; with none it can not tell.
-    pub(crate) fn is_level(&self) -> bool {
-        let level = |session: &Session| session.rests() && !session.unfinished;
-        self.sessions.values().any(level) && self.sessions.values().all(|one| one.height <= self.chain.height())
-    }
-
     /// Nothing comes of what was asked of a peer.
     fn part(&mut self, peer: &Peer) {
         self.earlier.part(peer);
+        self.mending_part(peer);
         let is_waited_for = self.joining.part(peer) || self.is_newcomer();
         self.bulk.part(peer, is_waited_for);
     }
@@ -298,18 +298,6 @@ impl Engine {
         }
     }
 
-    /// A peer's headers are not by the witnesses here, do not follow ours, or it takes none of ours: another history begins
-    /// below, or another witness was named in a lost one's place. The peer is asked what stands there, once a height, till
-    /// it is known.
-    pub(crate) fn look_below(&mut self, peer: Peer, now: u64) {
-        let (own, is_known) = (self.chain.height(), self.conflict.is_some());
-        let Some(session) = self.sessions.get_mut(&peer) else { return };
-        if !is_known && session.looked_below.is_none_or(|at| at != own) {
-            (session.below, session.looked_below) = (true, Some(own));
-            self.sync(peer, now);
-        }
-    }
-
     /// What was to be given could not be read.
     pub(crate) fn failed(&mut self, peer: Peer, now: u64) {
         if let Some(session) = self.sessions.get_mut(&peer) {
@@ -394,12 +382,20 @@ impl Engine {
     /// An answer came, or none will (`None`).
     pub fn answered(&mut self, no: u64, answer: Option<Answer>, now: u64) {
         let answer_to = answer.as_ref();
-        if self.parcel_answered(no, answer_to, now) || self.fetched(no, answer_to) || self.earlier_came(no, answer_to) {
+        if self.parcel_answered(no, answer_to, now)
+            || self.fetched(no, answer_to)
+            || self.earlier_came(no, answer_to)
+            || self.votes_came(no, answer_to, now)
+        {
             return;
         }
         let Some(peer) = self.asked.remove(&no) else { return };
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         let Some((_, step)) = session.out.take_if(|(out, _)| *out == no) else { return };
+        if matches!(step, Step::Compare) {
+            // It may be far enough now to be asked for votes.
+            self.look_for_votes(now);
+        }
         if matches!(step, Step::Settled) && !matches!(answer, Some(Answer::Settled(_))) {
             self.not_by_hash(peer, answer.as_ref(), now);
         }

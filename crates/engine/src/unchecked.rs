@@ -139,7 +139,7 @@ impl Engine {
         // What was passed is read from the store, where it must be.
         let is_full = self.unchecked.is_full() || self.unvoted.is_full();
         let waits = self.is_writing() || self.bulk.is_asking() && !is_full;
-        self.unchecked.at.filter(|_| !waits && (self.unchecked.next().is_some() || !self.unvoted.is_empty()))
+        self.unchecked.at.filter(|_| !waits && (self.unchecked.next().is_some() || self.unvoted.is_at_work()))
     }
 
     /// Checks the next signatures, if it is time.
@@ -187,7 +187,7 @@ impl Engine {
 
     /// What follows once something was checked.
     pub(crate) fn checked_some(&mut self, now: u64) {
-        self.unchecked.at = (!self.all_is_checked()).then_some(now);
+        self.unchecked.at = (!self.unchecked.is_empty() || self.unvoted.is_at_work()).then_some(now);
         if self.all_is_checked() {
             self.all_checked(now);
         }

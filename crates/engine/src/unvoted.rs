@@ -3,13 +3,16 @@
 //! later, once the entries' are (`unchecked`); till then none of those headers is given on. That is known across a restart.
 //!
 //! Votes that do not hold then say nothing against their header, which stands. Whoever brought them is named, as for any
-//! wrong header, and from that one on this node gives no header on: others do.
+//! wrong header, and from that one on this node gives no header on till it has fetched them anew ([`mending`]).
 
 use crate::engine::{Engine, Event, Output, Peer};
 use crate::recall::Reading;
+use ledgerno_ledger::bytes::DeviceId;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::settle::{Checkpoint, Proof, Refusal};
 use serde::{Deserialize, Serialize};
+
+pub(crate) mod mending;
 
 /// The record of them.
 pub(crate) const RECORD: &str = "unvoted";
@@ -25,7 +28,7 @@ const MAX_RECORD: usize = MAX_SPANS * (2 * 10 + 32) + 64;
 pub(crate) struct Unvoted {
     /// From a height up to another, inclusive, and who brought them; in order.
     spans: Vec<(u64, u64, Peer)>,
-    /// The lowest height of which the votes do not hold.
+    /// A height of which the votes do not hold, where the first stretch begins: nothing above is checked till others came.
     spoiled: Option<u64>,
 }
 
@@ -33,7 +36,7 @@ impl Unvoted {
     /// Notes a header above all others.
     pub fn add(&mut self, height: u64, by: Peer) {
         // A record of more could not be read back: better a wrong name than that.
-        let is_full = self.is_full();
+        let is_full = self.spans.len() >= MAX_SPANS;
         match self.spans.last_mut() {
             // One between them was the last of its run, and is checked again with them.
             Some((_, to, last)) if is_full || *last == by && to.saturating_add(2) >= height => *to = height,
@@ -43,23 +46,27 @@ impl Unvoted {
 
     /// Whether the votes that came with a header may not hold.
     pub fn may_lack(&self, height: u64) -> bool {
-        self.spoiled.is_some_and(|lowest| lowest <= height)
-            || self.spans.iter().any(|(from, to, _)| (*from..=*to).contains(&height))
+        self.spans.iter().any(|(from, to, _)| (*from..=*to).contains(&height))
     }
 
-    /// Whether all votes were checked, whatever came out.
+    /// Whether all votes were checked that can be, whatever came out.
     pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
+        self.spans.is_empty() || self.spoiled.is_some()
     }
 
-    /// Whether there are so many stretches that no more come to them.
+    /// Whether there are so many stretches that they are checked before more come to them.
     pub fn is_full(&self) -> bool {
-        self.spans.len() >= MAX_SPANS
+        self.spans.len() >= MAX_SPANS && self.spoiled.is_none()
+    }
+
+    /// Whether there are votes to check, or to fetch anew.
+    pub fn is_at_work(&self) -> bool {
+        !self.spans.is_empty()
     }
 
     /// The lowest height whose header is not given on.
     fn withheld_from(&self) -> Option<u64> {
-        self.spans.first().map(|(from, ..)| *from).into_iter().chain(self.spoiled).min()
+        self.spans.first().map(|(from, ..)| *from)
     }
 
     /// The next to check.
@@ -84,21 +91,27 @@ impl Unvoted {
         self.spoiled.take_if(|lowest| *lowest > height);
     }
 
-    /// From there on nothing is given, so nothing has to be checked.
+    /// Those below hold; from there on nothing is given, so nothing has to be checked yet.
     fn spoil(&mut self, height: u64) {
-        self.spoiled = Some(self.spoiled.map_or(height, |lowest| lowest.min(height)));
-        self.spans.clear();
+        self.pass(height.saturating_sub(1));
+        self.spoiled = Some(height);
     }
 
     /// What is stored.
     pub fn record(&self) -> (String, Option<Vec<u8>>) {
-        let is_needed = !self.spans.is_empty() || self.spoiled.is_some();
-        (RECORD.to_owned(), is_needed.then(|| codec::encode(self)))
+        (RECORD.to_owned(), self.is_at_work().then(|| codec::encode(self)))
     }
 
     /// Reads it back; `None` if it is none.
     pub fn from_record(bytes: &[u8]) -> Option<Self> {
-        let read: Unvoted = codec::decode(bytes, MAX_RECORD).ok()?;
+        let mut read: Unvoted = codec::decode(bytes, MAX_RECORD).ok()?;
+        if let Some(height) = read.spoiled {
+            // Once it was not kept what above that was not checked, nor by whom: all that there is, then.
+            match read.spans.first_mut() {
+                Some((from, ..)) => *from = (*from).min(height),
+                None => read.spans.push((height, u64::MAX, DeviceId([0; 32]))),
+            }
+        }
         let in_order = read.spans.is_sorted_by(|one, next| one.1 < next.0);
         let fits = read.spans.iter().all(|(from, to, _)| from <= to) && read.spans.len() <= MAX_SPANS;
         (in_order && fits).then_some(read)
@@ -118,9 +131,10 @@ impl Engine {
         self.durable_height.min(withheld)
     }
 
-    /// How many settled headers are not given on yet, for their votes are not checked.
+    /// How many settled headers are not given on yet, for their votes are still to be checked; 0 while some are fetched anew.
     pub fn withheld(&self) -> u64 {
-        self.unvoted.spans.iter().map(|(from, to, _)| to - from + 1).sum()
+        let spans = if self.unvoted.is_empty() { &[][..] } else { &self.unvoted.spans[..] };
+        spans.iter().map(|(from, to, _)| to - from + 1).sum()
     }
 
     /// Whether headers from a height on can be given on later.
@@ -128,8 +142,11 @@ impl Engine {
         !self.unvoted.is_empty() && from > self.given_height() && from <= self.durable_height
     }
 
-    /// Checks the next votes; headers that are not in memory are read first.
+    /// Checks the next votes, or fetches some anew; headers that are not in memory are read first.
     pub(crate) fn check_votes(&mut self, now: u64) {
+        if let Some(height) = self.unvoted.spoiled {
+            return self.mend(height, now);
+        }
         let Some((from, to, by)) = self.unvoted.next() else { return };
         let away = (from..=to).filter(|height| self.proof_at(*height).is_none());
         let items: Vec<u64> = away.filter_map(|height| Some(self.history.header(height)?.item.into())).collect();
@@ -144,6 +161,7 @@ impl Engine {
         match proofs.iter().find_map(|proof| self.without_votes(proof)) {
             Some((height, why)) => {
                 self.unvoted.spoil(height);
+                self.mends_not_by(by);
                 self.refuse(height, why, by);
             }
             None => self.unvoted.pass(to),
@@ -196,9 +214,23 @@ mod tests {
         clipped = unvoted.clone();
         clipped.clip(301);
         assert_eq!(clipped, Unvoted::default());
-        assert_eq!([301, 302, 400].map(|height| unvoted.may_lack(height)), [false, true, true]);
-        assert_eq!((unvoted.withheld_from(), unvoted.next(), unvoted.is_empty()), (Some(302), None, true));
+        assert_eq!([301, 302, 400].map(|height| unvoted.may_lack(height)), [false, true, false]);
+        assert_eq!((unvoted.withheld_from(), unvoted.is_empty(), unvoted.is_at_work()), (Some(302), true, true));
         assert_eq!(Unvoted::from_record(&unvoted.record().1.unwrap()).unwrap(), unvoted);
+    }
+
+    #[test]
+    fn above_a_height_that_is_spoiled_what_was_not_checked_is_kept() {
+        let (one, other) = (DeviceId([1; 32]), DeviceId([2; 32]));
+        let mut unvoted = Unvoted { spans: vec![(5, 90, one), (95, 99, other)], spoiled: None };
+        unvoted.spoil(40);
+        unvoted.add(120, other);
+        assert_eq!(unvoted.spans, [(40, 90, one), (95, 99, other), (120, 120, other)]);
+        // An older version kept none of that.
+        let old =
+            |spans: Vec<(u64, u64, DeviceId)>| Unvoted::from_record(&codec::encode(&(spans, Some(7_u64)))).unwrap();
+        assert_eq!(old(Vec::new()).spans, [(7, u64::MAX, DeviceId([0; 32]))]);
+        assert_eq!(old(vec![(20, 30, one)]).spans, [(7, 30, one)]);
     }
 
     #[test]

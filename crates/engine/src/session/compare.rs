@@ -1,6 +1,6 @@
 //! What a comparison tells: which devices to ask for, what to fetch and what to give.
 
-use super::{MAX_IDLE_ROUNDS, MAX_IDS, MAX_RANGES, Step};
+use super::{MAX_IDLE_ROUNDS, MAX_IDS, MAX_RANGES, Session, Step};
 use crate::engine::{Engine, Peer};
 use crate::frontier::{MAX_PLACES, bucket_of};
 use crate::wire::{Place, Range};
@@ -160,6 +160,24 @@ impl Engine {
             && new
         {
             (session.idle_rounds, session.stalemates) = (0, 0);
+        }
+    }
+
+    /// Whether this node holds what the nodes that it has compared with hold; with none it can not tell.
+    pub(crate) fn is_level(&self) -> bool {
+        let level = |session: &Session| session.rests() && !session.unfinished;
+        self.sessions.values().any(level) && self.sessions.values().all(|one| one.height <= self.chain.height())
+    }
+
+    /// A peer's headers are not by the witnesses here, do not follow ours, or it takes none of ours: another history begins
+    /// below, or another witness was named in a lost one's place. The peer is asked what stands there, once a height, till
+    /// it is known.
+    pub(crate) fn look_below(&mut self, peer: Peer, now: u64) {
+        let (own, is_known) = (self.chain.height(), self.conflict.is_some());
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        if !is_known && session.looked_below.is_none_or(|at| at != own) {
+            (session.below, session.looked_below) = (true, Some(own));
+            self.sync(peer, now);
         }
     }
 }

@@ -107,7 +107,11 @@ impl Alone {
         while let Some(output) = self.engine.output() {
             match output {
                 Output::Replace { no, items, by } => {
-                    items.iter().zip(by).for_each(|(item, bytes)| self.log[*item as usize] = bytes);
+                    for (item, bytes) in items.iter().zip(by) {
+                        let held = &mut self.log[*item as usize];
+                        assert!(bytes.len() <= held.len(), "a store leaves item {item} as it is");
+                        *held = bytes;
+                    }
                     self.engine.written(no, self.now);
                 }
                 Output::Read { no, items } => {
