@@ -2,12 +2,14 @@
 //! and would be written otherwise.
 //!
 //! There is a target for each format of the conformance fixtures (so a new format is fuzzed as soon as it has a fixture)
-//! and some that need more than a reader. `fuzz/` runs them under libFuzzer, and a test of this crate runs them over their
-//! seeds and some thousand mutations on stable Rust. The seeds are the fixtures, accepted and refused.
+//! and some that need more than a reader: signatures, and engines that hear votes. `fuzz/` runs them under libFuzzer, and a
+//! test of this crate runs them over their seeds and some thousand mutations on stable Rust. The seeds are the fixtures,
+//! accepted and refused, and scripts.
 
 #![deny(missing_docs)]
 
 mod batch;
+mod siege;
 
 use ledgerno_ledger::conformance::{self, Format};
 use std::cell::OnceCell;
@@ -20,6 +22,8 @@ pub struct Target {
     pub name: String,
     /// Where fuzzing starts from.
     pub seeds: Vec<Vec<u8>>,
+    /// One try takes about so many times as long as of a reader.
+    pub cost: u64,
     body: Body,
 }
 
@@ -45,7 +49,7 @@ impl Target {
                 assert_eq!(again, bytes, "what is read is written otherwise");
             }
         };
-        Some(Target { name, seeds, body: Box::new(body) })
+        Some(Target { name, seeds, cost: 1, body: Box::new(body) })
     }
 }
 
@@ -54,7 +58,7 @@ pub fn targets() -> Vec<Target> {
     let topics = conformance::TOPICS.iter().chain(ledgerno_engine::conformance::TOPICS);
     let topics = topics.chain(ledgerno_node::conformance::TOPICS);
     let formats = topics.flat_map(|topic| (topic.formats)().into_iter().map(|format| (topic.name, format)));
-    formats.filter_map(|(topic, format)| Target::of(topic, format)).chain([batch::target()]).collect()
+    formats.filter_map(|(topic, format)| Target::of(topic, format)).chain([batch::target(), siege::target()]).collect()
 }
 
 /// Makes the target of that name, before anything is timed: some fixtures take seconds.
@@ -62,7 +66,7 @@ pub fn targets() -> Vec<Target> {
 /// # Panics
 /// When there is no such target.
 pub fn prepare(name: &str) {
-    with(name, |_| ());
+    with(name, |target| target.run(&[]));
 }
 
 /// Runs the target of that name, for `fuzz/`.

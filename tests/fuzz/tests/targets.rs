@@ -3,13 +3,14 @@
 
 use ledgerno_fuzz_targets::targets;
 use ledgerno_ledger::hostile::besiege;
+use ledgerno_ledger::mutant::{Mutant, with};
 use std::collections::BTreeSet;
 
 fn attack(rounds: u64) {
     for target in targets() {
         println!("{}", target.name);
         target.seeds.iter().for_each(|seed| target.run(seed));
-        besiege(&target.seeds, rounds, |bytes| target.run(bytes));
+        besiege(&target.seeds, rounds / target.cost, |bytes| target.run(bytes));
     }
 }
 
@@ -45,4 +46,28 @@ fn every_target_is_built_for_libfuzzer_fixtures() {
 
 fn bin(name: &str) -> String {
     format!("{{ name = \"{name}\", path = \"fuzz_targets/target.rs\", test = false, doc = false, bench = false }},")
+}
+
+/// The siege of an engine that hears votes can fail: the seeds alone show these rules broken.
+#[test]
+fn rules_broken_on_purpose_are_noticed_by_the_siege() {
+    let all = targets();
+    let siege = all.iter().find(|target| target.name == "engine_votes").unwrap();
+    let is_noticed = |mutant| {
+        let falls = |seed: &Vec<u8>| {
+            let run = || with(Some(mutant), || siege.run(seed));
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err()
+        };
+        siege.seeds.iter().any(falls)
+    };
+    siege.run(&[]);
+    for mutant in [
+        Mutant::SmallQuorum,
+        Mutant::VotesCounted,
+        Mutant::FinalizeAfterNullify,
+        Mutant::VoteForgotten,
+        Mutant::CertificateNotKept,
+    ] {
+        assert!(is_noticed(mutant), "{mutant:?}");
+    }
 }
