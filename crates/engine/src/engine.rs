@@ -468,7 +468,7 @@ impl Engine {
             }
             Then::LetGo(ids) => self.went(&ids),
             Then::Replaced(ids) => self.replaced(&ids, now),
-            Then::Mended => self.mended(now),
+            Then::Mended => self.mended(),
         }
     }
 

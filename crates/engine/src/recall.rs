@@ -46,23 +46,10 @@ impl Engine {
         self.dag.get(id).or_else(read)
     }
 
-    /// Where among the newest settled headers one is.
-    fn place_of_proof(&self, height: u64) -> Option<usize> {
-        let oldest = (self.chain.height() + 1).saturating_sub(self.proofs.len() as u64);
-        height.checked_sub(oldest).and_then(|at| usize::try_from(at).ok())
-    }
-
-    /// A settled header has other votes: what is in memory of it is these.
-    pub(crate) fn replace_proof(&mut self, proof: Proof) {
-        self.remembered_proofs.remove(&proof.height());
-        if let Some(ours) = self.place_of_proof(proof.height()).and_then(|at| self.proofs.get_mut(at)) {
-            *ours = proof;
-        }
-    }
-
     /// A settled header, if it is in memory.
     pub(crate) fn proof_at(&self, height: u64) -> Option<&Proof> {
-        let at = self.place_of_proof(height);
+        let oldest = (self.chain.height() + 1).saturating_sub(self.proofs.len() as u64);
+        let at = height.checked_sub(oldest).and_then(|at| usize::try_from(at).ok());
         let read = || self.recalled.proofs.get(&height).or_else(|| self.remembered_proofs.get(&height));
         at.and_then(|at| self.proofs.get(at)).or_else(read)
     }

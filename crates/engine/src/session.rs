@@ -170,7 +170,7 @@ impl Engine {
     /// Nothing comes of what was asked of a peer.
     fn part(&mut self, peer: &Peer) {
         self.earlier.part(peer);
-        self.mending_part(peer);
+        self.may_ask_for_votes(peer, false);
         let is_waited_for = self.joining.part(peer) || self.is_newcomer();
         self.bulk.part(peer, is_waited_for);
     }
@@ -385,7 +385,7 @@ impl Engine {
         if self.parcel_answered(no, answer_to, now)
             || self.fetched(no, answer_to)
             || self.earlier_came(no, answer_to)
-            || self.votes_came(no, answer_to, now)
+            || self.votes_came(no, answer_to)
         {
             return;
         }
@@ -393,8 +393,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         let Some((_, step)) = session.out.take_if(|(out, _)| *out == no) else { return };
         if matches!(step, Step::Compare) {
-            // It may be far enough now to be asked for votes.
-            self.look_for_votes(now);
+            self.may_ask_for_votes(&peer, true);
         }
         if matches!(step, Step::Settled) && !matches!(answer, Some(Answer::Settled(_))) {
             self.not_by_hash(peer, answer.as_ref(), now);

@@ -145,7 +145,7 @@ impl Engine {
     /// Checks the next votes, or fetches some anew; headers that are not in memory are read first.
     pub(crate) fn check_votes(&mut self, now: u64) {
         if let Some(height) = self.unvoted.spoiled {
-            return self.mend(height, now);
+            return self.mend(height);
         }
         let Some((from, to, by)) = self.unvoted.next() else { return };
         let away = (from..=to).filter(|height| self.proof_at(*height).is_none());
@@ -161,7 +161,7 @@ impl Engine {
         match proofs.iter().find_map(|proof| self.without_votes(proof)) {
             Some((height, why)) => {
                 self.unvoted.spoil(height);
-                self.mends_not_by(by);
+                self.mending.barred.insert(by, ());
                 self.refuse(height, why, by);
             }
             None => self.unvoted.pass(to),
