@@ -9,8 +9,8 @@ mod common;
 mod story;
 
 use alone::{Alone, LIAR};
-use common::RELAY;
 use common::four::Four;
+use common::{RELAY, START, WEEK, World};
 use ledgerno_engine::wire::{Answer, Ask, No};
 use ledgerno_engine::{Item, Limits};
 use ledgerno_ledger::bytes::DeviceId;
@@ -435,6 +435,95 @@ fn what_an_older_version_gave_up_is_mended() {
     assert_mended(&story, &mut reader, eager());
 }
 
+/// What the relay of a world holds, for others who keep it.
+struct Kept {
+    circle: Circle,
+    log: Vec<Vec<u8>>,
+    end: u64,
+    now: u64,
+}
+
+impl Kept {
+    fn by_relay(world: &World) -> Self {
+        let relay = world.engine(RELAY);
+        let (circle, end) = (Circle { genesis: relay.genesis().clone(), ..Circle::new(1) }, relay.settlement().height);
+        Kept { circle, log: world.hosts[&RELAY].disk.log.clone(), end, now: world.now }
+    }
+
+    fn keeper(&self, log: &[Vec<u8>]) -> Alone {
+        let mut keeper = Alone::small_keeper(&self.circle, eager());
+        keeper.log = log.to_vec();
+        keeper.engine = keeper.reopen_with(eager()).unwrap();
+        keeper.engine.set_keepers(vec![RELAY]);
+        keeper.now = self.now;
+        keeper
+    }
+}
+
+/// A keeper takes all from the first.
+fn begin(reader: &mut Alone, givers: &mut [Giver]) {
+    let first = givers[0].id;
+    reader.act(|engine, now| engine.connected(first, now));
+    reader.act(|engine, now| engine.sync(first, now));
+    talk(reader, RELAY, givers);
+}
+
+/// Who leaves the renewal out of an answer takes it out of nobody's log.
+#[test]
+fn a_header_that_a_renewal_settled_stays_what_it_is() {
+    let mut world = World::new(40);
+    let old = world.found("Anna");
+    world.link(old, RELAY);
+    let (token, _) = world.invite(old, 10, START + WEEK);
+    let ben = world.join("Ben", &token);
+    for at in 0..5 {
+        world.post(ben, &at.to_string());
+        world.pass(5_000);
+    }
+    let renewed = world.engine(RELAY).settlement().height + 1;
+    world.unlink(old, RELAY);
+    let new = world.further(old);
+    world.pass(60_000);
+    world.act(new, |engine, now| engine.renew(now)).unwrap();
+    world.pass(5_000);
+    for at in 0..5 {
+        world.post(ben, &at.to_string());
+        world.pass(5_000);
+    }
+    let kept = Kept::by_relay(&world);
+    let of = |log: &[Vec<u8>]| {
+        let proofs = log.iter().filter_map(|item| match Item::from_bytes(item) {
+            Ok(Item::Proof(proof)) => Some(proof),
+            _ => None,
+        });
+        proofs.collect::<Vec<Proof>>()
+    };
+    let brings = |proof: &Proof| proof.renewal.is_some();
+    assert_eq!(of(&kept.log).iter().position(brings), Some(renewed as usize - 1));
+    let lies = |_: &Ask, answer: &mut Option<Answer>| {
+        each_proof(answer, |proof| {
+            if proof.height() == 2 {
+                proof.checkpoint.certificate.votes[0].1.0[5] ^= 1;
+            }
+        });
+    };
+    let strips = |ask: &Ask, answer: &mut Option<Answer>| {
+        if matches!(ask, Ask::Headers { .. }) {
+            each_proof(answer, |proof| proof.renewal = None);
+        }
+    };
+    let mut givers =
+        vec![Giver::of(LIAR, kept.keeper(&kept.log), lies), Giver::of(OTHER, kept.keeper(&kept.log), strips)];
+    let mut reader = kept.keeper(&[]);
+    begin(&mut reader, &mut givers);
+    assert_eq!(reader.engine.settlement().height, kept.end);
+    meet(&mut reader, RELAY, &mut givers);
+    pass(&mut reader, RELAY, &mut givers);
+    assert_eq!((givers[1].asked, reader.records.get("unvoted")), (1, None));
+    assert_eq!(of(&reader.log), of(&kept.log));
+    assert!(reader.reopen().is_ok());
+}
+
 /// Of more votes than a quorum as many are kept as take no more room than those that they replace.
 #[test]
 fn votes_of_several_witnesses_are_mended_whoever_of_them_voted() {
@@ -445,18 +534,10 @@ fn votes_of_several_witnesses_are_mended_whoever_of_them_voted() {
     }
     let secrets: Vec<VoteSecret> =
         four.all.iter().map(|id| four.world.engine(*id).vote_secret().unwrap().clone()).collect();
-    let relay = four.world.engine(RELAY);
-    let (circle, end) = (Circle { genesis: relay.genesis().clone(), ..Circle::new(1) }, relay.settlement().height);
-    let keeper = |log: &[Vec<u8>]| {
-        let mut keeper = Alone::small_keeper(&circle, eager());
-        keeper.log = log.to_vec();
-        keeper.engine = keeper.reopen_with(eager()).unwrap();
-        keeper.engine.set_keepers(vec![RELAY]);
-        keeper.now = four.world.now;
-        keeper
-    };
-    let log = &four.world.hosts[&RELAY].disk.log;
-    let id = circle.genesis.id();
+    let kept = Kept::by_relay(&four.world);
+    let (end, keeper) = (kept.end, |log: &[Vec<u8>]| kept.keeper(log));
+    let log = &kept.log;
+    let id = kept.circle.genesis.id();
     let all_vote = move |_: &Ask, answer: &mut Option<Answer>| {
         each_proof(answer, |proof| {
             let Checkpoint { header, certificate } = &mut proof.checkpoint;
@@ -476,9 +557,7 @@ fn votes_of_several_witnesses_are_mended_whoever_of_them_voted() {
     };
     let mut givers = vec![Giver::of(LIAR, keeper(log), lies), Giver::of(OTHER, keeper(log), all_vote)];
     let mut reader = keeper(&[]);
-    reader.act(|engine, now| engine.connected(LIAR, now));
-    reader.act(|engine, now| engine.sync(LIAR, now));
-    talk(&mut reader, RELAY, &mut givers);
+    begin(&mut reader, &mut givers);
     let heights = |alone: &mut Alone| match alone.ask(RELAY, Ask::Headers { from: 1 }) {
         Some(Answer::Headers { proofs, .. }) => proofs.iter().map(Proof::height).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
