@@ -8,7 +8,7 @@ mod common;
 
 use common::RELAY;
 use common::four::Four;
-use ledgerno_engine::wire::{Topic, Votes};
+use ledgerno_engine::wire::{PlacedVote, Topic, Votes};
 use ledgerno_engine::{Engine, Event, Item};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash, Signature};
 use ledgerno_ledger::codec;
@@ -266,4 +266,31 @@ fn replays_in_a_flood() {
     }
     assert_eq!(kept(&siege), once);
     siege.assert_well();
+}
+
+/// Whoever says again and again that there is more, and answers no question, holds no view up: they settle without its
+/// leader as if nobody had spoken.
+#[test]
+fn who_is_asked_in_vain_holds_no_view_up() {
+    let mut four = Four::elected(46, 4);
+    four.unlink(3);
+    let others = [four.all[0], four.all[1], four.all[2]];
+    four.world.silent = Some(LIAR);
+    for id in others {
+        four.world.act(id, |engine, now| engine.connected(LIAR, now));
+    }
+    let (kind, header, key) = (VoteKind::Finalize, Some(HeaderHash([9; 32])), VoteSecret::from_secret([9; 32]).key());
+    let vote = PlacedVote::of(&SignedVote { kind, view: 0, header, key, signature: Signature([9; 64]) }, 0);
+    let later = Votes::Vote { height: 1_000, vote }.to_bytes();
+    // Everybody leads in turn, who hears nobody too.
+    for turn in 0..4 {
+        let post = four.world.post(others[0], "a post");
+        for _ in 0..60 {
+            for id in others {
+                four.world.act(id, |engine, now| engine.gossip(Topic::Witnesses, LIAR, &later, now));
+            }
+            four.world.pass(1_000);
+        }
+        assert_eq!(four.settled(&post)[..3], [true; 3], "turn {turn}");
+    }
 }

@@ -6,7 +6,8 @@
 //!
 //! At any time an honest witness signs at most one header a view to notarize and one to finalize, never finalizes and
 //! nullifies one view, is accused of nothing, gives its vote up for nothing, settles the same headers as the others, never
-//! fewer than before, and keeps no more than it may. Once the siege is over they settle what is written then.
+//! fewer than before, and keeps no more than it may. Once the siege is over they settle what is written then, though the liar
+//! has them ask it in vain.
 
 mod circle;
 mod liar;

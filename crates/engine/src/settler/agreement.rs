@@ -4,7 +4,8 @@
 //! checked and notarized, and votes are counted as `ledger::settle` says; here it is seen to that this witness's bundle is
 //! durable before the votes that it permits are said, that a bundle is said on entering a view and at each retry, and that
 //! timers run only while the witness holds something unsettled, has nothing left to sync, and hears Q − 1 others. A
-//! phone that wakes for a minute hears nobody at first, so it nullifies nothing that came while it slept.
+//! phone that wakes for a minute hears nobody at first, so it nullifies nothing that came while it slept. What is left to sync
+//! is waited for only so long at a height: one peer that answers late or never could else hold every view up for good.
 //!
 //! After a restart nothing is signed until another node was asked for this witness's newest bundle. One with a vote that the
 //! disk does not know means that the disk was rolled back: the vote key is retired, and never signs again. Others keep
@@ -36,6 +37,8 @@ const MAX_BEAT_MS: u64 = 8_000;
 const MAX_DIVIDED_BEATS: u32 = 16;
 /// For how long a witness counts as heard: longer than the longest pause.
 const HEARD_MS: u64 = 20_000;
+/// For how long after enough others are heard at a height what is left to sync holds its views up.
+const SYNC_MS: u64 = 10_000;
 /// The most headers of one height that are kept: those proposed, the one that this witness notarized, and the one that a
 /// quorum did. Others' bundles hold what their votes name.
 const MAX_CANDIDATES: usize = 4;
@@ -88,6 +91,8 @@ pub(crate) struct Open {
     pub(super) tell_at: Option<u64>,
     /// Since when the time for this view runs.
     since: Option<u64>,
+    /// Since when Q − 1 others are heard.
+    hears: Option<u64>,
 }
 
 /// A header that was proposed or notarized.
@@ -213,6 +218,7 @@ impl Engine {
             beats: 0,
             tell_at: None,
             since: None,
+            hears: None,
         };
         if let Some(stored) = &stored {
             for (header, cut) in stored.headers() {
@@ -472,11 +478,14 @@ impl Engine {
             }
             return;
         }
-        let runs = self.timer_runs(now);
-        let Some(open) = &mut self.agreement.open else { return };
         // A tick that comes much too late woke somebody up: what ran meanwhile does not count.
         let overslept = now.saturating_sub(due) > HEARD_MS && !is_on(Mutant::TimersRunAsleep);
-        if !runs || overslept {
+        if let Some(open) = self.agreement.open.as_mut().filter(|_| overslept) {
+            (open.since, open.hears) = (None, None);
+        }
+        let runs = self.timer_runs(now);
+        let Some(open) = &mut self.agreement.open else { return };
+        if !runs {
             open.since = None;
         }
         let is_over = open.since.is_some_and(|since| now >= since.saturating_add(open.view_ms()));
@@ -503,14 +512,20 @@ impl Engine {
         }
     }
 
-    /// Whether the time for a view may run: nothing is left to sync, and Q − 1 other witnesses are heard.
-    fn timer_runs(&self, now: u64) -> bool {
-        let Some(open) = &self.agreement.open else { return false };
+    /// Whether the time for a view may run: Q − 1 other witnesses are heard, and nothing is left to sync, or was waited for.
+    fn timer_runs(&mut self, now: u64) -> bool {
+        let (caught_up, exchanges) = (self.agreement.caught_up, self.is_exchanging());
+        let Some(open) = &mut self.agreement.open else { return false };
         if is_on(Mutant::TimersRunAsleep) {
             return true;
         }
         let heard = open.heard.values().filter(|at| now.saturating_sub(**at) <= HEARD_MS).count();
-        self.agreement.caught_up && heard + 1 >= self.chain.witnesses().quorum() && !self.is_exchanging()
+        if !caught_up || heard + 1 < self.chain.witnesses().quorum() {
+            open.hears = None;
+            return false;
+        }
+        let hears = *open.hears.get_or_insert(now);
+        !exchanges || now.saturating_sub(hears) >= SYNC_MS
     }
 
     /// Starts the time for the view, if it may run and does not.

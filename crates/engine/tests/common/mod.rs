@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub const RELAY: DeviceId = DeviceId([9; 32]);
 pub const START: u64 = 1_800_000_000_000;
+/// After so long a question is given up.
+const PATIENCE: u64 = 30_000;
 pub const WEEK: u64 = 7 * 24 * 3_600_000;
 
 /// So little stays in memory that every story is told by engines that forget, start from snapshots and read back.
@@ -53,6 +55,10 @@ pub struct World {
     pub messages: usize,
     /// Of 100 messages so many are lost.
     pub loss: u8,
+    /// Whoever asks this one waits for an answer in vain.
+    pub silent: Option<DeviceId>,
+    /// Till when, who, and the question's number.
+    waits: VecDeque<(u64, DeviceId, u64)>,
     /// What the rules of a circle that is founded say; 0: for ever.
     pub retention_days: u32,
     seeds: Random,
@@ -82,6 +88,8 @@ impl World {
             bytes: 0,
             messages: 0,
             loss: 0,
+            silent: None,
+            waits: VecDeque::new(),
             retention_days: 0,
             seeds: Random::new([seed; 32]),
         }
@@ -346,10 +354,14 @@ impl World {
         let end = self.now + ms;
         loop {
             let awake = || self.hosts.iter().filter(|(id, _)| **id != asleep);
-            let due = awake().filter_map(|(_, host)| host.engine.due()).min().filter(|due| *due <= end);
+            let waits = self.waits.front().map(|(until, ..)| *until);
+            let due = awake().filter_map(|(_, host)| host.engine.due()).chain(waits).min().filter(|due| *due <= end);
             let Some(due) = due else { break };
             self.now = self.now.max(due);
             let now = self.now;
+            while let Some((_, to, no)) = self.waits.pop_front_if(|(until, ..)| *until <= now) {
+                self.mail.push_back(Mail::Answer { to, no, answer: None });
+            }
             for (_, host) in self.hosts.iter_mut().filter(|(id, _)| **id != asleep) {
                 host.engine.tick(now);
             }
@@ -424,6 +436,7 @@ impl World {
                     }
                 }
             }
+            Output::Ask { to, no, .. } if Some(to) == self.silent => self.waits.push_back((now + PATIENCE, id, no)),
             Output::Ask { to, no, ask } => {
                 if self.links.contains(&(id, to)) {
                     self.mail.push_back(Mail::Ask { from: id, to, no, ask });

@@ -20,6 +20,8 @@ pub const HONEST: usize = 3;
 const PATIENCE_MS: u64 = 30_000;
 /// Once all is well they settle within this time.
 const HEALED_MS: u64 = 30 * 60_000;
+/// The liar, when it only holds others up, speaks so often.
+const SPEAKS_MS: u64 = 2_000;
 /// More messages at one moment are without end.
 const MOST_AT_ONCE: usize = 20_000;
 
@@ -393,7 +395,8 @@ impl<'a> Siege<'a> {
         assert!(load.waiting <= limits.waiting && load.questions <= 4 * HONEST && load.sessions <= HONEST, "{load:?}");
     }
 
-    /// All are linked anew, and the liar says nothing more and answers nothing: they settle what is written now, and agree.
+    /// All are linked anew. The liar answers nothing more, but says again and again that there is more: they settle what is
+    /// written now, and agree.
     pub fn settles_at_last(mut self) {
         for who in 0..HONEST {
             if self.honest[who].disk.holds {
@@ -405,9 +408,16 @@ impl<'a> Siege<'a> {
         (0..HONEST).for_each(|who| self.link(who));
         self.rest();
         let Ok(post) = self.act(0, |engine, now| engine.post("all is well", now)) else { panic!("it may write") };
-        let end = self.now + HEALED_MS;
+        let (end, later) = (self.now + HEALED_MS, super::liar::of_a_later_height(self.scene).to_bytes());
+        let (liar, mut speaks) = (self.scene.liars_device(), self.now);
         while !self.is_settled(&post.id) {
             assert!(self.now < end, "they never settle: {:?}", self.stand());
+            if self.now >= speaks {
+                speaks = self.now + SPEAKS_MS;
+                for who in 0..HONEST {
+                    self.act(who, |engine, now| engine.gossip(Topic::Witnesses, liar, &later, now));
+                }
+            }
             let due = (0..HONEST).filter_map(|who| self.engine(who).due()).min();
             self.pass(due.map_or(1_000, |due| due.saturating_sub(self.now)));
             self.rest();

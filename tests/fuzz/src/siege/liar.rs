@@ -60,6 +60,13 @@ pub fn vote(siege: &Siege, to: usize, script: &mut Script) -> Option<Votes> {
     Some(Votes::Vote { height, vote: PlacedVote::of(&vote, place) })
 }
 
+/// A vote that nobody there can check: whoever hears it asks for what is before it.
+pub fn of_a_later_height(scene: &Scene) -> Votes {
+    let (kind, circle, height) = (VoteKind::Nullify, scene.circle, 1_000_000);
+    let vote = Vote { kind, circle, height, view: 0, header: None }.cast(&scene.liar);
+    Votes::Vote { height, vote: PlacedVote::of(&vote, 0) }
+}
+
 fn cast(siege: &Siege, height: u64, script: &mut Script) -> SignedVote {
     let kind = [VoteKind::Notarize, VoteKind::Finalize, VoteKind::Nullify][usize::from(script.byte() % 3)];
     let view = VIEWS[usize::from(script.byte() % 16)];
