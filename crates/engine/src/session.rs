@@ -11,6 +11,7 @@
 use crate::bulk::Assigned;
 use crate::engine::{Engine, Event, Output, Peer, Then};
 use crate::settler::Heard;
+use crate::unvoted::mending::Mends;
 use crate::wire::{Answer, Ask, BATCH_BYTES, No, Range};
 use ledgerno_ledger::bytes::{DeviceId, EntryId};
 use ledgerno_ledger::entry::Admission;
@@ -68,6 +69,8 @@ pub struct Session {
     /// Headers from below are asked for next, and at which own height they were asked for.
     below: bool,
     looked_below: Option<u64>,
+    /// Whether it is asked for votes in the place of bad ones.
+    pub(crate) mends: Mends,
     failures: u32,
     retry_at: Option<u64>,
 }
@@ -170,7 +173,7 @@ impl Engine {
     /// Nothing comes of what was asked of a peer.
     fn part(&mut self, peer: &Peer) {
         self.earlier.part(peer);
-        self.may_ask_for_votes(peer, false);
+        self.part_mending(peer);
         let is_waited_for = self.joining.part(peer) || self.is_newcomer();
         self.bulk.part(peer, is_waited_for);
     }
@@ -393,7 +396,8 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         let Some((_, step)) = session.out.take_if(|(out, _)| *out == no) else { return };
         if matches!(step, Step::Compare) {
-            self.may_ask_for_votes(&peer, true);
+            session.mends.compared();
+            self.look_for_votes();
         }
         if matches!(step, Step::Settled) && !matches!(answer, Some(Answer::Settled(_))) {
             self.not_by_hash(peer, answer.as_ref(), now);

@@ -10,6 +10,7 @@ use crate::recall::Reading;
 use ledgerno_ledger::bytes::DeviceId;
 use ledgerno_ledger::codec;
 use ledgerno_ledger::settle::{Checkpoint, Proof, Refusal};
+use mending::Mends;
 use serde::{Deserialize, Serialize};
 
 pub(crate) mod mending;
@@ -161,7 +162,7 @@ impl Engine {
         match proofs.iter().find_map(|proof| self.without_votes(proof)) {
             Some((height, why)) => {
                 self.unvoted.spoil(height);
-                self.mending.barred.insert(by, ());
+                self.set_mends(&by, Mends::Never);
                 self.refuse(height, why, by);
             }
             None => self.unvoted.pass(to),

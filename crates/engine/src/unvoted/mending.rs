@@ -13,7 +13,6 @@ use crate::engine::{Engine, Output, Peer, Then};
 use crate::store::proof_item;
 use crate::wire::{Answer, Ask};
 use ledgerno_ledger::settle::{Proof, Witnesses, cut_hash};
-use ledgerno_ledger::sorted::SortedMap;
 
 /// The most headers that are taken of an answer; an honest one has no more.
 const MOST: usize = 320;
@@ -23,38 +22,62 @@ const MOST: usize = 320;
 pub(crate) struct Mending {
     /// The question that is out, and who is asked.
     asked: Option<(u64, Peer)>,
-    /// Who is not asked while it stays connected, and who not till it was compared with.
-    pub(super) barred: SortedMap<Peer, ()>,
-    busy: SortedMap<Peer, ()>,
     /// Those below came anew since the start. If one is bad all the same, the store is to blame.
     upto: u64,
 }
 
-impl Engine {
-    /// A peer may be asked now that could not be before: one that was compared with, or is gone or back.
-    pub(crate) fn may_ask_for_votes(&mut self, peer: &Peer, is_compared: bool) {
-        self.mending.busy.remove(peer);
-        if !is_compared {
-            self.mending.barred.remove(peer);
-            self.mending.asked.take_if(|(_, asked)| asked == peer);
+/// Whether a peer is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Mends {
+    #[default]
+    Asked,
+    /// Not till it was compared with.
+    Later,
+    /// Not while it stays connected.
+    Never,
+}
+
+impl Mends {
+    /// The peer was compared with.
+    pub fn compared(&mut self) {
+        if *self == Mends::Later {
+            *self = Mends::Asked;
         }
+    }
+}
+
+impl Engine {
+    /// There may be somebody to ask who was not before.
+    pub(crate) fn look_for_votes(&mut self) {
         if self.unvoted.spoiled.is_some() {
             self.unchecked.wake(0);
+        }
+    }
+
+    /// A peer is gone, or back.
+    pub(crate) fn part_mending(&mut self, peer: &Peer) {
+        self.mending.asked.take_if(|(_, asked)| asked == peer);
+        self.look_for_votes();
+    }
+
+    /// Whether a peer is asked from now on.
+    pub(super) fn set_mends(&mut self, peer: &Peer, mends: Mends) {
+        if let Some(session) = self.sessions.get_mut(peer) {
+            session.mends = mends;
         }
     }
 
     /// Asks for the headers from a height on whose votes do not hold.
     pub(super) fn mend(&mut self, height: u64) {
         self.unchecked.pause();
-        let (mending, compares) = (&self.mending, self.device().is_some());
-        if mending.asked.is_some() || height < mending.upto {
+        if self.mending.asked.is_some() || height < self.mending.upto {
             return;
         }
         // Of who connects to it a keeper hears no height.
-        let is_far = |peer: &Peer| !compares || self.sessions.get(peer).is_some_and(|one| one.height() >= height);
-        let is_out = |peer: &Peer| mending.barred.contains_key(peer) || mending.busy.contains_key(peer);
-        let peer = self.sessions.keys().copied().find(|peer| is_far(peer) && !is_out(peer));
-        let Some(peer) = peer else { return };
+        let compares = self.device().is_some();
+        let mut peers = self.sessions.iter();
+        let peer = peers.find(|(_, one)| one.mends == Mends::Asked && (one.height() >= height || !compares));
+        let Some(peer) = peer.map(|(peer, _)| *peer) else { return };
         self.next_ask += 1;
         self.mending.asked = Some((self.next_ask, peer));
         self.outputs.push_back(Output::Ask { to: peer, no: self.next_ask, ask: Ask::Headers { from: height } });
@@ -87,9 +110,8 @@ impl Engine {
         }
         if items.is_empty() {
             let is_busy = matches!(answer, None | Some(Answer::No(_)));
-            let Mending { barred, busy, .. } = &mut self.mending;
-            if is_busy { busy } else { barred }.insert(peer, ());
-            self.unchecked.wake(0);
+            self.set_mends(&peer, if is_busy { Mends::Later } else { Mends::Never });
+            self.look_for_votes();
         } else {
             self.mending.upto = height;
             let no = self.alter_log(Then::Mended);
