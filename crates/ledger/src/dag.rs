@@ -365,9 +365,8 @@ impl Dag {
 
     /// What the waiting entries name and nobody brought yet, sorted.
     pub fn wanted(&self) -> Vec<EntryId> {
-        let wanted: BTreeSet<EntryId> =
-            self.waiting.iter().flat_map(|waiter| self.missing_for(&waiter.packed.signed.entry)).collect();
-        wanted.into_iter().collect()
+        let missing = self.waiting.iter().flat_map(|waiter| self.missing_for(&waiter.packed.signed.entry));
+        sorted(missing.collect())
     }
 
     fn entry(&self, at: usize) -> &Entry {
@@ -393,9 +392,7 @@ impl Dag {
 
     fn missing_for(&self, entry: &Entry) -> Vec<EntryId> {
         let unknown = refs(entry).filter(|named| matches!(self.standing(named), Standing::Unknown));
-        let missing: BTreeSet<EntryId> =
-            unknown.map(|named| named.id).filter(|id| !self.waiting.contains(id)).collect();
-        missing.into_iter().collect()
+        sorted(unknown.map(|named| named.id).filter(|id| !self.waiting.contains(id)).collect())
     }
 
     /// What an entry waits for first; `None` when it can be taken.
@@ -554,6 +551,13 @@ impl Dag {
         }
         chain.number
     }
+}
+
+/// Each once.
+fn sorted(mut ids: Vec<EntryId>) -> Vec<EntryId> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{Dag, Standing, refs};
 use crate::bytes::{DeviceId, EntryId};
 use crate::entry::{Entry, Head};
 use crate::sorted::SortedMap;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 /// The most heads of a cut.
@@ -113,13 +113,13 @@ impl Dag {
     /// Depth, id and index of entries that are closed under what is new, sorted. Indices are in an order where what one
     /// builds on comes first.
     fn by_depth(&self, new: &BTreeSet<usize>) -> Vec<(u64, EntryId, usize)> {
-        let mut depths: BTreeMap<usize, u64> = BTreeMap::new();
+        let mut depths: SortedMap<usize, u64> = SortedMap::new();
         for &at in new {
             let below = self.nodes[at].parents.iter().filter_map(|parent| depths.get(parent)).max();
             let depth = 1 + below.copied().unwrap_or(0);
             depths.insert(at, depth);
         }
-        let mut sorted: Vec<_> = depths.into_iter().map(|(at, depth)| (depth, self.nodes[at].id, at)).collect();
+        let mut sorted: Vec<_> = depths.iter().map(|(at, depth)| (*depth, self.nodes[*at].id, *at)).collect();
         sorted.sort_unstable();
         sorted
     }

@@ -3,7 +3,8 @@
 
 use crate::bytes::{DeviceId, EntryId, MemberId};
 use crate::entry::Packed;
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::sorted::SortedMap;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 
@@ -58,6 +59,16 @@ impl Waiter {
         self.packed.signed.entry.seq
     }
 
+    /// By what it is found.
+    fn marks(&self) -> [Mark; 3] {
+        let (known, arrival) = self.rank;
+        [
+            Mark::Need(self.need, self.id),
+            Mark::Device(self.device(), self.seq(), self.id),
+            Mark::Rank(known, arrival, self.id),
+        ]
+    }
+
     fn size(&self) -> usize {
         let entry = &self.packed.signed.entry;
         let body = self.packed.body.as_ref().map_or(0, Vec::len);
@@ -65,12 +76,32 @@ impl Waiter {
     }
 }
 
+/// By what one that waits is found, in order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    /// What it waits for.
+    Need(Need, EntryId),
+    /// Its device and its seq.
+    Device(DeviceId, u64, EntryId),
+    /// Which is forgotten first.
+    Rank(bool, u64, EntryId),
+}
+
+impl Mark {
+    fn id(&self) -> EntryId {
+        let (Mark::Need(_, id) | Mark::Device(_, _, id) | Mark::Rank(_, _, id)) = self;
+        *id
+    }
+}
+
+/// Before and after all ids.
+const FIRST: EntryId = EntryId([0; 32]);
+const LAST: EntryId = EntryId([0xff; 32]);
+
 pub(super) struct Waiting {
     limits: Limits,
     waiters: HashMap<EntryId, Waiter>,
-    by_need: BTreeMap<Need, BTreeSet<EntryId>>,
-    by_device: BTreeMap<DeviceId, BTreeSet<(u64, EntryId)>>,
-    by_rank: BTreeMap<(bool, u64), EntryId>,
+    marks: BTreeSet<Mark>,
     bytes: usize,
     arrivals: u64,
     pub forgotten: u64,
@@ -78,16 +109,26 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub fn new(limits: Limits) -> Self {
-        Waiting {
-            limits,
-            waiters: HashMap::new(),
-            by_need: BTreeMap::new(),
-            by_device: BTreeMap::new(),
-            by_rank: BTreeMap::new(),
-            bytes: 0,
-            arrivals: 0,
-            forgotten: 0,
-        }
+        Waiting { limits, waiters: HashMap::new(), marks: BTreeSet::new(), bytes: 0, arrivals: 0, forgotten: 0 }
+    }
+
+    /// Those that wait for this, sorted.
+    fn for_need(&self, need: Need) -> impl DoubleEndedIterator<Item = EntryId> + '_ {
+        self.between(Mark::Need(need, FIRST), Mark::Need(need, LAST))
+    }
+
+    /// Those of a device, by seq.
+    fn of_device(&self, device: DeviceId) -> impl DoubleEndedIterator<Item = EntryId> + '_ {
+        self.between(Mark::Device(device, 0, FIRST), Mark::Device(device, u64::MAX, LAST))
+    }
+
+    /// All, those first that are forgotten first.
+    fn by_rank(&self) -> impl DoubleEndedIterator<Item = EntryId> + '_ {
+        self.between(Mark::Rank(false, 0, FIRST), Mark::Rank(true, u64::MAX, LAST))
+    }
+
+    fn between(&self, first: Mark, last: Mark) -> impl DoubleEndedIterator<Item = EntryId> + '_ {
+        self.marks.range(first..=last).map(Mark::id)
     }
 
     pub fn contains(&self, id: &EntryId) -> bool {
@@ -108,21 +149,18 @@ impl Waiting {
         self.arrivals += 1;
         waiter.rank = (is_known, self.arrivals);
         self.bytes += waiter.size();
-        self.by_need.entry(waiter.need).or_default().insert(id);
-        self.by_device.entry(device).or_default().insert((waiter.seq(), id));
-        self.by_rank.insert(waiter.rank, id);
+        self.marks.extend(waiter.marks());
         self.waiters.insert(id, waiter);
-        self.forget(&device);
+        self.forget(device);
     }
 
-    fn forget(&mut self, device: &DeviceId) {
-        let of_device = self.by_device.get(device);
-        if let Some(most_distant) = of_device.filter(|all| all.len() > self.limits.waiting_per_device) {
-            let most_distant = most_distant.last().map(|(_, id)| *id);
+    fn forget(&mut self, device: DeviceId) {
+        if self.of_device(device).count() > self.limits.waiting_per_device {
+            let most_distant = self.of_device(device).next_back();
             self.forgotten += u64::from(most_distant.and_then(|id| self.take_out(&id)).is_some());
         }
         while self.waiters.len() > self.limits.waiting || self.bytes > self.limits.waiting_bytes {
-            let oldest = self.by_rank.first_key_value().map(|(_, id)| *id);
+            let oldest = self.by_rank().next();
             if oldest.and_then(|id| self.take_out(&id)).is_none() {
                 return;
             }
@@ -134,31 +172,34 @@ impl Waiting {
     pub fn take_out(&mut self, id: &EntryId) -> Option<Waiter> {
         let waiter = self.waiters.remove(id)?;
         self.bytes -= waiter.size();
-        self.by_rank.remove(&waiter.rank);
-        take_out(&mut self.by_need, &waiter.need, id);
-        take_out(&mut self.by_device, &waiter.device(), &(waiter.seq(), *id));
+        for mark in waiter.marks() {
+            self.marks.remove(&mark);
+        }
         Some(waiter)
     }
 
     /// Those that wait for this, out of the pool, sorted by id.
     pub fn wake(&mut self, need: Need) -> Vec<Waiter> {
-        let ids = self.by_need.get(&need).cloned().unwrap_or_default();
+        let ids: Vec<EntryId> = self.for_need(need).collect();
         ids.iter().filter_map(|id| self.take_out(id)).collect()
     }
 
     /// All, out of the pool, the oldest first.
     pub fn wake_all(&mut self) -> Vec<Waiter> {
-        let ids: Vec<EntryId> = self.by_rank.values().copied().collect();
+        let ids: Vec<EntryId> = self.by_rank().collect();
         ids.iter().filter_map(|id| self.take_out(id)).collect()
     }
 
     /// Its device was admitted: its entries are no longer the first to be forgotten.
     pub fn acquaint(&mut self, device: &DeviceId) {
-        for (_, id) in self.by_device.get(device).into_iter().flatten() {
+        let ids: Vec<EntryId> = self.of_device(*device).collect();
+        for id in &ids {
             if let Some(waiter) = self.waiters.get_mut(id) {
-                self.by_rank.remove(&waiter.rank);
+                let [.., before] = waiter.marks();
                 waiter.rank.0 = true;
-                self.by_rank.insert(waiter.rank, *id);
+                let [.., after] = waiter.marks();
+                self.marks.remove(&before);
+                self.marks.insert(after);
             }
         }
     }
@@ -170,14 +211,14 @@ impl Waiting {
             return self.take_named(id);
         }
         // Of the same device: it is named if something of another device waits for what waits here.
-        let asked_for = |id: &EntryId| self.by_need.get(&Need::Entry(*id)).into_iter().flatten();
-        let (mut seen, mut above) = (BTreeSet::new(), Vec::from([*id]));
+        let (mut seen, mut above) = (SortedMap::new(), Vec::from([*id]));
         while let Some(next) = above.pop() {
-            for waiter in asked_for(&next).filter_map(|id| self.waiters.get(id)) {
+            let waiting: Vec<EntryId> = self.for_need(Need::Entry(next)).collect();
+            for waiter in waiting.iter().filter_map(|id| self.waiters.get(id)) {
                 if waiter.device() != *device {
                     return self.take_named(id);
                 }
-                if seen.insert(waiter.id) {
+                if seen.insert(waiter.id, ()).is_none() {
                     above.push(waiter.id);
                 }
             }
@@ -194,15 +235,6 @@ impl Waiting {
                 Need::Name => return self.take_out(&at).map(|waiter| (waiter.id, waiter.packed)),
                 Need::Device(_) | Need::Member(_) => return None,
             }
-        }
-    }
-}
-
-fn take_out<K: Ord, V: Ord>(map: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value: &V) {
-    if let Some(set) = map.get_mut(key) {
-        set.remove(value);
-        if set.is_empty() {
-            map.remove(key);
         }
     }
 }
