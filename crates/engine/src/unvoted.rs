@@ -105,17 +105,22 @@ impl Unvoted {
 
     /// Reads it back; `None` if it is none.
     pub fn from_record(bytes: &[u8]) -> Option<Self> {
-        let mut read: Unvoted = codec::decode(bytes, MAX_RECORD).ok()?;
-        if let Some(height) = read.spoiled {
-            // Once it was not kept what above that was not checked, nor by whom: all that there is, then.
-            match read.spans.first_mut() {
-                Some((from, ..)) => *from = (*from).min(height),
-                None => read.spans.push((height, u64::MAX, DeviceId([0; 32]))),
-            }
-        }
+        let read: Unvoted = codec::decode(bytes, MAX_RECORD).ok()?;
         let in_order = read.spans.is_sorted_by(|one, next| one.1 < next.0);
         let fits = read.spans.iter().all(|(from, to, _)| from <= to) && read.spans.len() <= MAX_SPANS;
         (in_order && fits).then_some(read)
+    }
+
+    /// Of a record as it was written once: what is above a bad height and was not checked was not kept, nor by whom. All that
+    /// there is, then.
+    fn with_all_above(mut self) -> Self {
+        if let Some(height) = self.spoiled {
+            match self.spans.first_mut() {
+                Some((from, ..)) => *from = (*from).min(height),
+                None => self.spans.push((height, u64::MAX, DeviceId([0; 32]))),
+            }
+        }
+        self
     }
 }
 
@@ -123,7 +128,7 @@ impl Engine {
     /// Takes the record back; false if it is none.
     pub(crate) fn restore_unvoted(&mut self, bytes: &[u8]) -> bool {
         self.unchecked.wake(0);
-        Unvoted::from_record(bytes).map(|read| self.unvoted = read).is_some()
+        Unvoted::from_record(bytes).map(|read| self.unvoted = read.with_all_above()).is_some()
     }
 
     /// Up to which height durable headers are given on.
@@ -228,8 +233,12 @@ mod tests {
         unvoted.add(120, other);
         assert_eq!(unvoted.spans, [(40, 90, one), (95, 99, other), (120, 120, other)]);
         // An older version kept none of that.
-        let old =
-            |spans: Vec<(u64, u64, DeviceId)>| Unvoted::from_record(&codec::encode(&(spans, Some(7_u64)))).unwrap();
+        let old = |spans: Vec<(u64, u64, DeviceId)>| {
+            let bytes = codec::encode(&(spans, Some(7_u64)));
+            let read = Unvoted::from_record(&bytes).unwrap();
+            assert_eq!(codec::encode(&read), bytes);
+            read.with_all_above()
+        };
         assert_eq!(old(Vec::new()).spans, [(7, u64::MAX, DeviceId([0; 32]))]);
         assert_eq!(old(vec![(20, 30, one)]).spans, [(7, 30, one)]);
     }
