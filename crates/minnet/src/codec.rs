@@ -7,10 +7,8 @@
 use std::io;
 
 use bytes::Bytes;
-use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use libp2p::{StreamProtocol, request_response};
+use futures::{AsyncRead, AsyncReadExt};
 use serde::{Deserialize, Serialize, Serializer};
-use tokio::sync::oneshot;
 
 /// Bytes around a payload: two varints.
 const HEADER: usize = 3 + 5;
@@ -152,78 +150,6 @@ impl From<ReadError> for io::Error {
             ReadError::Io(error) => error,
             ReadError::Codec(error) => io::Error::new(io::ErrorKind::InvalidData, error),
         }
-    }
-}
-
-/// An answer: there already, or to come from whoever holds the [`Responder`](crate::Responder).
-#[derive(Debug)]
-pub(crate) enum Answer {
-    Now(Frame),
-    Later(oneshot::Receiver<Bytes>),
-}
-
-impl Answer {
-    pub(crate) fn status(status: Status) -> Self {
-        Answer::Now(Frame { code: status as u16, payload: Bytes::new() })
-    }
-}
-
-/// The protocol's bounds.
-#[derive(Clone, Debug)]
-pub(crate) struct Codec {
-    pub(crate) max_request: usize,
-    pub(crate) max_response: usize,
-}
-
-impl request_response::Codec for Codec {
-    type Protocol = StreamProtocol;
-    /// Inbound, what is no frame is handed on too, so that the asking side is told why.
-    type Request = Result<Frame, CodecError>;
-    type Response = Answer;
-
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Self::Request>
-    where
-        T: AsyncRead + Unpin + Send,
-    {
-        match Frame::read(io, self.max_request).await {
-            Ok(frame) => Ok(Ok(frame)),
-            Err(ReadError::Codec(error)) => Ok(Err(error)),
-            Err(ReadError::Io(error)) => Err(error),
-        }
-    }
-
-    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Answer>
-    where
-        T: AsyncRead + Unpin + Send,
-    {
-        Ok(Answer::Now(Frame::read(io, self.max_response).await?))
-    }
-
-    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: Self::Request) -> io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
-        let bytes = request.and_then(|frame| frame.encode(self.max_request)).map_err(ReadError::from)?;
-        io.write_all(&bytes).await
-    }
-
-    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, answer: Answer) -> io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
-        let empty = |status: Status| Frame { code: status as u16, payload: Bytes::new() };
-        let mut frame = match answer {
-            Answer::Now(frame) => frame,
-            Answer::Later(payload) => match payload.await {
-                Ok(payload) => Frame { code: Status::Done as u16, payload },
-                Err(_) => empty(Status::Refused),
-            },
-        };
-        if frame.payload.len() > self.max_response {
-            tracing::warn!(len = frame.payload.len(), max = self.max_response, "answer over the limit");
-            frame = empty(Status::TooLong);
-        }
-        io.write_all(&frame.encode(self.max_response).map_err(ReadError::from)?).await
     }
 }
 

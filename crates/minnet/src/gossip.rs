@@ -1,8 +1,9 @@
-//! GossipSub, configured for circles, and made to see one link a peer.
+//! GossipSub, configured for circles, and made to see a peer that comes back as one that comes.
 //!
 //! GossipSub announces subscriptions only on a peer's first link. A tab that is reloaded comes back with the same key
-//! while its old link still seems alive, and would never learn what we subscribe to. So the newest link wins: to
-//! GossipSub the peer goes and comes again; the older link is closed by the driver, and what it still says is ignored.
+//! while its old link still seems alive, and would never learn what we subscribe to. So a new link of the same kind makes
+//! the older ones forgotten: to GossipSub the peer goes and comes again, and what the older ones still say is ignored. A
+//! direct link beside a relayed one is the same peer's further link; nothing is lost when the relayed one is closed.
 
 use std::{
     collections::HashMap,
@@ -26,6 +27,7 @@ use libp2p::{
 use crate::{
     Config, Peer, Topic,
     limits::{GOSSIP_OVERHEAD, GOSSIP_QUEUE, MAX_TOPICS, MIN_TRANSMIT},
+    transport::is_relayed,
 };
 
 /// Only names that are 32 bytes in hex are topics.
@@ -80,11 +82,11 @@ fn config(config: &Config) -> Result<gossipsub::Config, gossipsub::ConfigBuilder
 #[error("the peer's key is no Ed25519 key")]
 pub(crate) struct OtherKey;
 
-/// GossipSub that sees the newest link of each peer only.
+/// GossipSub, and the links that it knows of.
 pub(crate) struct Gossip {
     inner: Inner,
     /// Bounded by the limit of links.
-    newest: HashMap<PeerId, (ConnectionId, ConnectedPoint)>,
+    seen: HashMap<PeerId, Vec<(ConnectionId, ConnectedPoint)>>,
 }
 
 impl Gossip {
@@ -96,24 +98,41 @@ impl Gossip {
             max_subscriptions_per_request: MAX_TOPICS,
         };
         let inner = Inner::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)?;
-        Ok(Gossip { inner, newest: HashMap::new() })
+        Ok(Gossip { inner, seen: HashMap::new() })
     }
 
     pub(crate) fn inner(&mut self) -> &mut Inner {
         &mut self.inner
     }
 
-    /// Before a new link: to GossipSub, the older one is gone.
-    fn forget(&mut self, peer_id: PeerId) {
-        if let Some((connection_id, endpoint)) = self.newest.remove(&peer_id) {
-            self.inner.on_swarm_event(FromSwarm::ConnectionClosed(ConnectionClosed {
-                peer_id,
-                connection_id,
-                endpoint: &endpoint,
-                cause: None,
-                remaining_established: 0,
-            }));
+    /// Before a new link: unless it goes beside the older ones, they are gone.
+    fn make_way(&mut self, peer: PeerId, address: &Multiaddr) {
+        let older = self.seen.get(&peer);
+        let beside = !is_relayed(address)
+            && older.is_some_and(|older| older.iter().all(|(_, endpoint)| is_relayed(endpoint.get_remote_address())));
+        if !beside {
+            while let Some((link, _)) = self.seen.get(&peer).and_then(|seen| seen.first()) {
+                self.forget(peer, *link);
+            }
         }
+    }
+
+    /// A link is gone.
+    fn forget(&mut self, peer_id: PeerId, link: ConnectionId) {
+        let Some(seen) = self.seen.get_mut(&peer_id) else { return };
+        let Some(at) = seen.iter().position(|(one, _)| *one == link) else { return };
+        let (connection_id, endpoint) = seen.swap_remove(at);
+        let remaining_established = seen.len();
+        if seen.is_empty() {
+            self.seen.remove(&peer_id);
+        }
+        self.inner.on_swarm_event(FromSwarm::ConnectionClosed(ConnectionClosed {
+            peer_id,
+            connection_id,
+            endpoint: &endpoint,
+            cause: None,
+            remaining_established,
+        }));
     }
 }
 
@@ -133,7 +152,7 @@ impl NetworkBehaviour for Gossip {
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         check_key(peer)?;
-        self.forget(peer);
+        self.make_way(peer, remote);
         self.inner.handle_established_inbound_connection(connection, peer, local, remote)
     }
 
@@ -146,28 +165,25 @@ impl NetworkBehaviour for Gossip {
         port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         check_key(peer)?;
-        self.forget(peer);
+        self.make_way(peer, address);
         self.inner.handle_established_outbound_connection(connection, peer, address, role, port)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(event) => {
-                self.newest.insert(event.peer_id, (event.connection_id, event.endpoint.clone()));
-                let first = ConnectionEstablished { other_established: 0, ..event };
-                self.inner.on_swarm_event(FromSwarm::ConnectionEstablished(first));
+                let seen = self.seen.entry(event.peer_id).or_default();
+                let further = ConnectionEstablished { other_established: seen.len(), ..event };
+                seen.push((event.connection_id, event.endpoint.clone()));
+                self.inner.on_swarm_event(FromSwarm::ConnectionEstablished(further));
             }
-            FromSwarm::ConnectionClosed(event) => {
-                if self.newest.get(&event.peer_id).is_some_and(|(newest, _)| *newest == event.connection_id) {
-                    self.forget(event.peer_id);
-                }
-            }
+            FromSwarm::ConnectionClosed(event) => self.forget(event.peer_id, event.connection_id),
             event => self.inner.on_swarm_event(event),
         }
     }
 
     fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
-        if self.newest.get(&peer).is_some_and(|(newest, _)| *newest == connection) {
+        if self.seen.get(&peer).is_some_and(|seen| seen.iter().any(|(link, _)| *link == connection)) {
             self.inner.on_connection_handler_event(peer, connection, event);
         }
     }

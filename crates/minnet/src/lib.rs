@@ -11,7 +11,10 @@
 //!   the same version. No other event of a peer comes outside of these two.
 //! - Each [`Net::dial`] ends in exactly one of `Connected`, [`Event::Refused`] and [`Event::DialFailed`]. Dialling again
 //!   is the caller's business.
-//! - A peer has one link. When a second one comes, it wins: `Disconnected`, then `Connected` again.
+//! - A peer that starts anew, with the same key, went and came: `Disconnected`, then `Connected` again.
+//! - A link to a peer may be replaced by a better one. That is [`Event::Moved`], and nothing is lost by it.
+//! - A friend that is sought ([`Net::seek`]) is linked by a relay's or another friend's circuit, and then directly where that
+//!   is possible, without the caller's doing.
 //! - Messages are delivered as they come. Nothing says who wrote one; `from` is who handed it on.
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -35,13 +38,25 @@ use futures_timer::Delay;
 use libp2p::PeerId;
 use tokio::sync::{mpsc, oneshot};
 
+mod calls;
+mod circuit;
 mod codec;
+mod friends;
 mod gossip;
+mod identify;
 mod limits;
 mod links;
 mod mux;
 mod noise;
+mod overlay;
+mod peers;
+mod ping;
+mod proto;
+mod requests;
+mod rt;
+mod streams;
 mod swarm;
+mod transport;
 mod ws;
 
 pub use codec::CodecError;
@@ -49,7 +64,7 @@ pub use limits::Rate;
 pub use ws::UrlError;
 
 /// The version of everything that nodes say to each other. Nodes of different versions refuse each other.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// The first kind of request that is the caller's; 0 is asked and answered by the network itself.
 pub const FIRST_KIND: u16 = 1;
 
@@ -116,8 +131,12 @@ pub struct Config {
     pub agent: String,
     /// The version spoken. Anything but [`VERSION`] is for tests.
     pub version: u16,
-    /// Whether most others are linked to this node only. It then hands every message to every subscriber.
+    /// Whether most others are linked to this node only. It then hands every message to every subscriber, and carries
+    /// circuits without end.
     pub hub: bool,
+    /// Whether nodes of other programs are peers too: they can say no version, and are taken without. They may use circuits
+    /// as well. Off, for strangers use up what they can reach.
+    pub open: bool,
     /// Payload bytes of a request, own and others'. 1 MiB.
     pub max_request: usize,
     /// Payload bytes of an answer. 4 MiB.
@@ -150,6 +169,7 @@ impl Config {
             agent: agent.into(),
             version: VERSION,
             hub: false,
+            open: false,
             max_request: 1 << 20,
             max_response: 4 << 20,
             max_message: 72 * 1024,
@@ -289,6 +309,25 @@ pub enum Path {
         /// From where.
         from: String,
     },
+    /// Through somebody else, who can not read it.
+    Circuit {
+        /// Through whom.
+        carrier: Peer,
+    },
+    /// Without anybody between.
+    Direct,
+}
+
+/// How a friend was dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Through somebody else.
+    Circuit {
+        /// Through whom.
+        carrier: Peer,
+    },
+    /// Directly.
+    Direct,
 }
 
 /// What happens. See the module's rules for the order.
@@ -300,6 +339,22 @@ pub enum Event {
         peer: Peer,
         /// How.
         path: Path,
+    },
+    /// Its link was replaced by another one.
+    Moved {
+        /// Who.
+        peer: Peer,
+        /// How it is linked now.
+        path: Path,
+    },
+    /// A friend was dialled in vain. It is dialled again; this is for people who wonder.
+    Tried {
+        /// Who.
+        peer: Peer,
+        /// How.
+        way: Way,
+        /// Why it came to nothing.
+        reason: DialError,
     },
     /// It is gone.
     Disconnected {
@@ -399,6 +454,9 @@ pub(crate) enum Command {
     Request { peer: Peer, kind: u16, bytes: Bytes, answer: oneshot::Sender<Result<Bytes, RequestError>> },
     Dial { url: String, address: libp2p::Multiaddr, peer: Peer },
     Disconnect(Peer),
+    Admit(Peer),
+    Seek(Peer),
+    Hurry,
 }
 
 /// The handle of a network; clones are the same network.
@@ -406,7 +464,7 @@ pub(crate) enum Command {
 pub struct Net {
     commands: mpsc::Sender<Command>,
     #[cfg(not(target_arch = "wasm32"))]
-    accepted: mpsc::Sender<ws::Accepted>,
+    accepted: mpsc::Sender<transport::Accepted>,
     topics: Arc<Mutex<HashSet<Topic>>>,
     peer: Peer,
     max_message: usize,
@@ -492,6 +550,22 @@ impl Net {
         self.tell(Command::Disconnect(peer))
     }
 
+    /// Lets a linked peer use circuits by this node, until its link ends.
+    pub fn admit(&self, peer: Peer) -> Result<(), NetError> {
+        self.tell(Command::Admit(peer))
+    }
+
+    /// A friend is out there, as somebody says: it is linked, if it can be reached, and directly if that is possible. To be
+    /// said again now and then; a friend of whom nothing is said for 90 s, and who is not linked, is sought no more.
+    pub fn seek(&self, peer: Peer) -> Result<(), NetError> {
+        self.tell(Command::Seek(peer))
+    }
+
+    /// The network is another one, or the page woke up: friends that are not linked as well as can be are tried at once.
+    pub fn hurry(&self) -> Result<(), NetError> {
+        self.tell(Command::Hurry)
+    }
+
     /// Takes the bytes of a WebSocket that an HTTP server has upgraded: what `io` reads are the payloads of the binary
     /// messages laid end to end, and each write or flush goes out as a binary message at once.
     #[cfg(not(target_arch = "wasm32"))]
@@ -499,7 +573,10 @@ impl Net {
     where
         S: futures::AsyncRead + futures::AsyncWrite + Send + Unpin + 'static,
     {
-        self.accepted.try_send(ws::Accepted { link: Box::new(io), from }).map_err(NetError::from)
+        let at = libp2p::Multiaddr::empty();
+        self.accepted
+            .try_send(transport::Accepted { link: Box::new(io), at, from: ws::from_socket(from) })
+            .map_err(NetError::from)
     }
 
     fn tell(&self, command: Command) -> Result<(), NetError> {

@@ -14,8 +14,20 @@ const STREAM_WINDOW: usize = 256 * 1024;
 pub(crate) const LINK_WINDOW: usize = MAX_STREAMS * STREAM_WINDOW;
 /// Inbound streams of one link that still negotiate their protocol.
 pub(crate) const MAX_NEGOTIATING: usize = 32;
-/// Requests of one link under way, both directions together.
+/// How long a stream may negotiate its protocol.
+pub(crate) const NEGOTIATION: Duration = Duration::from_secs(10);
+/// A peer's requests that are under way; further ones are dropped.
 pub(crate) const MAX_REQUEST_STREAMS: usize = 24;
+/// How long a relay promises to take circuits for a peer that is linked.
+pub(crate) const RESERVATION: Duration = Duration::from_secs(60 * 60);
+/// For each step of a circuit's setup.
+pub(crate) const CIRCUIT_SETUP: Duration = Duration::from_secs(10);
+/// How long an older link stays beside the one that takes over, for what is under way on it.
+pub(crate) const DRAIN: Duration = Duration::from_secs(2);
+/// Friends that are sought at one time.
+pub(crate) const MAX_SOUGHT: usize = 64;
+/// What tasks report and the driver has not taken yet; the tasks wait.
+pub(crate) const REPORTS: usize = 8;
 /// Own requests to one peer under way; further ones wait for nothing and are refused as `Overloaded`.
 pub(crate) const MAX_IN_FLIGHT_PER_PEER: usize = 8;
 /// Links to one peer: the living one and those that are still closing.
@@ -34,8 +46,7 @@ pub(crate) const MIN_TRANSMIT: usize = 72 * 1024;
 pub(crate) const GOSSIP_OVERHEAD: usize = 256;
 /// Flooded messages that cost a peer its link.
 pub(crate) const MAX_FLOODED: u32 = 1_000;
-/// Inbound streams given by [`Net::accept`](crate::Net::accept) that wait for the driver.
-#[cfg(not(target_arch = "wasm32"))]
+/// Inbound links, from [`Net::accept`](crate::Net::accept) or by circuits, that wait for the driver.
 pub(crate) const ACCEPT_QUEUE: usize = 64;
 /// Time for a close handshake before a link is dropped as it is.
 pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(3);

@@ -1,21 +1,23 @@
-//! The driver: one loop over calls and the swarm's events.
+//! The driver: one loop over calls, the swarm's events, and what tasks report.
 //!
-//! Each turn takes one call or one event of the swarm, then hands out the events that it made, and waits until they are
-//! taken. So nothing piles up here: a slow consumer stops the loop, and with it the links.
+//! Each turn takes one of them, then hands out the events that it made, and waits until they are taken. So nothing piles up
+//! here: a slow consumer stops the loop, and with it the links. What is said on a stream runs in a task of its own, which
+//! reports by a short queue and ends with its link.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     future::{Future, poll_fn},
     io,
+    pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
-use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::{FutureExt, StreamExt};
+use futures_timer::Delay;
 use libp2p::{
-    PeerId, StreamProtocol, Swarm,
+    PeerId, Stream, StreamProtocol, Swarm,
     connection_limits::{self, ConnectionLimits},
     core::{
         Transport as _,
@@ -24,68 +26,66 @@ use libp2p::{
         upgrade::Version,
     },
     identity::Keypair,
-    ping,
-    request_response::{self, OutboundRequestId, ProtocolSupport},
     swarm::{self, ConnectionId, NetworkBehaviour, SwarmEvent},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use web_time::Instant;
 
 use crate::{
-    Command, Config, Event, Events, Net, Path, Peer, RequestError, StartError, Topic,
-    codec::{Answer, Codec, CodecError, Frame},
+    CodecError, Command, Config, Event, Events, Net, Peer, RequestError, StartError, Topic,
+    circuit::{self, Allowance, Carrier, CircuitError, Hop},
+    codec::Frame,
     gossip::Gossip,
+    identify,
     limits::*,
+    links::{Dial, Linked},
     mux::Yamux,
     noise::Noise,
-    ws,
+    overlay::Overlay,
+    ping,
+    requests::{self, Bounds, Count},
+    rt,
+    streams::Streams,
+    transport::{Accepted, Circuit, Transport},
 };
 
 /// Bytes of an agent that are told.
 const MAX_AGENT: usize = 64;
-/// The same in every version, so that versions can be told.
-const REQUESTS: StreamProtocol = StreamProtocol::new("/ledgerno/request/1");
 /// An unused link is kept; only this long, for browsers' timers cannot do more than 24 days.
 const IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// libp2p forgives one missed ping, so a dead link costs two of these.
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is spoken on streams that others open.
+pub(crate) const SPOKEN: &[StreamProtocol] =
+    &[requests::PROTOCOL, ping::PROTOCOL, identify::PROTOCOL, circuit::HOP, circuit::STOP];
 
 /// `limits` comes first: what it denies, the others never see.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Protocols {
     limits: connection_limits::Behaviour,
     pub(crate) gossip: Gossip,
-    ping: ping::Behaviour,
-    pub(crate) requests: request_response::Behaviour<Codec>,
+    pub(crate) streams: Streams,
 }
-
-pub(crate) type Answered = oneshot::Sender<Result<Bytes, RequestError>>;
-pub(crate) type RequestEvent = request_response::Event<Result<Frame, CodecError>, Answer>;
 
 pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output = ()> + Send + 'static), StartError> {
     let (commands, asked) = mpsc::channel(config.commands.max(1));
     let (told, events) = mpsc::channel(config.events.max(1));
-    #[cfg(not(target_arch = "wasm32"))]
     let (accepted, accepting) = mpsc::channel(ACCEPT_QUEUE);
-    #[cfg(not(target_arch = "wasm32"))]
-    let socket = ws::Transport::new(accepting);
-    #[cfg(target_arch = "wasm32")]
-    let socket = ws::Transport::new();
+    let (circuits, wanted) = mpsc::channel(MAX_DIALS as usize);
 
     let key = Keypair::ed25519_from_bytes(config.secret).map_err(|_| StartError::Secret)?;
-    let peer = Peer::from_id(key.public().to_peer_id()).ok_or(StartError::Secret)?;
+    let id = key.public().to_peer_id();
+    let peer = Peer::from_id(id).ok_or(StartError::Secret)?;
     let net = Net {
         commands,
         #[cfg(not(target_arch = "wasm32"))]
-        accepted,
+        accepted: accepted.clone(),
         topics: Arc::new(Mutex::new(HashSet::new())),
         peer,
         max_message: config.max_message,
         max_request: config.max_request,
         timeout: config.timeout,
     };
-    let transport = transport(&key, socket, config.timeout)?;
+    let transport = transport(&key, Transport::new(accepting, circuits), config.timeout)?;
     let protocols = protocols(&config)?;
-    let id = key.public().to_peer_id();
     let driver = async move {
         // Within the future, for the executor needs the runtime that it is spawned on.
         #[cfg(not(target_arch = "wasm32"))]
@@ -94,18 +94,20 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
         let settings = swarm::Config::with_wasm_executor();
         let settings =
             settings.with_idle_connection_timeout(IDLE).with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
-        Driver::new(Swarm::new(transport, protocols, id, settings), config, asked, told).run().await;
+        let swarm = Swarm::new(transport, protocols, id, settings);
+        let about = identify::about(&key.public(), &agent(&config), SPOKEN);
+        Driver::new(swarm, config, about, Queues { calls: asked, told, accepted, circuits: wanted }).run().await;
     };
     Ok((net, Events(events), driver))
 }
 
 fn transport(
     key: &Keypair,
-    socket: ws::Transport,
+    transport: Transport,
     timeout: Duration,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, StartError> {
     let noise = Noise::new(key).map_err(|error| StartError::Config { part: "noise", reason: error.to_string() })?;
-    Ok(socket
+    Ok(transport
         .upgrade(Version::V1)
         .authenticate(noise)
         .multiplex(Yamux)
@@ -125,17 +127,10 @@ fn protocols(config: &Config) -> Result<Protocols, StartError> {
         .with_max_established_incoming(Some(config.max_connections))
         .with_max_established_outgoing(Some(config.max_connections))
         .with_max_established_per_peer(Some(MAX_LINKS_PER_PEER));
-    let codec = Codec { max_request: config.max_request, max_response: config.max_response };
-    let requests = request_response::Config::default()
-        .with_request_timeout(config.timeout)
-        .with_max_concurrent_streams(MAX_REQUEST_STREAMS);
     Ok(Protocols {
         limits: connection_limits::Behaviour::new(limits),
         gossip: Gossip::new(config).map_err(|reason| StartError::Config { part: "gossip", reason })?,
-        ping: ping::Behaviour::new(
-            ping::Config::new().with_interval(config.ping).with_timeout(config.ping.min(PING_TIMEOUT)),
-        ),
-        requests: request_response::Behaviour::with_codec(codec, [(REQUESTS, ProtocolSupport::Full)], requests),
+        streams: Streams::new(SPOKEN),
     })
 }
 
@@ -146,82 +141,95 @@ pub(crate) fn agent(config: &Config) -> String {
     agent
 }
 
-/// One linked peer.
-pub(crate) struct Linked {
-    pub(crate) peer: Peer,
-    pub(crate) link: ConnectionId,
-    pub(crate) path: Path,
-    pub(crate) stage: Stage,
-    /// What it subscribed to before it was ready.
-    pub(crate) early: HashSet<Topic>,
-    pub(crate) requests: Bucket,
-    pub(crate) messages: Bucket,
-    pub(crate) flooded: u32,
-    pub(crate) in_flight: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// Its version is not known yet.
-    Greeting,
-    /// Told to the consumer.
-    Ready,
-    /// Of another version; about to be closed.
-    Refused,
-}
-
-pub(crate) enum Outstanding {
-    Hello,
-    Asked { peer: PeerId, link: ConnectionId, answer: Answered },
+/// What a task reports.
+pub(crate) enum Report {
+    /// A hello was answered, or not.
+    Hello { id: PeerId, link: ConnectionId, answer: Result<bytes::Bytes, RequestError> },
+    /// A peer asks; the place is its own among those that it may take.
+    Asked { id: PeerId, link: ConnectionId, request: Result<Frame, CodecError>, stream: Stream, place: Count },
+    /// A peer wants a circuit by this node.
+    Hop { id: PeerId, link: ConnectionId, hop: Result<Hop, CircuitError>, stream: Stream },
+    /// Pings have stopped.
+    Ping { id: PeerId, link: ConnectionId, stopped: ping::Stopped },
+    /// A link has had its time.
+    Close(ConnectionId),
 }
 
 #[allow(clippy::large_enum_variant, reason = "made and taken apart at once, one at a time")]
 enum Turn {
     Call(Option<Command>),
     Swarm(SwarmEvent<ProtocolsEvent>),
-    /// A refused link has had its time.
-    Close(ConnectionId),
+    Report(Report),
+    /// The transport dials a circuit.
+    Circuit(Circuit),
+    /// Friends may be due.
+    Timer,
+}
+
+/// What comes in beside the swarm, and where the driver's own goes.
+struct Queues {
+    calls: mpsc::Receiver<Command>,
+    told: mpsc::Sender<Event>,
+    accepted: mpsc::Sender<Accepted>,
+    circuits: mpsc::Receiver<Circuit>,
 }
 
 pub(crate) struct Driver {
     pub(crate) swarm: Swarm<Protocols>,
     pub(crate) config: Config,
-    calls: mpsc::Receiver<Command>,
-    told: mpsc::Sender<Event>,
+    pub(crate) bounds: Bounds,
+    /// What identify tells.
+    pub(crate) about: Vec<u8>,
+    /// Tells this run of the node from those before it.
+    pub(crate) session: u64,
+    queues: Queues,
+    reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     /// Made in this turn.
     pub(crate) events: VecDeque<Event>,
-    /// Bounded by the limits of links, as are the next two.
+    /// Bounded by the limits of links, as are the dials.
     pub(crate) linked: HashMap<PeerId, Linked>,
-    pub(crate) dials: HashMap<ConnectionId, (Peer, String)>,
-    pub(crate) closing: FuturesUnordered<BoxFuture<'static, ConnectionId>>,
-    /// Bounded by `max_in_flight` and a hello for each link.
-    pub(crate) outstanding: HashMap<OutboundRequestId, Outstanding>,
-    pub(crate) asked: usize,
+    pub(crate) dials: HashMap<ConnectionId, Dial>,
+    pub(crate) asked: Count,
+    pub(crate) carrier: Carrier,
+    pub(crate) overlay: Overlay,
+    timer: Option<(Instant, Delay)>,
     /// Topics of which nothing is handed on.
     pub(crate) kept: HashSet<Topic>,
-    calls_first: bool,
+    first: usize,
 }
 
 impl Driver {
-    fn new(swarm: Swarm<Protocols>, config: Config, calls: mpsc::Receiver<Command>, told: mpsc::Sender<Event>) -> Self {
+    fn new(swarm: Swarm<Protocols>, config: Config, about: Vec<u8>, queues: Queues) -> Self {
+        let mut session = [0; 8];
+        // Without randomness a page that is loaded anew is not told from the one before; its old link is noticed by pings.
+        if getrandom::fill(&mut session).is_err() {
+            tracing::warn!("the system gives no randomness");
+        }
+        let bounds =
+            Bounds { max_request: config.max_request, max_response: config.max_response, timeout: config.timeout };
+        let allowance = if config.hub { Allowance::RELAY } else { Allowance::FRIEND };
+        let own = *swarm.local_peer_id();
         Driver {
             swarm,
-            config,
-            calls,
-            told,
+            bounds,
+            about,
+            session: u64::from_le_bytes(session),
+            queues,
+            reports: mpsc::channel(REPORTS),
             events: VecDeque::new(),
             linked: HashMap::new(),
             dials: HashMap::new(),
-            closing: FuturesUnordered::new(),
-            outstanding: HashMap::new(),
-            asked: 0,
+            asked: Count::default(),
+            carrier: Carrier::new(allowance),
+            overlay: Overlay::new(own, false),
+            timer: None,
             kept: HashSet::new(),
-            calls_first: true,
+            first: 0,
+            config,
         }
     }
 
     async fn run(mut self) {
-        #[cfg(not(target_arch = "wasm32"))]
         if let Err(error) = self.swarm.listen_on(libp2p::Multiaddr::empty()) {
             return tracing::error!(%error, "cannot take inbound links");
         }
@@ -230,36 +238,64 @@ impl Driver {
                 Turn::Call(Some(command)) => self.on_call(command),
                 Turn::Call(None) => return,
                 Turn::Swarm(event) => self.on_swarm(event),
-                Turn::Close(link) => self.close(link),
+                Turn::Report(report) => self.on_report(report),
+                Turn::Circuit(circuit) => self.open_circuit(circuit),
+                Turn::Timer => {}
             }
+            self.look_after_friends();
             while let Some(event) = self.events.pop_front() {
-                if self.told.send(event).await.is_err() {
+                if self.queues.told.send(event).await.is_err() {
                     return;
                 }
             }
         }
     }
 
-    /// Calls and the swarm take turns in going first, so that neither starves the other.
+    /// The sources take turns in going first, so that none starves another.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        self.calls_first = !self.calls_first;
-        if self.calls_first
-            && let Poll::Ready(command) = self.calls.poll_recv(cx)
-        {
-            return Poll::Ready(Turn::Call(command));
+        self.first = (self.first + 1) % 4;
+        for source in 0..4 {
+            let turn = match (self.first + source) % 4 {
+                0 => self.queues.calls.poll_recv(cx).map(|call| Some(Turn::Call(call))),
+                1 => self.swarm.poll_next_unpin(cx).map(|event| event.map(Turn::Swarm)),
+                2 => self.reports.1.poll_recv(cx).map(|report| report.map(Turn::Report)),
+                _ => self.queues.circuits.poll_recv(cx).map(|circuit| circuit.map(Turn::Circuit)),
+            };
+            if let Poll::Ready(Some(turn)) = turn {
+                return Poll::Ready(turn);
+            }
         }
-        if let Poll::Ready(Some(event)) = self.swarm.poll_next_unpin(cx) {
-            return Poll::Ready(Turn::Swarm(event));
+        let Some((_, delay)) = &mut self.timer else { return Poll::Pending };
+        std::task::ready!(Pin::new(delay).poll(cx));
+        self.timer = None;
+        Poll::Ready(Turn::Timer)
+    }
+
+    /// Rings at a time, unless it rings before.
+    pub(crate) fn ring_at(&mut self, due: Option<Instant>) {
+        let Some(due) = due else { return };
+        if self.timer.as_ref().is_none_or(|(at, _)| *at > due) {
+            self.timer = Some((due, Delay::new(due.saturating_duration_since(Instant::now()))));
         }
-        if !self.calls_first
-            && let Poll::Ready(command) = self.calls.poll_recv(cx)
-        {
-            return Poll::Ready(Turn::Call(command));
-        }
-        match self.closing.poll_next_unpin(cx) {
-            Poll::Ready(Some(link)) => Poll::Ready(Turn::Close(link)),
-            _ => Poll::Pending,
-        }
+    }
+
+    /// Runs a task that reports.
+    pub(crate) fn report(&self, task: impl Future<Output = Option<Report>> + Send + 'static) {
+        let reports = self.reports.0.clone();
+        rt::spawn(
+            async move {
+                if let Some(report) = task.await
+                    && reports.send(report).await.is_err()
+                {
+                    tracing::trace!("a report to a network that has ended");
+                }
+            }
+            .boxed(),
+        );
+    }
+
+    pub(crate) fn accept_circuit(&self) -> mpsc::Sender<Accepted> {
+        self.queues.accepted.clone()
     }
 
     pub(crate) fn close(&mut self, link: ConnectionId) {

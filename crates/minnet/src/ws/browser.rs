@@ -40,7 +40,7 @@ const DRAIN: Duration = Duration::from_millis(5);
 const MAX_INBOX: usize = LINK_WINDOW + 1024 * 1024;
 
 /// Connects.
-pub(super) async fn connect(url: &str) -> io::Result<Socket> {
+pub(crate) async fn connect(url: &str) -> io::Result<Socket> {
     let (opened, open) = oneshot::channel();
     let (outbox, to_send) = mpsc::channel(OUTBOX);
     let inbox = Arc::new(Mutex::new(Inbox::default()));
@@ -50,7 +50,7 @@ pub(super) async fn connect(url: &str) -> io::Result<Socket> {
 }
 
 /// The half that libp2p holds. Dropping it closes the WebSocket.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     outbox: mpsc::Sender<Vec<u8>>,
     inbox: Arc<Mutex<Inbox>>,
     unread: Bytes,

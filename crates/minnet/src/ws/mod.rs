@@ -1,4 +1,4 @@
-//! The one transport for now: a WebSocket whose binary messages, laid end to end, are the bytes of a link.
+//! A WebSocket whose binary messages, laid end to end, are the bytes of a link.
 //!
 //! Message borders carry no meaning. What is written leaves at once, without a timer. Dialling is done by the browser's
 //! own WebSocket or natively by tungstenite; inbound streams come, already upgraded, from whoever owns the HTTP server.
@@ -9,25 +9,13 @@ mod browser;
 mod native;
 
 #[cfg(target_arch = "wasm32")]
-use browser as platform;
+pub(crate) use browser::connect;
 #[cfg(not(target_arch = "wasm32"))]
-use native as platform;
+pub(crate) use native::connect;
 
-use std::{
-    borrow::Cow,
-    future::Ready,
-    io,
-    net::IpAddr,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::{borrow::Cow, net::IpAddr};
 
-use futures::{AsyncRead, AsyncWrite, FutureExt, future::BoxFuture};
-use libp2p::{
-    Multiaddr,
-    core::transport::{DialOpts, ListenerId, TransportError, TransportEvent},
-    multiaddr::Protocol,
-};
+use libp2p::{Multiaddr, multiaddr::Protocol};
 
 /// Longest URL taken, in bytes.
 const MAX_URL: usize = 512;
@@ -92,8 +80,18 @@ fn is_name(host: &str) -> bool {
         && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
 }
 
+/// The address of who came from a socket.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn from_socket(from: std::net::SocketAddr) -> Multiaddr {
+    let ip = match from.ip() {
+        IpAddr::V4(ip) => Protocol::Ip4(ip),
+        IpAddr::V6(ip) => Protocol::Ip6(ip),
+    };
+    Multiaddr::from_iter([ip, Protocol::Tcp(from.port()), Protocol::Ws("/".into())])
+}
+
 /// The URL of an address of ours.
-fn to_url(address: &Multiaddr) -> Option<String> {
+pub(crate) fn to_url(address: &Multiaddr) -> Option<String> {
     let mut parts = address.iter();
     let host = match parts.next()? {
         Protocol::Ip4(ip) => ip.to_string(),
@@ -106,94 +104,6 @@ fn to_url(address: &Multiaddr) -> Option<String> {
         Protocol::Ws(path) => Some(format!("ws://{host}:{port}{path}")),
         Protocol::Wss(path) => Some(format!("wss://{host}:{port}{path}")),
         _ => None,
-    }
-}
-
-/// What a link runs over.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
-/// The bytes of a link.
-pub(crate) type Link = Box<dyn Io>;
-
-/// An upgraded stream and where it came from.
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) struct Accepted {
-    pub(crate) link: Link,
-    pub(crate) from: std::net::SocketAddr,
-}
-
-/// The libp2p transport. It has one listener at most, which stands for all of [`Net::accept`](crate::Net::accept).
-pub(crate) struct Transport {
-    #[cfg(not(target_arch = "wasm32"))]
-    accepted: tokio::sync::mpsc::Receiver<Accepted>,
-    #[cfg(not(target_arch = "wasm32"))]
-    listener: Option<ListenerId>,
-}
-
-impl Transport {
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn new(accepted: tokio::sync::mpsc::Receiver<Accepted>) -> Self {
-        Transport { accepted, listener: None }
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    pub(crate) fn new() -> Self {
-        Transport {}
-    }
-}
-
-impl libp2p::core::Transport for Transport {
-    type Output = Link;
-    type Error = io::Error;
-    type ListenerUpgrade = Ready<io::Result<Link>>;
-    type Dial = BoxFuture<'static, io::Result<Link>>;
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn listen_on(&mut self, id: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
-        if self.listener.is_some() {
-            return Err(TransportError::MultiaddrNotSupported(address));
-        }
-        // The swarm polls this transport in the same turn, so there is nobody to wake.
-        self.listener = Some(id);
-        Ok(())
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    fn listen_on(&mut self, _: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
-        Err(TransportError::MultiaddrNotSupported(address))
-    }
-
-    fn remove_listener(&mut self, _: ListenerId) -> bool {
-        false
-    }
-
-    fn dial(&mut self, address: Multiaddr, _: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
-        let url = to_url(&address).ok_or(TransportError::MultiaddrNotSupported(address))?;
-        Ok(async move { Ok(Box::new(platform::connect(&url).await?) as Link) }.boxed())
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
-        let Some(listener_id) = self.listener else { return Poll::Pending };
-        // With the last handle gone nothing comes any more; the driver ends then by itself.
-        let Some(accepted) = std::task::ready!(self.accepted.poll_recv(cx)) else { return Poll::Pending };
-        let ip = |ip: IpAddr| match ip {
-            IpAddr::V4(ip) => Protocol::Ip4(ip),
-            IpAddr::V6(ip) => Protocol::Ip6(ip),
-        };
-        let from = [ip(accepted.from.ip()), Protocol::Tcp(accepted.from.port()), Protocol::Ws("/".into())];
-        Poll::Ready(TransportEvent::Incoming {
-            listener_id,
-            upgrade: std::future::ready(Ok(accepted.link)),
-            local_addr: Multiaddr::empty(),
-            send_back_addr: Multiaddr::from_iter(from),
-        })
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
-        Poll::Pending
     }
 }
 

@@ -17,7 +17,7 @@ use tokio_tungstenite::{
 use crate::limits::{MAX_WS_MESSAGE, WS_WRITE};
 
 /// Connects and upgrades.
-pub(super) async fn connect(url: &str) -> io::Result<Socket> {
+pub(crate) async fn connect(url: &str) -> io::Result<Socket> {
     if url.starts_with("wss://") {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "a native node does not dial wss:// yet"));
     }
@@ -32,7 +32,7 @@ pub(super) async fn connect(url: &str) -> io::Result<Socket> {
 }
 
 /// A WebSocket as bytes.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     unread: Bytes,
 }

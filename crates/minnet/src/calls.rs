@@ -1,0 +1,162 @@
+//! What the driver does with calls.
+
+use bytes::Bytes;
+use futures::future::{Either, FutureExt, select};
+use libp2p::{
+    Multiaddr, connection_limits,
+    core::transport::TransportError,
+    gossipsub::PublishError,
+    swarm::{self, ConnectionDenied, dial_opts::DialOpts},
+};
+use std::io;
+use tokio::sync::oneshot;
+use web_time::Instant;
+
+use crate::{
+    Command, DialError, Event, Peer, RequestError, Topic,
+    codec::Frame,
+    gossip::{self, OtherKey},
+    limits::{MAX_IN_FLIGHT_PER_PEER, MAX_TOPICS},
+    links::{Dial, HELLO},
+    requests,
+    swarm::Driver,
+};
+
+pub(crate) type Answered = oneshot::Sender<Result<Bytes, RequestError>>;
+
+impl Driver {
+    pub(crate) fn on_call(&mut self, command: Command) {
+        match command {
+            Command::Publish { topic, bytes } => self.publish(topic, bytes),
+            Command::Subscribe(topic) => {
+                if let Err(error) = self.gossip().subscribe(&gossip::to_ident(&topic)) {
+                    tracing::warn!(%topic, %error, "could not subscribe");
+                }
+            }
+            Command::Unsubscribe(topic) => {
+                self.kept.remove(&topic);
+                if !self.gossip().unsubscribe(&gossip::to_ident(&topic)) {
+                    tracing::debug!(%topic, "was not subscribed");
+                }
+            }
+            Command::HandOn(topic, true) => {
+                self.kept.remove(&topic);
+            }
+            Command::HandOn(topic, false) => {
+                if self.kept.len() < MAX_TOPICS {
+                    self.kept.insert(topic);
+                }
+            }
+            Command::Request { peer, kind, bytes, answer } => self.ask(peer, kind, bytes, answer),
+            Command::Dial { url, address, peer } => self.dial(url, address, peer),
+            Command::Disconnect(peer) => {
+                if peer.to_id().is_none_or(|id| self.swarm.disconnect_peer_id(id).is_err()) {
+                    tracing::debug!(%peer, "was not linked");
+                }
+            }
+            Command::Admit(peer) => {
+                if let Some(linked) = peer.to_id().and_then(|id| self.linked.get_mut(&id)) {
+                    linked.admitted = true;
+                }
+            }
+            Command::Seek(peer) => {
+                if let Some(id) = peer.to_id() {
+                    let reach = self.reach(&id);
+                    self.overlay.seek(id, reach, Instant::now());
+                }
+            }
+            Command::Hurry => self.overlay.hurry(Instant::now()),
+        }
+    }
+
+    pub(crate) fn gossip(&mut self) -> &mut gossip::Inner {
+        self.swarm.behaviour_mut().gossip.inner()
+    }
+
+    fn publish(&mut self, topic: Topic, bytes: Bytes) {
+        match self.gossip().publish(gossip::to_ident(&topic), bytes) {
+            Ok(_) | Err(PublishError::Duplicate | PublishError::NoPeersSubscribedToTopic) => {}
+            Err(error) => tracing::warn!(%topic, %error, "message not sent"),
+        }
+    }
+
+    fn ask(&mut self, peer: Peer, kind: u16, payload: Bytes, answer: Answered) {
+        let linked = peer.to_id().and_then(|id| self.linked.get(&id).map(|linked| (id, linked)));
+        let Some((id, linked, link)) = linked.and_then(|(id, linked)| Some((id, linked, linked.current?))) else {
+            return deliver(answer, Err(RequestError::NotConnected));
+        };
+        if kind == HELLO {
+            return deliver(answer, Err(RequestError::Refused));
+        }
+        let places = linked.asked.take(MAX_IN_FLIGHT_PER_PEER).zip(self.asked.take(self.config.max_in_flight));
+        let (Some(places), Some(mut gone)) = (places, self.gone(id, link)) else {
+            return deliver(answer, Err(RequestError::Overloaded));
+        };
+        let opening = self.swarm.behaviour_mut().streams.open(id, link, requests::PROTOCOL);
+        let asked = requests::ask(opening, Frame { code: kind, payload }, self.bounds);
+        self.report(async move {
+            let result = match select(asked.boxed(), gone.changed().boxed()).await {
+                Either::Left((result, _)) => result,
+                Either::Right(_) => Err(RequestError::Disconnected),
+            };
+            drop(places);
+            deliver(answer, result);
+            None
+        });
+    }
+
+    fn dial(&mut self, url: String, address: Multiaddr, peer: Peer) {
+        let Some(id) = peer.to_id() else {
+            let reason = DialError::WrongPeer { obtained: None };
+            return self.events.push_back(Event::DialFailed { peer, url, reason });
+        };
+        let dial = DialOpts::peer_id(id).addresses(vec![address]).build();
+        let link = dial.connection_id();
+        match self.swarm.dial(dial) {
+            Ok(()) => {
+                self.dials.insert(link, Dial::Url { peer, url });
+            }
+            Err(error) => self.events.push_back(Event::DialFailed { peer, url, reason: why(error) }),
+        }
+    }
+}
+
+/// The caller may have given up waiting.
+pub(crate) fn deliver(answer: Answered, result: Result<Bytes, RequestError>) {
+    if answer.send(result).is_err() {
+        tracing::trace!("an answer that nobody waits for");
+    }
+}
+
+pub(crate) fn why(error: swarm::DialError) -> DialError {
+    match error {
+        swarm::DialError::LocalPeerId { .. } => DialError::Itself,
+        swarm::DialError::DialPeerConditionFalse(_) => DialError::Already,
+        swarm::DialError::Aborted => DialError::Dropped,
+        swarm::DialError::WrongPeerId { obtained, .. } => DialError::WrongPeer { obtained: Peer::from_id(obtained) },
+        swarm::DialError::Denied { cause } => denied(cause),
+        swarm::DialError::NoAddresses => DialError::Unreachable("no address".to_owned()),
+        swarm::DialError::Transport(errors) => match errors.into_iter().next() {
+            Some((_, TransportError::Other(error))) if timed_out(&error) => DialError::Timeout,
+            Some((_, TransportError::Other(error))) => DialError::Unreachable(error.to_string()),
+            Some((_, error)) => DialError::Unreachable(error.to_string()),
+            None => DialError::Unreachable("no address".to_owned()),
+        },
+    }
+}
+
+fn denied(cause: ConnectionDenied) -> DialError {
+    if cause.downcast_ref::<connection_limits::Exceeded>().is_some() {
+        DialError::TooMany
+    } else if cause.downcast_ref::<OtherKey>().is_some() {
+        DialError::WrongPeer { obtained: None }
+    } else {
+        DialError::Unreachable(cause.to_string())
+    }
+}
+
+/// libp2p wraps an I/O error in another.
+fn timed_out(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut
+        || error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()).is_some_and(timed_out)
+}

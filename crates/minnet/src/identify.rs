@@ -1,0 +1,44 @@
+//! libp2p's identify, as far as it is answered: what this node speaks. Other libp2p nodes open no streams before they know.
+//! Between our own nodes the hello says what there is to say, so nothing is asked here.
+
+use futures::{AsyncWriteExt, FutureExt};
+use libp2p::{Multiaddr, Stream, StreamProtocol, identity::PublicKey};
+
+use crate::{
+    limits::CIRCUIT_SETUP,
+    proto::{put_bytes, send},
+    rt::within,
+};
+
+pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/ipfs/id/1.0.0");
+
+/// <https://github.com/libp2p/specs/blob/master/identify/README.md>
+const PUBLIC_KEY: u8 = 1;
+const PROTOCOLS: u8 = 3;
+const OBSERVED: u8 = 4;
+const PROTOCOL_VERSION: u8 = 5;
+const AGENT: u8 = 6;
+
+/// What is told to everybody who asks.
+pub(crate) fn about(key: &PublicKey, agent: &str, protocols: &[StreamProtocol]) -> Vec<u8> {
+    let mut about = Vec::new();
+    put_bytes(&mut about, PUBLIC_KEY, &key.encode_protobuf());
+    for protocol in protocols {
+        put_bytes(&mut about, PROTOCOLS, protocol.as_ref().as_bytes());
+    }
+    put_bytes(&mut about, PROTOCOL_VERSION, b"ledgerno/1");
+    put_bytes(&mut about, AGENT, agent.as_bytes());
+    about
+}
+
+/// Tells it, and where the peer seems to be.
+pub(crate) async fn tell(mut stream: Stream, mut about: Vec<u8>, observed: Multiaddr) {
+    put_bytes(&mut about, OBSERVED, observed.as_ref());
+    let told = async {
+        send(&mut stream, &about).await?;
+        stream.close().await
+    };
+    if !matches!(within(CIRCUIT_SETUP, told.boxed()).await, Some(Ok(()))) {
+        tracing::debug!("gone before it was told who is here");
+    }
+}

@@ -1,0 +1,193 @@
+//! Who is to be linked, and what is done about it. No link, no clock: both come in as values.
+//!
+//! The rules:
+//! - A friend is sought for as long as somebody says now and then that it is there ([`Overlay::seek`]).
+//! - Without a link, circuits are dialled: by relays first, then by other friends, each once, and after that with back-off.
+//! - With a relayed link, a direct one is dialled, again and again with back-off; the relayed one stays for as long as there
+//!   is no better one.
+//! - Of two friends the one with the lower peer id begins, at once. The other waits a while, and then does so as well: the
+//!   first may not know of it, or may not be able to.
+
+use std::time::Duration;
+
+use libp2p::PeerId;
+use web_time::Instant;
+
+use crate::limits::MAX_SOUGHT;
+
+/// How long a friend is sought after it was last heard of.
+const SOUGHT: Duration = Duration::from_secs(90);
+/// How long the one with the higher id waits for the other to begin.
+const DEFERENCE: Duration = Duration::from_secs(8);
+/// The first pause after all carriers failed, and the longest.
+const REDIAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The first pause after a direct link failed, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(600));
+/// Carriers tried one after the other before a pause.
+const MAX_CARRIERS: usize = 8;
+/// Friends that are dialled at one time.
+const MAX_AT_ONCE: usize = 8;
+
+/// What stands between this node and a friend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    None,
+    Relayed,
+    Direct,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Do {
+    /// Dial a friend by a carrier.
+    Dial { peer: PeerId, carrier: PeerId },
+    /// Dial it directly, over the relayed link.
+    Upgrade { peer: PeerId },
+}
+
+struct Friend {
+    peer: PeerId,
+    until: Instant,
+    reach: Reach,
+    /// An attempt is under way.
+    busy: bool,
+    /// When the next may begin.
+    next: Instant,
+    /// In a row, of what the reach asks for.
+    failures: u32,
+    /// Carriers tried since the last pause.
+    tried: Vec<PeerId>,
+}
+
+/// All friends that are sought.
+pub(crate) struct Overlay {
+    own: PeerId,
+    /// Whether direct links can be dialled at all.
+    direct: bool,
+    friends: Vec<Friend>,
+}
+
+impl Overlay {
+    pub(crate) fn new(own: PeerId, direct: bool) -> Self {
+        Overlay { own, direct, friends: Vec::new() }
+    }
+
+    /// Whether nobody is sought.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.friends.is_empty()
+    }
+
+    /// A friend is there, somewhere; `reach`: how it is linked.
+    pub(crate) fn seek(&mut self, peer: PeerId, reach: Reach, now: Instant) {
+        if peer == self.own {
+            return;
+        }
+        let until = now + SOUGHT;
+        if let Some(friend) = self.friend(peer) {
+            friend.until = until;
+        } else if self.friends.len() < MAX_SOUGHT {
+            let next = now + self.deference(peer);
+            self.friends.push(Friend { peer, until, reach, busy: false, next, failures: 0, tried: Vec::new() });
+        }
+    }
+
+    /// How a peer is linked now.
+    pub(crate) fn reached(&mut self, peer: PeerId, reach: Reach, now: Instant) {
+        let deference = self.deference(peer);
+        let Some(friend) = self.friend(peer).filter(|friend| friend.reach != reach) else { return };
+        friend.reach = reach;
+        friend.failures = 0;
+        friend.tried.clear();
+        // What broke is made again by whoever notices; the other's attempt finds it already there.
+        friend.next = now + deference;
+    }
+
+    /// An attempt ended. One that was successful told by [`Overlay::reached`].
+    pub(crate) fn ended(&mut self, peer: PeerId, successful: bool, now: Instant) {
+        let Some(friend) = self.friend(peer) else { return };
+        friend.busy = false;
+        if successful {
+            return;
+        }
+        let (first, longest) = match friend.reach {
+            // The next carrier, if there is one, is tried at once.
+            Reach::None => return,
+            _ => RETRY,
+        };
+        friend.pause(first, longest, now);
+    }
+
+    /// The page woke up, or the network is another one: everything is tried anew.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        for friend in &mut self.friends {
+            (friend.failures, friend.next) = (0, now);
+            friend.tried.clear();
+        }
+    }
+
+    /// What is to be done now, by these carriers, the best first. Called again until there is nothing.
+    pub(crate) fn next(&mut self, carriers: &[PeerId], now: Instant) -> Option<Do> {
+        let linked = |friend: &Friend| friend.reach != Reach::None;
+        self.friends.retain(|friend| friend.until > now || friend.busy || linked(friend));
+        if self.friends.iter().filter(|friend| friend.busy).count() >= MAX_AT_ONCE {
+            return None;
+        }
+        let direct = self.direct;
+        for friend in &mut self.friends {
+            if friend.busy || friend.next > now {
+                continue;
+            }
+            match friend.reach {
+                Reach::Direct => {}
+                Reach::Relayed if direct => {
+                    friend.busy = true;
+                    return Some(Do::Upgrade { peer: friend.peer });
+                }
+                Reach::Relayed => {}
+                Reach::None => {
+                    let untried = |carrier: &&PeerId| **carrier != friend.peer && !friend.tried.contains(carrier);
+                    let carrier = carriers.iter().find(untried).copied();
+                    match carrier.filter(|_| friend.tried.len() < MAX_CARRIERS) {
+                        Some(carrier) => {
+                            friend.busy = true;
+                            friend.tried.push(carrier);
+                            return Some(Do::Dial { peer: friend.peer, carrier });
+                        }
+                        None => friend.pause(REDIAL.0, REDIAL.1, now),
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// When there may be something to do again, if nothing happens before.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let waits = |friend: &&Friend| match friend.reach {
+            Reach::None => !friend.busy,
+            Reach::Relayed => self.direct && !friend.busy,
+            Reach::Direct => false,
+        };
+        self.friends.iter().filter(waits).map(|friend| friend.next).min()
+    }
+
+    fn deference(&self, peer: PeerId) -> Duration {
+        if self.own < peer { Duration::ZERO } else { DEFERENCE }
+    }
+
+    fn friend(&mut self, peer: PeerId) -> Option<&mut Friend> {
+        self.friends.iter_mut().find(|friend| friend.peer == peer)
+    }
+}
+
+impl Friend {
+    fn pause(&mut self, first: Duration, longest: Duration, now: Instant) {
+        let pause = first.saturating_mul(1 << self.failures.min(16)).min(longest);
+        self.failures = self.failures.saturating_add(1);
+        self.tried.clear();
+        self.next = now + pause;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+
+/// Peer ids in ascending order.
+fn peers(count: u8) -> Vec<PeerId> {
+    let mut peers: Vec<PeerId> = (0..count).map(|_| PeerId::random()).collect();
+    peers.sort();
+    peers
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn the_lower_id_dials_by_the_first_carrier_and_then_goes_direct() {
+    let (peers, now) = (peers(4), Instant::now());
+    let carriers = [peers[2], peers[3]];
+    let mut low = Overlay::new(peers[0], true);
+    let mut high = Overlay::new(peers[1], true);
+    low.seek(peers[1], Reach::None, now);
+    high.seek(peers[0], Reach::None, now);
+    assert_eq!(high.next(&carriers, now), None);
+    assert_eq!(low.next(&carriers, now), Some(Do::Dial { peer: peers[1], carrier: peers[2] }));
+    assert_eq!(low.next(&carriers, now), None, "one attempt at a time");
+    low.reached(peers[1], Reach::Relayed, now);
+    low.ended(peers[1], true, now);
+    high.reached(peers[0], Reach::Relayed, now);
+    assert_eq!(high.next(&carriers, now), None);
+    assert_eq!(low.next(&carriers, now), Some(Do::Upgrade { peer: peers[1] }));
+    low.reached(peers[1], Reach::Direct, now);
+    low.ended(peers[1], true, now);
+    assert_eq!((low.next(&carriers, now + secs(1_000)), low.due()), (None, None));
+}
+
+#[test]
+fn the_higher_id_begins_if_the_lower_does_not() {
+    let (peers, now) = (peers(3), Instant::now());
+    let mut high = Overlay::new(peers[1], true);
+    high.seek(peers[0], Reach::None, now);
+    assert_eq!(high.due(), Some(now + DEFERENCE));
+    let later = now + DEFERENCE;
+    assert_eq!(high.next(&[peers[2]], later), Some(Do::Dial { peer: peers[0], carrier: peers[2] }));
+}
+
+#[test]
+fn each_carrier_is_tried_once_and_then_with_growing_pauses() {
+    let (peers, mut now) = (peers(5), Instant::now());
+    let carriers = &peers[2..];
+    let mut overlay = Overlay::new(peers[0], true);
+    overlay.seek(peers[1], Reach::None, now);
+    let mut pauses = Vec::new();
+    for _ in 0..9 {
+        for carrier in carriers {
+            assert_eq!(overlay.next(carriers, now), Some(Do::Dial { peer: peers[1], carrier: *carrier }));
+            overlay.ended(peers[1], false, now);
+        }
+        assert_eq!(overlay.next(carriers, now), None);
+        let due = overlay.due().unwrap();
+        pauses.push((due - now).as_secs());
+        now = due;
+        overlay.seek(peers[1], Reach::None, now);
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    assert!(overlay.next(carriers, now).is_some());
+    overlay.ended(peers[1], false, now);
+    overlay.hurry(now);
+    assert_eq!(overlay.next(carriers, now), Some(Do::Dial { peer: peers[1], carrier: carriers[0] }));
+}
+
+#[test]
+fn a_friend_is_no_carrier_to_itself() {
+    let (peers, now) = (peers(2), Instant::now());
+    let mut overlay = Overlay::new(peers[0], true);
+    overlay.seek(peers[1], Reach::None, now);
+    assert_eq!(overlay.next(&[peers[1]], now), None);
+}
+
+#[test]
+fn a_failed_upgrade_is_tried_again_ever_later_and_leaves_the_link() {
+    let (peers, mut now) = (peers(2), Instant::now());
+    let mut overlay = Overlay::new(peers[0], true);
+    overlay.seek(peers[1], Reach::Relayed, now);
+    let mut pauses = Vec::new();
+    for _ in 0..10 {
+        assert_eq!(overlay.next(&[], now), Some(Do::Upgrade { peer: peers[1] }));
+        overlay.ended(peers[1], false, now);
+        assert_eq!(overlay.next(&[], now), None);
+        pauses.push((overlay.due().unwrap() - now).as_secs());
+        now = overlay.due().unwrap();
+    }
+    assert_eq!(pauses, [4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
+}
+
+#[test]
+fn without_direct_links_a_relayed_one_is_enough() {
+    let (peers, now) = (peers(2), Instant::now());
+    let mut overlay = Overlay::new(peers[0], false);
+    overlay.seek(peers[1], Reach::Relayed, now);
+    assert_eq!((overlay.next(&[], now), overlay.due()), (None, None));
+}
+
+#[test]
+fn who_is_heard_of_no_more_is_forgotten() {
+    let (peers, now) = (peers(3), Instant::now());
+    let mut overlay = Overlay::new(peers[0], true);
+    overlay.seek(peers[1], Reach::None, now);
+    assert_eq!(overlay.next(&[peers[2]], now + SOUGHT), None);
+    assert_eq!(overlay.due(), None);
+}
+
+#[test]
+fn the_sought_are_bounded() {
+    let now = Instant::now();
+    let mut overlay = Overlay::new(PeerId::random(), true);
+    for _ in 0..2 * MAX_SOUGHT {
+        overlay.seek(PeerId::random(), Reach::None, now);
+    }
+    assert_eq!(overlay.friends.len(), MAX_SOUGHT);
+}

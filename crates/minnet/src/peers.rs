@@ -1,0 +1,290 @@
+//! What the driver does with what the swarm tells and tasks report: what peers ask, say, and want carried.
+
+use bytes::Bytes;
+use futures::{
+    FutureExt,
+    future::{Either, select},
+};
+use libp2p::{
+    Multiaddr, PeerId, Stream,
+    gossipsub::{self, MessageAcceptance},
+    multiaddr::Protocol,
+    swarm::{ConnectionId, SwarmEvent},
+};
+use tokio::sync::oneshot;
+use web_time::{Instant, SystemTime};
+
+use crate::{
+    CodecError, Event, Responder,
+    calls::why,
+    circuit::{self, CircuitError, Hop, Status},
+    codec::{self, Frame},
+    gossip, identify,
+    limits::{MAX_FLOODED, MAX_REQUEST_STREAMS, RESERVATION},
+    links::{Dial, HELLO},
+    ping,
+    requests::{self, Answer, Count},
+    rt,
+    streams::Came,
+    swarm::{Driver, ProtocolsEvent, Report},
+    transport::{Accepted, Circuit, circuit_address},
+};
+
+impl Driver {
+    pub(crate) fn on_swarm(&mut self, event: SwarmEvent<ProtocolsEvent>) {
+        match event {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                if let Some(Dial::Friend { id, .. }) = self.dials.get(&connection_id) {
+                    self.overlay.ended(*id, true, Instant::now());
+                }
+                self.on_linked(peer_id, connection_id, endpoint);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                tracing::debug!(%peer_id, ?cause, "link closed");
+                self.drop_link(peer_id, connection_id);
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                match self.dials.remove(&connection_id) {
+                    Some(Dial::Url { peer, url }) => {
+                        self.events.push_back(Event::DialFailed { peer, url, reason: why(error) });
+                    }
+                    Some(Dial::Friend { id, carrier }) => self.friend_dial_failed(id, carrier, why(error)),
+                    None => {}
+                }
+            }
+            SwarmEvent::IncomingConnectionError { error, send_back_addr, .. } => {
+                tracing::debug!(%error, from = %send_back_addr, "inbound link failed");
+            }
+            SwarmEvent::Behaviour(ProtocolsEvent::Gossip(event)) => self.on_gossip(event),
+            SwarmEvent::Behaviour(ProtocolsEvent::Streams(came)) => self.on_stream(came),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn on_report(&mut self, report: Report) {
+        match report {
+            Report::Hello { id, link, answer } => self.on_hello(id, link, answer),
+            Report::Asked { id, link, request, stream, place } => self.on_asked(id, link, request, stream, place),
+            Report::Hop { id, link, hop, stream } => self.on_hop(id, link, hop, stream),
+            Report::Ping { id, link, stopped } => self.on_ping_stopped(id, link, stopped),
+            Report::Close(link) => self.close(link),
+        }
+    }
+
+    fn on_stream(&mut self, Came { peer: id, link, protocol, mut stream }: Came) {
+        let Some(linked) = self.linked.get(&id) else { return };
+        let Some(one) = linked.link(link) else { return };
+        if protocol == requests::PROTOCOL {
+            let Some(place) = linked.asking.take(MAX_REQUEST_STREAMS) else {
+                return tracing::debug!(%id, "more requests at once than are taken");
+            };
+            let bounds = self.bounds;
+            self.report(async move {
+                let request = requests::hear(&mut stream, bounds).await?;
+                Some(Report::Asked { id, link, request, stream, place })
+            });
+        } else if protocol == ping::PROTOCOL {
+            rt::spawn(ping::echo(stream).boxed());
+        } else if protocol == identify::PROTOCOL {
+            rt::spawn(identify::tell(stream, self.about.clone(), one.address.clone()).boxed());
+        } else if protocol == circuit::HOP {
+            self.report(async move {
+                let hop = circuit::hear_hop(&mut stream).await;
+                Some(Report::Hop { id, link, hop, stream })
+            });
+        } else {
+            self.on_stop(id, stream);
+        }
+    }
+}
+
+/// Requests.
+impl Driver {
+    fn on_asked(
+        &mut self,
+        id: PeerId,
+        link: ConnectionId,
+        request: Result<Frame, CodecError>,
+        stream: Stream,
+        place: Count,
+    ) {
+        let answer = self.answer(id, link, request);
+        let answered = requests::answer(stream, answer, self.bounds);
+        let Some(mut gone) = self.gone(id, link) else { return };
+        rt::spawn(
+            async move {
+                if let Either::Right(_) = select(answered.boxed(), gone.changed().boxed()).await {
+                    tracing::debug!("the link ended before the answer");
+                }
+                drop(place);
+            }
+            .boxed(),
+        );
+    }
+
+    fn answer(&mut self, id: PeerId, link: ConnectionId, request: Result<Frame, CodecError>) -> Answer {
+        let Some(linked) = self.linked.get_mut(&id) else { return Answer::status(codec::Status::Refused) };
+        if !linked.requests.take(Instant::now()) {
+            return Answer::status(codec::Status::Busy);
+        }
+        match request {
+            Err(CodecError::TooLong { .. }) => Answer::status(codec::Status::TooLong),
+            Err(_) => Answer::status(codec::Status::Malformed),
+            Ok(Frame { code: HELLO, payload }) => {
+                if self.on_version(id, link, &payload) {
+                    Answer::Now(Frame { code: codec::Status::Done as u16, payload: self.hello() })
+                } else {
+                    Answer::status(codec::Status::Malformed)
+                }
+            }
+            Ok(_) if !linked.hears(link) => Answer::status(codec::Status::Refused),
+            Ok(Frame { code: kind, payload: bytes }) => {
+                let (reply, answer) = oneshot::channel::<Bytes>();
+                let reply = Responder(reply);
+                self.events.push_back(Event::Request { peer: linked.peer, kind, bytes, reply });
+                Answer::Later(answer)
+            }
+        }
+    }
+}
+
+/// Messages.
+impl Driver {
+    fn on_gossip(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message { propagation_source, message_id, message } => {
+                let verdict = self.on_message(propagation_source, message);
+                if !self.gossip().report_message_validation_result(&message_id, &propagation_source, verdict) {
+                    tracing::debug!("a message older than what is kept");
+                }
+            }
+            gossipsub::Event::Subscribed { peer_id, topic } => {
+                if let Some((peer, topic)) = self.ready_peer(&peer_id).zip(gossip::from_hash(&topic)) {
+                    self.events.push_back(Event::Subscribed { peer, topic });
+                }
+            }
+            gossipsub::Event::Unsubscribed { peer_id, topic } => {
+                if let Some((peer, topic)) = self.ready_peer(&peer_id).zip(gossip::from_hash(&topic)) {
+                    self.events.push_back(Event::Unsubscribed { peer, topic });
+                }
+            }
+            gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
+                tracing::debug!(%peer_id, ?failed_messages, "slower than its messages");
+            }
+            gossipsub::Event::GossipsubNotSupported { peer_id } => tracing::debug!(%peer_id, "takes no messages"),
+        }
+    }
+
+    /// A peer that the consumer knows of. What others subscribe to is told when they are ready.
+    fn ready_peer(&self, id: &PeerId) -> Option<crate::Peer> {
+        self.linked.get(id).filter(|linked| linked.is_ready()).map(|linked| linked.peer)
+    }
+
+    /// Takes a message, and tells whether it is handed on to other peers.
+    fn on_message(&mut self, from: PeerId, message: gossipsub::Message) -> MessageAcceptance {
+        let Some(linked) = self.linked.get_mut(&from).filter(|linked| linked.is_ready()) else {
+            return MessageAcceptance::Ignore;
+        };
+        let Some(topic) = gossip::from_hash(&message.topic).filter(|_| message.data.len() <= self.config.max_message)
+        else {
+            return MessageAcceptance::Reject;
+        };
+        if !linked.messages.take(Instant::now()) {
+            linked.flooded += 1;
+            if linked.flooded == MAX_FLOODED {
+                tracing::warn!(peer = %linked.peer, "link closed: it floods");
+                if self.swarm.disconnect_peer_id(from).is_err() {
+                    tracing::trace!("closed already");
+                }
+            }
+            return MessageAcceptance::Ignore;
+        }
+        self.events.push_back(Event::Message { topic, from: linked.peer, bytes: message.data.into() });
+        if self.kept.contains(&topic) { MessageAcceptance::Ignore } else { MessageAcceptance::Accept }
+    }
+}
+
+/// Circuits: through this node, and to it.
+impl Driver {
+    fn on_hop(&mut self, id: PeerId, link: ConnectionId, hop: Result<Hop, CircuitError>, mut stream: Stream) {
+        let known =
+            self.linked.get(&id).is_some_and(|linked| linked.hears(link) && linked.admitted) || self.config.open;
+        let status = match hop {
+            Ok(Hop::Connect(to)) if known => match self.carry(id, to, stream) {
+                Ok(()) => return,
+                Err((status, back)) => {
+                    stream = back;
+                    status
+                }
+            },
+            Ok(Hop::Reserve) if known && self.config.hub => {
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let until = (now + RESERVATION).as_secs();
+                let addresses: Vec<Vec<u8>> = self.swarm.external_addresses().map(Multiaddr::to_vec).collect();
+                rt::spawn(
+                    async move { circuit::tell_hop(&mut stream, Status::OK, Some((until, &addresses))).await }.boxed(),
+                );
+                return;
+            }
+            Ok(Hop::Reserve) => Status::RESERVATION_REFUSED,
+            Ok(Hop::Connect(_)) => Status::PERMISSION_DENIED,
+            Ok(Hop::Status(_)) | Err(CircuitError::Malformed) => Status::MALFORMED,
+            Err(error) => return tracing::debug!(%error, "nothing wanted of a carrier"),
+        };
+        rt::spawn(async move { circuit::tell_hop(&mut stream, status, None).await }.boxed());
+    }
+
+    /// Begins to carry, if the other end is there and there is room; else the stream comes back.
+    fn carry(&mut self, from: PeerId, to: PeerId, stream: Stream) -> Result<(), (Status, Stream)> {
+        let target = self.linked.get(&to).and_then(|linked| {
+            // A circuit on a circuit would come back to where it began.
+            let direct = |one: &&crate::links::Link| !matches!(one.path, crate::Path::Circuit { .. });
+            linked.current.and_then(|current| linked.link(current)).filter(direct).map(|one| one.id)
+        });
+        let Some(target) = target.filter(|_| from != to) else { return Err((Status::NO_RESERVATION, stream)) };
+        let pass = match self.carrier.admit(from, to) {
+            Ok(pass) => pass,
+            Err(full) => return Err((full, stream)),
+        };
+        let opening = self.swarm.behaviour_mut().streams.open(to, target, circuit::STOP);
+        rt::spawn(circuit::carry(stream, from, opening, pass).boxed());
+        Ok(())
+    }
+
+    /// Somebody wants a link with this node by a carrier.
+    fn on_stop(&self, carrier: PeerId, mut stream: Stream) {
+        let accepted = self.accept_circuit();
+        rt::spawn(
+            async move {
+                let from = match circuit::hear_stop(&mut stream).await {
+                    Ok(from) => from,
+                    Err(error) => return tracing::debug!(%error, "no circuit"),
+                };
+                let at = circuit_address(carrier);
+                let from = at.clone().with(Protocol::P2p(from));
+                if accepted.try_send(Accepted { link: Box::new(stream), at, from }).is_err() {
+                    tracing::debug!("a circuit was dropped: too many come at once");
+                }
+            }
+            .boxed(),
+        );
+    }
+
+    /// The transport dials a circuit.
+    pub(crate) fn open_circuit(&mut self, Circuit { carrier, to, answer }: Circuit) {
+        let link = self.linked.get(&carrier).and_then(|linked| linked.current);
+        let opening = link.map(|link| self.swarm.behaviour_mut().streams.open(carrier, link, circuit::HOP));
+        rt::spawn(
+            async move {
+                let circuit = match opening {
+                    Some(opening) => circuit::connect(opening, to).await,
+                    None => Err(CircuitError::NoStream(crate::streams::OpenError::Gone)),
+                };
+                if answer.send(circuit).is_err() {
+                    tracing::trace!("a circuit that nobody waits for");
+                }
+            }
+            .boxed(),
+        );
+    }
+}
