@@ -40,6 +40,9 @@ pub struct Cli {
     /// says so, and friends' browsers let go of what is old
     #[arg(long)]
     pub light: bool,
+    /// Let nodes of other libp2p programs in, too, and carry circuits for them. Whoever finds an open relay may use it up
+    #[arg(long)]
+    pub open: bool,
     /// What to log on stderr: error, warn, info, debug or trace, or a list like `info,libp2p=debug`
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log)]
     pub log: Targets,

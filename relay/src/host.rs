@@ -24,6 +24,10 @@ pub struct Start<'a> {
     pub version: u16,
     /// Whether it keeps everything for everybody.
     pub archive: bool,
+    /// Whether other libp2p programs' nodes may link, and use circuits.
+    pub open: bool,
+    /// The page's URL, which is the node's too.
+    pub url: &'a str,
     /// How many connections the port lets in.
     pub connections: usize,
 }
@@ -81,6 +85,9 @@ pub async fn start(start: Start<'_>) -> Result<Host, HostError> {
         agent: concat!("ledgerno-relay/", env!("CARGO_PKG_VERSION")).to_owned(),
         version: start.version,
         archive: start.archive,
+        open: start.open,
+        // http becomes ws, and https wss.
+        url: start.url.replacen("http", "ws", 1),
         max_connections: u32::try_from(start.connections).unwrap_or(u32::MAX),
     };
     let (node, net) = Node::keeper(store, config).await?;

@@ -61,6 +61,8 @@ pub struct Config {
     pub page: Page,
     /// Whether it keeps everything for everybody, and says so.
     pub archive: bool,
+    /// Whether other libp2p programs' nodes may link, and use circuits.
+    pub open: bool,
     /// The port's bounds.
     pub limits: Limits,
     /// The protocol version to speak and to claim. Tests pretend another.
@@ -79,6 +81,7 @@ impl Config {
             tls: None,
             behind_proxy: false,
             archive: true,
+            open: false,
             page: Page::embedded(),
             limits: Limits::default(),
             version: VERSION,
@@ -113,11 +116,17 @@ async fn serve_here(config: Config, ready: impl FnOnce(Ready)) -> Result<(), Rel
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().map_err(|source| RelayError::Listen { address: config.listen, source })?;
     let secrets = Secrets::open(&config.data)?;
+    let url = match &config.public_url {
+        Some(url) => url.as_str().to_owned(),
+        None => local_url(address, config.tls.is_some()),
+    };
     let Host { peer, accept, stop: stop_host, mut run } = host::start(Start {
         data: &config.data,
         secrets: &secrets,
         version: config.version,
         archive: config.archive,
+        open: config.open,
+        url: &url,
         connections: config.limits.connections,
     })
     .await?;
@@ -132,10 +141,6 @@ async fn serve_here(config: Config, ready: impl FnOnce(Ready)) -> Result<(), Rel
     let (stop_http, stopped) = watch::channel(false);
     let mut served = tokio::spawn(http::run(listener, tls, site, stopped));
 
-    let url = match &config.public_url {
-        Some(url) => url.as_str().to_owned(),
-        None => local_url(address, config.tls.is_some()),
-    };
     let owner = format!("{url}#/owner/{}", secrets.owner.text());
     let only_here = config.public_url.is_none() && (address.ip().is_loopback() || address.ip().is_unspecified());
     info!(%address, "ready");

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         tls: cli.tls(),
         behind_proxy: cli.behind_proxy,
         archive: !cli.light,
+        open: cli.open,
         ..Config::new(cli.listen, data)
     };
     match run(config, language) {

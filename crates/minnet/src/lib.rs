@@ -137,6 +137,8 @@ pub struct Config {
     /// Whether nodes of other programs are peers too: they can say no version, and are taken without. They may use circuits
     /// as well. Off, for strangers use up what they can reach.
     pub open: bool,
+    /// Where this node is dialled, which other programs' nodes are told with a reservation.
+    pub urls: Vec<String>,
     /// Payload bytes of a request, own and others'. 1 MiB.
     pub max_request: usize,
     /// Payload bytes of an answer. 4 MiB.
@@ -170,6 +172,7 @@ impl Config {
             version: VERSION,
             hub: false,
             open: false,
+            urls: Vec::new(),
             max_request: 1 << 20,
             max_response: 4 << 20,
             max_message: 72 * 1024,

@@ -6,7 +6,7 @@ use futures::{
     future::{Either, select},
 };
 use libp2p::{
-    Multiaddr, PeerId, Stream,
+    PeerId, Stream,
     gossipsub::{self, MessageAcceptance},
     multiaddr::Protocol,
     swarm::{ConnectionId, SwarmEvent},
@@ -220,7 +220,9 @@ impl Driver {
             Ok(Hop::Reserve) if known && self.config.hub => {
                 let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 let until = (now + RESERVATION).as_secs();
-                let addresses: Vec<Vec<u8>> = self.swarm.external_addresses().map(Multiaddr::to_vec).collect();
+                let own = *self.swarm.local_peer_id();
+                let urls = self.config.urls.iter().filter_map(|url| crate::ws::to_address(url).ok());
+                let addresses: Vec<Vec<u8>> = urls.map(|url| url.with(Protocol::P2p(own)).to_vec()).collect();
                 rt::spawn(
                     async move { circuit::tell_hop(&mut stream, Status::OK, Some((until, &addresses))).await }.boxed(),
                 );

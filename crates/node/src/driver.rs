@@ -112,6 +112,14 @@ pub(crate) struct Circle<P> {
     pub(crate) presence: Presence,
 }
 
+impl<P> Circle<P> {
+    /// Whether a peer has to do with the circle: one of its relays, or a friend's device if this is a person's node.
+    pub(crate) fn is_shared_with(&self, peer: &DeviceId, member_node: bool) -> bool {
+        let is_relay = self.record.relays.iter().any(|relay| relay.peer == *peer);
+        is_relay || member_node && self.engine.as_ref().is_some_and(|engine| engine.is_admitted(peer))
+    }
+}
+
 impl<S: Store> Node<S> {
     /// A node over an opened store. Must be called where tasks can be spawned on this thread.
     pub(crate) fn assemble(
@@ -489,9 +497,12 @@ impl<S: Store> Node<S> {
         let peers: Vec<DeviceId> = {
             let state = self.0.state.borrow();
             let Some(circle) = state.circles.get(&circle) else { return };
-            circle.record.relays.iter().map(|relay| relay.peer).filter(|peer| state.links.is_up(peer)).collect()
+            let member_node = state.owner.is_none();
+            let shares = |peer: &&DeviceId| circle.is_shared_with(peer, member_node);
+            state.links.up().map(|(peer, _)| peer).filter(shares).copied().collect()
         };
         for peer in peers {
+            self.admit(peer);
             self.drive(circle, |engine, now| engine.connected(peer, now));
         }
     }

@@ -41,6 +41,10 @@ pub struct KeeperConfig {
     pub version: u16,
     /// Whether it keeps everything for everybody, so that others may let go of what is old.
     pub archive: bool,
+    /// Whether other libp2p programs' nodes may link, and use circuits.
+    pub open: bool,
+    /// Where it is dialled: `ws://…` or `wss://…`.
+    pub url: String,
     /// The most connections.
     pub max_connections: u32,
 }
@@ -62,6 +66,8 @@ impl<S: Store> Node<S> {
         profile.device = config.device;
         let mut net_config = minnet::Config::new(config.device, config.agent);
         net_config.hub = true;
+        net_config.open = config.open;
+        net_config.urls = vec![config.url];
         net_config.version = config.version;
         net_config.max_connections = config.max_connections;
         let (net, events, network) = minnet::start(net_config).map_err(|_| NodeError::Random)?;

@@ -8,7 +8,7 @@ use futures::channel::oneshot;
 use ledgerno_ledger::bytes::DeviceId;
 use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_ledger::sorted::SortedMap;
-use ledgerno_minnet::{DialError, Peer};
+use ledgerno_minnet::{self as minnet, DialError, Peer};
 use std::time::Duration;
 
 /// The first pause before dialling again; it doubles.
@@ -23,6 +23,20 @@ const PATIENCE: Duration = Duration::from_secs(12);
 pub enum Path {
     /// It is the relay itself.
     Relay,
+    /// Through a relay, or through another friend.
+    Relayed,
+    /// Directly.
+    Direct,
+}
+
+impl From<&minnet::Path> for Path {
+    fn from(path: &minnet::Path) -> Self {
+        match path {
+            minnet::Path::Relay { .. } => Path::Relay,
+            minnet::Path::Circuit { .. } => Path::Relayed,
+            minnet::Path::Direct | minnet::Path::Accepted { .. } => Path::Direct,
+        }
+    }
 }
 
 /// Where a link stands.
@@ -43,6 +57,8 @@ pub struct Up {
     pub path: Path,
     /// Since when, in milliseconds since 1970.
     pub since: u64,
+    /// Whether it may use circuits by this node.
+    pub(crate) admitted: bool,
 }
 
 /// A relay to which a link is kept.
@@ -131,6 +147,9 @@ impl<S: Store> Node<S> {
 
     /// Dials at once what is not linked: the page woke up, or is online again.
     pub fn hurry(&self) {
+        if let Err(error) = self.0.net.hurry() {
+            tracing::debug!(%error, "the network does not hurry");
+        }
         let off: Vec<DeviceId> = {
             let mut state = self.0.state.borrow_mut();
             state
@@ -173,21 +192,42 @@ impl<S: Store> Node<S> {
     pub(crate) fn linked(&self, peer: DeviceId, path: Path) {
         let (circles, waiters) = {
             let mut state = self.0.state.borrow_mut();
-            state.links.up.insert(peer, Up { path, since: rt::now() });
+            state.links.up.insert(peer, Up { path, since: rt::now(), admitted: false });
             let mut waiters = Vec::new();
             if let Some(kept) = state.links.kept.get_mut(&peer) {
                 (kept.state, kept.failures, kept.refused) = (LinkState::Connected, 0, None);
                 waiters = std::mem::take(&mut kept.waiters);
             }
-            let relays =
-                state.circles.iter().filter(|(_, circle)| circle.record.relays.iter().any(|relay| relay.peer == peer));
-            (relays.map(|(id, _)| *id).collect::<Vec<_>>(), waiters)
+            // A relay meets a device when it first asks.
+            let member_node = state.owner.is_none();
+            let shared = state.circles.iter().filter(|(_, circle)| circle.is_shared_with(&peer, member_node));
+            (shared.map(|(id, _)| *id).collect::<Vec<_>>(), waiters)
         };
         for waiter in waiters {
             waiter.send(Ok(())).ok();
         }
         for circle in circles {
+            self.admit(peer);
             self.drive(circle, |engine, now| engine.connected(peer, now));
+        }
+        self.changed();
+    }
+
+    /// Lets a peer that shares a circle with this node use circuits by it.
+    pub(crate) fn admit(&self, peer: DeviceId) {
+        let fresh = {
+            let mut state = self.0.state.borrow_mut();
+            state.links.up.get_mut(&peer).is_some_and(|up| !std::mem::replace(&mut up.admitted, true))
+        };
+        if fresh && let Err(error) = self.0.net.admit(Peer(peer.0)) {
+            tracing::debug!(%error, "not admitted");
+        }
+    }
+
+    /// A link was replaced by another one.
+    pub(crate) fn moved(&self, peer: DeviceId, path: Path) {
+        if let Some(up) = self.0.state.borrow_mut().links.up.get_mut(&peer) {
+            up.path = path;
         }
         self.changed();
     }

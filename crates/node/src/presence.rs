@@ -19,6 +19,8 @@ const BELIEVED_MS: u64 = 60_000;
 const PAUSE_MS: u64 = 2_000;
 /// The most bytes of a saying.
 const MAX_BYTES: usize = 128;
+/// In a circle of so many devices that are there, everybody is linked with everybody.
+const EVERYBODY: usize = 12;
 /// The most devices remembered.
 const MAX_DEVICES: usize = 2_000;
 
@@ -94,21 +96,50 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Hears who is there; who comes anew is greeted, so that they need not wait to see us.
+    /// Hears who is there; who comes anew is greeted, so that they need not wait to see us. Who shall be linked is sought.
     pub(crate) fn hear_there(&self, circle: CircleId, bytes: &[u8]) {
         let Ok(there) = codec::decode::<There>(bytes, MAX_BYTES) else { return };
-        let came = {
+        let (came, sought, linked) = {
             let mut state = self.0.state.borrow_mut();
+            let now = rt::now();
             let own = state.profile.device().id();
+            let linked = state.links.is_up(&there.device);
             let Some(circle_state) = state.circles.get_mut(&circle) else { return };
             let friend = circle_state.engine.as_ref().is_some_and(|engine| engine.is_admitted(&there.device));
-            friend && there.device != own && there.holds(circle) && circle_state.presence.hear(&there, rt::now())
+            if !friend || there.device == own || !there.holds(circle) {
+                return;
+            }
+            let came = circle_state.presence.hear(&there, now);
+            let present: Vec<DeviceId> = circle_state.presence.there(now).map(|(device, _)| device).collect();
+            (came, are_neighbours(&own, &there.device, &present), linked)
         };
+        if linked {
+            // It may have been linked before it was known to be a friend.
+            self.admit(there.device);
+            self.drive(circle, |engine, now| engine.met(there.device, now));
+        }
+        if sought && let Err(error) = self.0.net.seek(minnet::Peer(there.device.0)) {
+            tracing::debug!(%error, "a friend is not sought");
+        }
         if came {
             self.say_there(circle);
             self.changed();
         }
     }
+}
+
+/// Whether two devices keep a link when `others` are there too: all do in a small circle; in a larger one those do that are
+/// a power of two apart in the ring of all ids, so that each has few links and is few steps from everybody. Both judge alike,
+/// as far as they see the same.
+fn are_neighbours(own: &DeviceId, other: &DeviceId, others: &[DeviceId]) -> bool {
+    let count = others.iter().filter(|device| *device != own && *device != other).count() + 2;
+    if count <= EVERYBODY {
+        return true;
+    }
+    let (low, high) = if own < other { (own, other) } else { (other, own) };
+    let between = others.iter().filter(|device| *device > low && *device < high).count();
+    let apart = between + 1;
+    apart.is_power_of_two() || (count - apart).is_power_of_two()
 }
 
 #[cfg(test)]
@@ -140,5 +171,36 @@ mod tests {
         assert_eq!(presence.there(1_010_000 + BELIEVED_MS).count(), 0);
         assert!(!presence.hear(&first, 1_010_000 + BELIEVED_MS), "an old saying does not bring it back");
         assert!(presence.hear(&There::say(circle, &device, 12), 1_010_001 + BELIEVED_MS));
+    }
+
+    #[test]
+    fn few_are_linked_with_all_and_many_are_few_steps_apart() {
+        let device = |number: u16| {
+            DeviceId([number.to_be_bytes()[0], number.to_be_bytes()[1]].repeat(16).try_into().unwrap_or([0; 32]))
+        };
+        for count in [2u16, 5, 12, 13, 100, 1_000] {
+            let all: Vec<DeviceId> = (0..count).map(device).collect();
+            let seen_by = |own: usize| {
+                all.iter().enumerate().filter(|(at, _)| *at != own).map(|(_, device)| *device).collect::<Vec<_>>()
+            };
+            let links = |own: usize| -> Vec<usize> {
+                let seen = seen_by(own);
+                (0..all.len()).filter(|at| *at != own && are_neighbours(&all[own], &all[*at], &seen)).collect()
+            };
+            let most = links(0).len();
+            assert!(if count <= 12 { most == usize::from(count) - 1 } else { most <= 20 }, "{count}: {most}");
+            assert!(links(0).iter().all(|at| links(*at).contains(&0)), "both judge alike");
+            let (mut reached, mut front, mut steps) = (vec![false; all.len()], vec![0], 0);
+            reached[0] = true;
+            while !front.is_empty() {
+                front = front
+                    .iter()
+                    .flat_map(|at| links(*at))
+                    .filter(|at| !std::mem::replace(&mut reached[*at], true))
+                    .collect();
+                steps += 1;
+            }
+            assert!(reached.iter().all(|reached| *reached) && steps <= 7, "{count}: {steps}");
+        }
     }
 }

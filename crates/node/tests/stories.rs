@@ -299,6 +299,8 @@ fn a_damaged_log_opens_no_circle_and_is_left_as_it_is() {
             agent: String::new(),
             version: PROTOCOL,
             archive: true,
+            open: false,
+            url: String::new(),
             max_connections: 8,
         };
         let refused = ledgerno_node::Node::keeper(store, config).await.map(|_| ());

@@ -153,18 +153,23 @@ pub fn circle<S: Store>(node: &Node<S>, id: CircleId, page: &str) -> Result<JsVa
     let (view, order, members) = node.look(id, |engine| {
         (circle_fields(engine, id, page, &present), ledger::circle_fields(engine, &online), engine.members())
     })?;
-    let relays = node.links().into_iter().map(|(peer, up)| {
-        let path = match up.path {
-            Path::Relay => "relay",
-        };
-        peer_view(peer, "", path, up.since)
-    });
-    // Who is not linked directly is there by way of the relay.
-    let friends = present.iter().map(|(device, since)| {
-        let member = members.iter().find(|member| member.devices.contains(device));
-        peer_view(*device, member.map_or("", |member| &member.name), "relayed", *since)
-    });
-    let peers: Array = relays.chain(friends).collect();
+    let links = node.links();
+    let name = |device: &DeviceId| {
+        members.iter().find(|member| member.devices.contains(device)).map_or("", |member| &member.name[..])
+    };
+    let linked =
+        links.iter().filter(|(peer, up)| up.path == Path::Relay || !name(peer).is_empty()).map(|(peer, up)| {
+            let path = match up.path {
+                Path::Relay => "relay",
+                Path::Relayed => "relayed",
+                Path::Direct => "direct",
+            };
+            peer_view(*peer, name(peer), path, up.since)
+        });
+    // Who is not linked is there by way of the relay, or of other friends.
+    let others = present.iter().filter(|(device, _)| links.iter().all(|(peer, _)| peer != device));
+    let others = others.map(|(device, since)| peer_view(*device, name(device), "relayed", *since));
+    let peers: Array = linked.chain(others).collect();
     let alerts: Array = node.alerts(id).into_iter().map(alert).collect();
     let relay = match relay {
         LinkState::Connected => "connected",

@@ -13,7 +13,9 @@ impl<S: Store> Node<S> {
     pub(super) async fn listen(self, mut events: minnet::Events) {
         while let Some(event) = events.next().await {
             match event {
-                minnet::Event::Connected { peer, .. } => self.linked(DeviceId(peer.0), Path::Relay),
+                minnet::Event::Connected { peer, path } => self.linked(DeviceId(peer.0), Path::from(&path)),
+                minnet::Event::Moved { peer, path } => self.moved(DeviceId(peer.0), Path::from(&path)),
+                minnet::Event::Tried { peer, way, reason } => tracing::debug!(%peer, ?way, %reason, "not reached"),
                 minnet::Event::Disconnected { peer } => self.unlinked(DeviceId(peer.0)),
                 minnet::Event::DialFailed { peer, reason, .. } => {
                     self.dial_failed(DeviceId(peer.0), &reason);
@@ -105,6 +107,7 @@ impl<S: Store> Node<S> {
         }
         if !self.is_member_node() {
             // A relay meets a device when it first asks.
+            self.admit(peer);
             self.drive(circle, |engine, now| engine.met(peer, now));
         }
         let no = {

@@ -51,6 +51,8 @@ impl Relay {
                     agent: "test-relay".to_owned(),
                     version,
                     archive: true,
+                    open: false,
+                    url: String::new(),
                     max_connections: 64,
                 };
                 let (_node, net) = Node::keeper(store, config).await.unwrap();
