@@ -5,7 +5,6 @@ use futures::future::{Either, FutureExt, select};
 use libp2p::{
     Multiaddr, connection_limits,
     core::transport::TransportError,
-    gossipsub::PublishError,
     swarm::{self, ConnectionDenied, dial_opts::DialOpts},
 };
 use std::io;
@@ -13,12 +12,12 @@ use tokio::sync::oneshot;
 use web_time::Instant;
 
 use crate::{
-    Command, DialError, Event, Peer, RequestError, Topic,
+    Command, DialError, Event, Peer, RequestError,
     codec::Frame,
-    gossip::{self, OtherKey},
     limits::{MAX_IN_FLIGHT_PER_PEER, MAX_TOPICS},
     links::{Dial, HELLO},
     requests,
+    streams::OtherKey,
     swarm::Driver,
 };
 
@@ -26,18 +25,13 @@ pub(crate) type Answered = oneshot::Sender<Result<Bytes, RequestError>>;
 
 impl Driver {
     pub(crate) fn on_call(&mut self, command: Command) {
+        let now = Instant::now();
         match command {
-            Command::Publish { topic, bytes } => self.publish(topic, bytes),
-            Command::Subscribe(topic) => {
-                if let Err(error) = self.gossip().subscribe(&gossip::to_ident(&topic)) {
-                    tracing::warn!(%topic, %error, "could not subscribe");
-                }
-            }
+            Command::Publish { topic, bytes } => self.gossip.publish(topic, bytes, now),
+            Command::Subscribe(topic) => self.gossip.subscribe(topic, now),
             Command::Unsubscribe(topic) => {
                 self.kept.remove(&topic);
-                if !self.gossip().unsubscribe(&gossip::to_ident(&topic)) {
-                    tracing::debug!(%topic, "was not subscribed");
-                }
+                self.gossip.unsubscribe(topic, now);
             }
             Command::HandOn(topic, true) => {
                 self.kept.remove(&topic);
@@ -62,21 +56,10 @@ impl Driver {
             Command::Seek(peer) => {
                 if let Some(id) = peer.to_id() {
                     let reach = self.reach(&id);
-                    self.overlay.seek(id, reach, Instant::now());
+                    self.overlay.seek(id, reach, now);
                 }
             }
-            Command::Hurry => self.overlay.hurry(Instant::now()),
-        }
-    }
-
-    pub(crate) fn gossip(&mut self) -> &mut gossip::Inner {
-        self.swarm.behaviour_mut().gossip.inner()
-    }
-
-    fn publish(&mut self, topic: Topic, bytes: Bytes) {
-        match self.gossip().publish(gossip::to_ident(&topic), bytes) {
-            Ok(_) | Err(PublishError::Duplicate | PublishError::NoPeersSubscribedToTopic) => {}
-            Err(error) => tracing::warn!(%topic, %error, "message not sent"),
+            Command::Hurry => self.overlay.hurry(now),
         }
     }
 

@@ -46,6 +46,7 @@ mod gossip;
 mod identify;
 mod limits;
 mod links;
+mod messages;
 mod mux;
 mod noise;
 mod overlay;

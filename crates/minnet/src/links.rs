@@ -10,16 +10,15 @@
 
 use bytes::Bytes;
 use futures_timer::Delay;
-use libp2p::{Multiaddr, PeerId, core::ConnectedPoint, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, Stream, core::ConnectedPoint, swarm::ConnectionId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use web_time::Instant;
 
 use crate::{
     DialError, Event, Path, Peer, RequestError,
     codec::Frame,
-    gossip,
     limits::{Bucket, DRAIN, REFUSAL_GRACE},
     overlay::Reach,
     ping::{self, Rtt},
@@ -78,6 +77,8 @@ pub(crate) struct Linked {
     pub(crate) flooded: u32,
     pub(crate) asked: Count,
     pub(crate) asking: Count,
+    /// What is said to it.
+    pub(crate) frames: Option<mpsc::Sender<Bytes>>,
 }
 
 /// One link.
@@ -88,6 +89,8 @@ pub(crate) struct Link {
     pub(crate) stage: Stage,
     dialled: bool,
     pub(crate) rtt: Rtt,
+    /// What the peer opened to say something, until the link is ready.
+    pub(crate) early: Option<Stream>,
     /// Dropped with the link, which ends the tasks that hold the other end.
     gone: watch::Sender<()>,
 }
@@ -144,7 +147,7 @@ impl Link {
 
 impl Driver {
     pub(crate) fn on_linked(&mut self, id: PeerId, link: ConnectionId, endpoint: ConnectedPoint) {
-        // GossipSub's gate has refused other keys already.
+        // Other keys are refused before.
         let Some(peer) = Peer::from_id(id) else { return self.close(link) };
         let (dialled, address) = match endpoint {
             ConnectedPoint::Dialer { address, .. } => (true, address),
@@ -160,7 +163,8 @@ impl Driver {
         };
         let now = Instant::now();
         let (gone, _) = watch::channel(());
-        let one = Link { id: link, path, address, stage: Stage::Greeting, dialled, rtt: Rtt::default(), gone };
+        let one =
+            Link { id: link, path, address, stage: Stage::Greeting, dialled, rtt: Rtt::default(), early: None, gone };
         let (requests, messages) = (self.config.requests, self.config.messages);
         let linked = self.linked.entry(id).or_insert_with(|| Linked {
             peer,
@@ -173,6 +177,7 @@ impl Driver {
             flooded: 0,
             asked: Count::default(),
             asking: Count::default(),
+            frames: None,
         });
         linked.links.push(one);
         self.greet(id, link);
@@ -197,14 +202,17 @@ impl Driver {
                 Some((next, path)) => {
                     linked.current = Some(next);
                     self.events.push_back(Event::Moved { peer, path });
+                    self.speak(id, next);
+                    self.gossip.lost(id);
                 }
                 None => {
-                    linked.current = None;
-                    linked.session = None;
+                    (linked.current, linked.session, linked.frames) = (None, None, None);
+                    self.gossip.left(id);
                     self.events.push_back(Event::Disconnected { peer });
                 }
             }
         }
+        let Some(linked) = self.linked.get(&id) else { return };
         let reach = linked.reach();
         if linked.links.is_empty() {
             self.linked.remove(&id);
@@ -292,16 +300,19 @@ impl Driver {
         linked.links[at].stage = Stage::Ready;
         let (peer, path) = (linked.peer, linked.links[at].path.clone());
         let mut leaving = Vec::new();
+        let early = linked.links[at].early.take();
+        let (mut speaks, mut comes) = (true, false);
         match linked.current {
             Some(current) if linked.session == session => {
-                let better = linked.link(current).is_none_or(|old| linked.links[at].is_better_than(old, own, id));
-                if better {
+                speaks = linked.link(current).is_none_or(|old| linked.links[at].is_better_than(old, own, id));
+                leaving.push((if speaks { current } else { link }, DRAIN));
+                if speaks {
                     linked.current = Some(link);
                     self.events.push_back(Event::Moved { peer, path });
                 }
-                leaving.push((if better { current } else { link }, DRAIN));
             }
             before => {
+                comes = true;
                 if before.is_some() {
                     self.events.push_back(Event::Disconnected { peer });
                 }
@@ -309,11 +320,6 @@ impl Driver {
                 leaving.extend(others.map(|one| (one.id, Duration::ZERO)));
                 (linked.current, linked.session) = (Some(link), session);
                 self.events.push_back(Event::Connected { peer, path });
-                // What it subscribed to meanwhile.
-                let gossip = self.swarm.behaviour_mut().gossip.inner();
-                let topics = gossip.all_peers().find(|(one, _)| **one == id).map(|(_, topics)| topics);
-                let topics = topics.unwrap_or_default().into_iter().filter_map(gossip::from_hash);
-                self.events.extend(topics.map(|topic| Event::Subscribed { peer, topic }));
             }
         }
         for one in &mut linked.links {
@@ -324,6 +330,15 @@ impl Driver {
         let reach = linked.reach();
         for (link, after) in leaving {
             self.close_after(after, link);
+        }
+        if speaks {
+            self.speak(id, link);
+        }
+        if comes {
+            self.gossip.joined(id);
+        }
+        if let Some(stream) = early {
+            self.listen(id, link, stream);
         }
         self.overlay.reached(id, reach, Instant::now());
     }

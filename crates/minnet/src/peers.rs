@@ -7,7 +7,6 @@ use futures::{
 };
 use libp2p::{
     PeerId, Stream,
-    gossipsub::{self, MessageAcceptance},
     multiaddr::Protocol,
     swarm::{ConnectionId, SwarmEvent},
 };
@@ -20,7 +19,7 @@ use crate::{
     circuit::{self, CircuitError, Hop, Status},
     codec::{self, Frame},
     gossip, identify,
-    limits::{MAX_FLOODED, MAX_REQUEST_STREAMS, RESERVATION},
+    limits::{MAX_REQUEST_STREAMS, RESERVATION},
     links::{Dial, HELLO},
     ping,
     requests::{self, Answer, Count},
@@ -55,7 +54,6 @@ impl Driver {
             SwarmEvent::IncomingConnectionError { error, send_back_addr, .. } => {
                 tracing::debug!(%error, from = %send_back_addr, "inbound link failed");
             }
-            SwarmEvent::Behaviour(ProtocolsEvent::Gossip(event)) => self.on_gossip(event),
             SwarmEvent::Behaviour(ProtocolsEvent::Streams(came)) => self.on_stream(came),
             _ => {}
         }
@@ -66,6 +64,8 @@ impl Driver {
             Report::Hello { id, link, answer } => self.on_hello(id, link, answer),
             Report::Asked { id, link, request, stream, place } => self.on_asked(id, link, request, stream, place),
             Report::Hop { id, link, hop, stream } => self.on_hop(id, link, hop, stream),
+            Report::Said { id, link, frame } => self.on_said(id, link, &frame),
+            Report::Mute { id, link, why } => self.on_mute(id, link, why),
             Report::Ping { id, link, stopped } => self.on_ping_stopped(id, link, stopped),
             Report::Close(link) => self.close(link),
         }
@@ -83,6 +83,14 @@ impl Driver {
                 let request = requests::hear(&mut stream, bounds).await?;
                 Some(Report::Asked { id, link, request, stream, place })
             });
+        } else if protocol == gossip::PROTOCOL {
+            if linked.hears(link) {
+                self.listen(id, link, stream);
+            } else if let Some(linked) = self.linked.get_mut(&id)
+                && let Some(one) = linked.links.iter_mut().find(|one| one.id == link)
+            {
+                one.early = Some(stream);
+            }
         } else if protocol == ping::PROTOCOL {
             rt::spawn(ping::echo(stream).boxed());
         } else if protocol == identify::PROTOCOL {
@@ -145,62 +153,6 @@ impl Driver {
                 Answer::Later(answer)
             }
         }
-    }
-}
-
-/// Messages.
-impl Driver {
-    fn on_gossip(&mut self, event: gossipsub::Event) {
-        match event {
-            gossipsub::Event::Message { propagation_source, message_id, message } => {
-                let verdict = self.on_message(propagation_source, message);
-                if !self.gossip().report_message_validation_result(&message_id, &propagation_source, verdict) {
-                    tracing::debug!("a message older than what is kept");
-                }
-            }
-            gossipsub::Event::Subscribed { peer_id, topic } => {
-                if let Some((peer, topic)) = self.ready_peer(&peer_id).zip(gossip::from_hash(&topic)) {
-                    self.events.push_back(Event::Subscribed { peer, topic });
-                }
-            }
-            gossipsub::Event::Unsubscribed { peer_id, topic } => {
-                if let Some((peer, topic)) = self.ready_peer(&peer_id).zip(gossip::from_hash(&topic)) {
-                    self.events.push_back(Event::Unsubscribed { peer, topic });
-                }
-            }
-            gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
-                tracing::debug!(%peer_id, ?failed_messages, "slower than its messages");
-            }
-            gossipsub::Event::GossipsubNotSupported { peer_id } => tracing::debug!(%peer_id, "takes no messages"),
-        }
-    }
-
-    /// A peer that the consumer knows of. What others subscribe to is told when they are ready.
-    fn ready_peer(&self, id: &PeerId) -> Option<crate::Peer> {
-        self.linked.get(id).filter(|linked| linked.is_ready()).map(|linked| linked.peer)
-    }
-
-    /// Takes a message, and tells whether it is handed on to other peers.
-    fn on_message(&mut self, from: PeerId, message: gossipsub::Message) -> MessageAcceptance {
-        let Some(linked) = self.linked.get_mut(&from).filter(|linked| linked.is_ready()) else {
-            return MessageAcceptance::Ignore;
-        };
-        let Some(topic) = gossip::from_hash(&message.topic).filter(|_| message.data.len() <= self.config.max_message)
-        else {
-            return MessageAcceptance::Reject;
-        };
-        if !linked.messages.take(Instant::now()) {
-            linked.flooded += 1;
-            if linked.flooded == MAX_FLOODED {
-                tracing::warn!(peer = %linked.peer, "link closed: it floods");
-                if self.swarm.disconnect_peer_id(from).is_err() {
-                    tracing::trace!("closed already");
-                }
-            }
-            return MessageAcceptance::Ignore;
-        }
-        self.events.push_back(Event::Message { topic, from: linked.peer, bytes: message.data.into() });
-        if self.kept.contains(&topic) { MessageAcceptance::Ignore } else { MessageAcceptance::Accept }
     }
 }
 

@@ -95,7 +95,7 @@ pub(crate) fn put_bytes(message: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     message.extend_from_slice(bytes);
 }
 
-fn put_varint(message: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put_varint(message: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         message.push(number as u8 | 0x80);
         number >>= 7;

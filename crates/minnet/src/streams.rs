@@ -1,4 +1,4 @@
-//! Streams by the name of their protocol: what every protocol but GossipSub stands on.
+//! Streams by the name of their protocol: what every protocol stands on.
 //!
 //! [`Streams::open`] gives a stream on one certain link; what others open comes out as a [`Came`]. What is said on a stream
 //! is an async function's business, so that a protocol is written as it runs. With the link, what was asked of it ends.
@@ -26,7 +26,10 @@ use libp2p::{
 };
 use tokio::sync::oneshot;
 
-use crate::limits::{MAX_STREAMS, NEGOTIATION};
+use crate::{
+    Peer,
+    limits::{MAX_STREAMS, NEGOTIATION},
+};
 
 /// Why there is no stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +47,11 @@ pub(crate) enum OpenError {
     #[error("too many streams are being opened")]
     TooMany,
 }
+
+/// Why a link was refused before it stood.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the peer's key is no Ed25519 key")]
+pub(crate) struct OtherKey;
 
 /// Where a stream will be.
 pub(crate) type Opening = oneshot::Receiver<Result<Stream, OpenError>>;
@@ -115,22 +123,22 @@ impl NetworkBehaviour for Streams {
     fn handle_established_inbound_connection(
         &mut self,
         _: ConnectionId,
-        _: PeerId,
+        peer: PeerId,
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(Handler::new(self.spoken))
+        Handler::of(peer, self.spoken)
     }
 
     fn handle_established_outbound_connection(
         &mut self,
         _: ConnectionId,
-        _: PeerId,
+        peer: PeerId,
         _: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(Handler::new(self.spoken))
+        Handler::of(peer, self.spoken)
     }
 
     fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
@@ -163,8 +171,9 @@ pub(crate) struct Handler {
 }
 
 impl Handler {
-    fn new(spoken: &'static [StreamProtocol]) -> Self {
-        Handler { spoken, wanted: VecDeque::new(), came: VecDeque::new() }
+    fn of(peer: PeerId, spoken: &'static [StreamProtocol]) -> Result<Self, ConnectionDenied> {
+        Peer::from_id(peer).ok_or_else(|| ConnectionDenied::new(OtherKey))?;
+        Ok(Handler { spoken, wanted: VecDeque::new(), came: VecDeque::new() })
     }
 }
 

@@ -35,7 +35,7 @@ use crate::{
     CodecError, Command, Config, Event, Events, Net, Peer, RequestError, StartError, Topic,
     circuit::{self, Allowance, Carrier, CircuitError, Hop},
     codec::Frame,
-    gossip::Gossip,
+    gossip::{self, Gossip},
     identify,
     limits::*,
     links::{Dial, Linked},
@@ -45,7 +45,7 @@ use crate::{
     ping,
     requests::{self, Bounds, Count},
     rt,
-    streams::Streams,
+    streams::{OpenError, Streams},
     transport::{Accepted, Circuit, Transport},
 };
 
@@ -55,13 +55,12 @@ const MAX_AGENT: usize = 64;
 const IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// What is spoken on streams that others open.
 pub(crate) const SPOKEN: &[StreamProtocol] =
-    &[requests::PROTOCOL, ping::PROTOCOL, identify::PROTOCOL, circuit::HOP, circuit::STOP];
+    &[requests::PROTOCOL, gossip::PROTOCOL, ping::PROTOCOL, identify::PROTOCOL, circuit::HOP, circuit::STOP];
 
 /// `limits` comes first: what it denies, the others never see.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Protocols {
     limits: connection_limits::Behaviour,
-    pub(crate) gossip: Gossip,
     pub(crate) streams: Streams,
 }
 
@@ -85,7 +84,7 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
         timeout: config.timeout,
     };
     let transport = transport(&key, Transport::new(accepting, circuits), config.timeout)?;
-    let protocols = protocols(&config)?;
+    let protocols = protocols(&config);
     let driver = async move {
         // Within the future, for the executor needs the runtime that it is spawned on.
         #[cfg(not(target_arch = "wasm32"))]
@@ -120,18 +119,14 @@ fn transport(
         .boxed())
 }
 
-fn protocols(config: &Config) -> Result<Protocols, StartError> {
+fn protocols(config: &Config) -> Protocols {
     let limits = ConnectionLimits::default()
         .with_max_pending_incoming(Some(config.max_connections.min(MAX_ACCEPTING)))
         .with_max_pending_outgoing(Some(MAX_DIALS))
         .with_max_established_incoming(Some(config.max_connections))
         .with_max_established_outgoing(Some(config.max_connections))
         .with_max_established_per_peer(Some(MAX_LINKS_PER_PEER));
-    Ok(Protocols {
-        limits: connection_limits::Behaviour::new(limits),
-        gossip: Gossip::new(config).map_err(|reason| StartError::Config { part: "gossip", reason })?,
-        streams: Streams::new(SPOKEN),
-    })
+    Protocols { limits: connection_limits::Behaviour::new(limits), streams: Streams::new(SPOKEN) }
 }
 
 /// The agent, cut at a character's border.
@@ -149,6 +144,10 @@ pub(crate) enum Report {
     Asked { id: PeerId, link: ConnectionId, request: Result<Frame, CodecError>, stream: Stream, place: Count },
     /// A peer wants a circuit by this node.
     Hop { id: PeerId, link: ConnectionId, hop: Result<Hop, CircuitError>, stream: Stream },
+    /// A peer says something to those who subscribe.
+    Said { id: PeerId, link: ConnectionId, frame: bytes::Bytes },
+    /// What is said to a peer does not leave.
+    Mute { id: PeerId, link: ConnectionId, why: OpenError },
     /// Pings have stopped.
     Ping { id: PeerId, link: ConnectionId, stopped: ping::Stopped },
     /// A link has had its time.
@@ -192,6 +191,8 @@ pub(crate) struct Driver {
     pub(crate) asked: Count,
     pub(crate) carrier: Carrier,
     pub(crate) overlay: Overlay,
+    pub(crate) gossip: Gossip,
+    heartbeat: Instant,
     timer: Option<(Instant, Delay)>,
     /// Topics of which nothing is handed on.
     pub(crate) kept: HashSet<Topic>,
@@ -208,7 +209,7 @@ impl Driver {
         let bounds =
             Bounds { max_request: config.max_request, max_response: config.max_response, timeout: config.timeout };
         let allowance = if config.hub { Allowance::RELAY } else { Allowance::FRIEND };
-        let own = *swarm.local_peer_id();
+        let (own, now) = (*swarm.local_peer_id(), Instant::now());
         Driver {
             swarm,
             bounds,
@@ -222,6 +223,8 @@ impl Driver {
             asked: Count::default(),
             carrier: Carrier::new(allowance),
             overlay: Overlay::new(own, false),
+            gossip: Gossip::new(config.hub, u64::from_le_bytes(session), now),
+            heartbeat: now,
             timer: None,
             kept: HashSet::new(),
             first: 0,
@@ -243,6 +246,8 @@ impl Driver {
                 Turn::Timer => {}
             }
             self.look_after_friends();
+            self.look_after_the_mesh();
+            self.send_frames();
             while let Some(event) = self.events.pop_front() {
                 if self.queues.told.send(event).await.is_err() {
                     return;
@@ -277,6 +282,22 @@ impl Driver {
         if self.timer.as_ref().is_none_or(|(at, _)| *at > due) {
             self.timer = Some((due, Delay::new(due.saturating_duration_since(Instant::now()))));
         }
+    }
+
+    fn look_after_the_mesh(&mut self) {
+        if !self.gossip.has_peers() {
+            return;
+        }
+        let now = Instant::now();
+        if self.heartbeat <= now {
+            self.gossip.heartbeat(now);
+            self.heartbeat = now + gossip::HEARTBEAT;
+        }
+        self.ring_at(Some(self.heartbeat));
+    }
+
+    pub(crate) fn reporter(&self) -> mpsc::Sender<Report> {
+        self.reports.0.clone()
     }
 
     /// Runs a task that reports.

@@ -1,0 +1,172 @@
+//! Messages on streams: what the driver does about [`Gossip`](crate::gossip::Gossip).
+//!
+//! Each side opens one stream to say what it has to say. Ours goes over the link that is used, and over another one when
+//! that takes over; theirs are heard on every link that is ready.
+
+use bytes::Bytes;
+use futures::{
+    AsyncReadExt, AsyncWriteExt, FutureExt,
+    future::{Either, select},
+};
+use futures_timer::Delay;
+use libp2p::{PeerId, Stream, swarm::ConnectionId};
+use std::{io, time::Duration};
+use tokio::sync::mpsc;
+use web_time::Instant;
+
+use crate::{
+    Event,
+    gossip::{self, Heard},
+    limits::{GOSSIP_OVERHEAD, GOSSIP_QUEUE, MAX_FLOODED, MIN_TRANSMIT},
+    rt,
+    streams::{OpenError, Opening, opened},
+    swarm::{Driver, Report},
+};
+
+/// Before a stream that broke is opened again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Writes frames until there are no more, or the stream breaks. What is there at once leaves at once.
+async fn write(opening: Opening, mut frames: mpsc::Receiver<Bytes>) -> Result<(), OpenError> {
+    let mut stream = opened(opening).await?;
+    while let Some(frame) = frames.recv().await {
+        stream.write_all(&frame).await.map_err(|_| OpenError::Gone)?;
+        while let Ok(frame) = frames.try_recv() {
+            stream.write_all(&frame).await.map_err(|_| OpenError::Gone)?;
+        }
+        stream.flush().await.map_err(|_| OpenError::Gone)?;
+    }
+    stream.close().await.map_err(|_| OpenError::Gone)
+}
+
+/// Reads one frame of at most `max` bytes; the buffer grows with what has come.
+async fn read(stream: &mut Stream, max: usize) -> io::Result<Bytes> {
+    let (mut len, mut shift) = (0usize, 0);
+    loop {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await?;
+        len |= usize::from(byte[0] & 0x7f) << shift;
+        shift += 7;
+        if byte[0] & 0x80 == 0 {
+            break;
+        }
+        if shift > 21 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+    }
+    if len > max {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut frame = Vec::new();
+    stream.take(len as u64).read_to_end(&mut frame).await?;
+    if frame.len() < len { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(frame.into()) }
+}
+
+impl Driver {
+    /// From now on messages for a peer go over this link.
+    pub(crate) fn speak(&mut self, id: PeerId, link: ConnectionId) {
+        let Some(mut gone) = self.gone(id, link) else { return };
+        let opening = self.swarm.behaviour_mut().streams.open(id, link, gossip::PROTOCOL);
+        let (frames, queue) = mpsc::channel(GOSSIP_QUEUE);
+        if let Some(linked) = self.linked.get_mut(&id) {
+            linked.frames = Some(frames);
+        }
+        self.report(async move {
+            match select(write(opening, queue).boxed(), gone.changed().boxed()).await {
+                Either::Left((Ok(()), _)) | Either::Right(_) => None,
+                Either::Left((Err(why), _)) => {
+                    Delay::new(PAUSE).await;
+                    Some(Report::Mute { id, link, why })
+                }
+            }
+        });
+    }
+
+    /// What was said to a peer did not leave, though the link is there.
+    pub(crate) fn on_mute(&mut self, id: PeerId, link: ConnectionId, why: OpenError) {
+        let current = self.linked.get(&id).and_then(|linked| linked.current);
+        if why == OpenError::Unsupported {
+            tracing::debug!(%id, "takes no messages");
+            self.gossip.left(id);
+        } else if current == Some(link) {
+            self.speak(id, link);
+            self.gossip.lost(id);
+        }
+    }
+
+    /// Hears what a peer says on a stream.
+    pub(crate) fn listen(&mut self, id: PeerId, link: ConnectionId, mut stream: Stream) {
+        let Some(mut gone) = self.gone(id, link) else { return };
+        let max = self.config.max_message.max(MIN_TRANSMIT) + GOSSIP_OVERHEAD;
+        let reports = self.reporter();
+        rt::spawn(
+            async move {
+                loop {
+                    let frame = match select(read(&mut stream, max).boxed(), gone.changed().boxed()).await {
+                        Either::Left((Ok(frame), _)) => frame,
+                        Either::Left((Err(error), _)) => return tracing::debug!(%id, %error, "says no more"),
+                        Either::Right(_) => return,
+                    };
+                    if reports.send(Report::Said { id, link, frame }).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            .boxed(),
+        );
+    }
+
+    pub(crate) fn on_said(&mut self, id: PeerId, link: ConnectionId, frame: &Bytes) {
+        let now = Instant::now();
+        let Some(linked) = self.linked.get(&id).filter(|linked| linked.hears(link)) else { return };
+        let peer = linked.peer;
+        for heard in self.gossip.heard(id, frame, now) {
+            match heard {
+                Heard::Subscribed(topic) => self.events.push_back(Event::Subscribed { peer, topic }),
+                Heard::Unsubscribed(topic) => self.events.push_back(Event::Unsubscribed { peer, topic }),
+                Heard::Message { topic, data, .. } if data.len() > self.config.max_message => {
+                    tracing::debug!(%peer, %topic, "a message over the bound");
+                    self.gossip.reject(id);
+                }
+                Heard::Message { id: message, topic, data } => {
+                    if !self.takes_message(id, now) {
+                        continue;
+                    }
+                    if !self.kept.contains(&topic) {
+                        self.gossip.hand_on(message, topic, data.clone(), id);
+                    }
+                    self.events.push_back(Event::Message { topic, from: peer, bytes: data });
+                }
+            }
+        }
+    }
+
+    /// Whether a peer has messages left; one that goes on and on loses its links.
+    fn takes_message(&mut self, id: PeerId, now: Instant) -> bool {
+        let Some(linked) = self.linked.get_mut(&id) else { return false };
+        if linked.messages.take(now) {
+            return true;
+        }
+        linked.flooded += 1;
+        if linked.flooded == MAX_FLOODED {
+            tracing::warn!(peer = %linked.peer, "link closed: it floods");
+            if self.swarm.disconnect_peer_id(id).is_err() {
+                tracing::trace!("closed already");
+            }
+        }
+        false
+    }
+
+    /// Hands frames to the tasks that write them.
+    pub(crate) fn send_frames(&mut self) {
+        while let Some(gossip::Frame { to, bytes, matters }) = self.gossip.next() {
+            let frames = self.linked.get(&to).and_then(|linked| linked.frames.as_ref());
+            if frames.is_none_or(|frames| frames.try_send(bytes).is_err()) {
+                tracing::debug!(%to, matters, "slower than its messages");
+                if matters {
+                    self.gossip.lost(to);
+                }
+            }
+        }
+    }
+}
