@@ -1,0 +1,283 @@
+//! The browser's peer connections.
+//!
+//! Each belongs, with its channels and their handlers, to a task of its own, for JavaScript's objects must not leave their
+//! thread while libp2p's futures must be `Send`. Handlers only tell the link what happened; the task alone closes things:
+//! handlers are taken off first, so that none is called after its closure is gone.
+
+use std::{cell::Cell, cell::RefCell, rc::Rc};
+
+use js_sys::{Array, ArrayBuffer, Function, JSON, Object, Promise, Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelEvent, RtcDataChannelType, RtcIceCandidateInit,
+    RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
+};
+
+use crate::backend::{Backend, Command, Commands, Event, Events, Failure, MAX_MESSAGE};
+use crate::config::IceServer;
+
+/// What the offer's side opens so that the description speaks of data at all.
+const INIT: &str = "init";
+/// With less than this unsent of a channel, it is reported how much has left.
+const LOW: u32 = 128 * 1024;
+
+/// The browser that runs this. It has no peer connections in workers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Browser;
+
+impl Backend for Browser {
+    fn open(&self, ice_servers: &[IceServer], commands: Commands, events: Events) {
+        wasm_bindgen_futures::spawn_local(run(ice_servers.to_vec(), commands, events));
+    }
+}
+
+async fn run(ice_servers: Vec<IceServer>, mut commands: Commands, events: Events) {
+    let Ok(peer) = Peer::open(&ice_servers, events.clone()) else {
+        return events.send(Event::Failed(Failure::Refused));
+    };
+    while let Some(command) = commands.next().await {
+        if let Err(failure) = peer.obey(command).await {
+            return events.send(Event::Failed(failure));
+        }
+    }
+}
+
+type Handler = Closure<dyn FnMut(web_sys::Event)>;
+type Channels = Rc<RefCell<Vec<Channel>>>;
+
+/// A peer connection and its handlers.
+struct Peer {
+    connection: RtcPeerConnection,
+    events: Events,
+    channels: Channels,
+    handler: Handler,
+}
+
+impl Peer {
+    fn open(ice_servers: &[IceServer], events: Events) -> Result<Self, JsValue> {
+        let connection = match ice_servers {
+            [] => RtcPeerConnection::new()?,
+            servers => RtcPeerConnection::new_with_configuration(&configuration(servers)?)?,
+        };
+        let channels = Channels::default();
+        let (connection_, channels_, events_) = (connection.clone(), Rc::clone(&channels), events.clone());
+        let handler = Handler::new(move |event: web_sys::Event| match &*event.type_() {
+            "icecandidate" => {
+                let candidate = event.unchecked_ref::<RtcPeerConnectionIceEvent>().candidate();
+                let json = candidate.and_then(|candidate| JSON::stringify(&candidate).ok());
+                events_.send(Event::Candidate(json.map(String::from)));
+            }
+            "datachannel" => incoming(&channels_, &events_, event.unchecked_ref::<RtcDataChannelEvent>().channel()),
+            // "connectionstatechange", and "statechange" of what carries the channels: that one knows at once that the
+            // other side has closed.
+            _ => match connection_.connection_state() {
+                RtcPeerConnectionState::Failed => events_.send(Event::Failed(Failure::Lost)),
+                RtcPeerConnectionState::Closed => events_.send(Event::Failed(Failure::Closed)),
+                _ if sctp_state(&connection_).as_deref() == Some("closed") => {
+                    events_.send(Event::Failed(Failure::Closed));
+                }
+                RtcPeerConnectionState::Connected => {
+                    events_.send(Event::Connected);
+                }
+                _ => {}
+            },
+        });
+        let peer = Peer { connection, events, channels, handler };
+        peer.listen(Some(peer.handler.as_ref().unchecked_ref()));
+        Ok(peer)
+    }
+
+    fn listen(&self, handler: Option<&Function>) {
+        self.connection.set_onicecandidate(handler);
+        self.connection.set_ondatachannel(handler);
+        self.connection.set_onconnectionstatechange(handler);
+    }
+
+    /// There is one from the first description that both sides know; web-sys does not know it.
+    fn listen_to_sctp(&self, handler: &JsValue) {
+        let set = |sctp| Reflect::set(&sctp, &"onstatechange".into(), handler);
+        if let Some(Err(_)) = sctp(&self.connection).map(set) {
+            tracing::debug!("the browser's SCTP transport takes no handler");
+        }
+    }
+
+    async fn obey(&self, command: Command) -> Result<(), Failure> {
+        let connection = &self.connection;
+        match command {
+            Command::Offer => {
+                let init = connection.create_data_channel(INIT);
+                self.channels.borrow_mut().push(Channel::attach(None, init, self.events.clone()));
+                self.describe(connection.create_offer()).await?;
+            }
+            Command::Answer(sdp) => {
+                self.take(RtcSdpType::Offer, &sdp).await?;
+                self.describe(connection.create_answer()).await?;
+            }
+            Command::TakeAnswer(sdp) => self.take(RtcSdpType::Answer, &sdp).await?,
+            Command::AddCandidate(json) => {
+                if let Ok(candidate) = JSON::parse(&json) {
+                    let candidate = candidate.unchecked_ref::<RtcIceCandidateInit>();
+                    let added = connection.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(candidate));
+                    if JsFuture::from(added).await.is_err() {
+                        tracing::debug!("the browser did not take a candidate");
+                    }
+                }
+            }
+            Command::OpenChannel(id) => {
+                let channel = connection.create_data_channel("");
+                self.channels.borrow_mut().push(Channel::attach(Some(id), channel, self.events.clone()));
+            }
+            Command::Send(id, message) => {
+                let channels = self.channels.borrow();
+                let told = channels.iter().find(|channel| channel.id == Some(id)).map(|channel| channel.send(&message));
+                drop(channels);
+                if let Some(Some(event)) = told {
+                    self.events.send(event);
+                }
+            }
+            Command::CloseChannel(id) => self.channels.borrow_mut().retain(|channel| channel.id != Some(id)),
+        }
+        Ok(())
+    }
+
+    /// Makes the own description; it is told before the candidates that follow from it.
+    async fn describe(&self, made: Promise) -> Result<(), Failure> {
+        let refused = |_| Failure::Refused;
+        let description = JsFuture::from(made).await.map_err(refused)?;
+        let sdp = Reflect::get(&description, &"sdp".into()).ok().and_then(|sdp| sdp.as_string());
+        self.events.send(Event::Description(sdp.ok_or(Failure::Refused)?));
+        let description = description.unchecked_ref::<RtcSessionDescriptionInit>();
+        JsFuture::from(self.connection.set_local_description(description)).await.map_err(refused)?;
+        self.listen_to_sctp(self.handler.as_ref());
+        Ok(())
+    }
+
+    async fn take(&self, kind: RtcSdpType, sdp: &str) -> Result<(), Failure> {
+        let description = RtcSessionDescriptionInit::new(kind);
+        description.set_sdp(sdp);
+        let taken = JsFuture::from(self.connection.set_remote_description(&description)).await;
+        taken.map_err(|_| Failure::Description)?;
+        self.listen_to_sctp(self.handler.as_ref());
+        Ok(())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.listen(None);
+        self.listen_to_sctp(&JsValue::NULL);
+        self.channels.borrow_mut().clear();
+        self.connection.close();
+    }
+}
+
+/// What carries the channels.
+fn sctp(connection: &RtcPeerConnection) -> Option<JsValue> {
+    Reflect::get(connection, &"sctp".into()).ok().filter(JsValue::is_object)
+}
+
+fn sctp_state(connection: &RtcPeerConnection) -> Option<String> {
+    Reflect::get(&sctp(connection)?, &"state".into()).ok()?.as_string()
+}
+
+fn configuration(servers: &[IceServer]) -> Result<RtcConfiguration, JsValue> {
+    let list = Array::new();
+    for server in servers {
+        let urls: Array = server.urls.iter().map(JsValue::from).collect();
+        let entry = Object::new();
+        Reflect::set(&entry, &"urls".into(), &urls)?;
+        if let Some((username, credential)) = &server.login {
+            Reflect::set(&entry, &"username".into(), &username.into())?;
+            Reflect::set(&entry, &"credential".into(), &credential.into())?;
+        }
+        list.push(&entry);
+    }
+    let configuration = RtcConfiguration::new();
+    configuration.set_ice_servers(&list);
+    Ok(configuration)
+}
+
+fn incoming(channels: &Channels, events: &Events, channel: RtcDataChannel) {
+    // Its opener closes it.
+    if channel.label() == INIT {
+        return;
+    }
+    match events.incoming() {
+        Some(id) => channels.borrow_mut().push(Channel::attach(Some(id), channel, events.clone())),
+        None => channel.close(),
+    }
+}
+
+/// A data channel and its handler.
+struct Channel {
+    /// None for [`INIT`].
+    id: Option<u32>,
+    channel: RtcDataChannel,
+    /// Bytes given to the browser.
+    given: Rc<Cell<u64>>,
+    _handler: Handler,
+}
+
+impl Channel {
+    fn attach(id: Option<u32>, channel: RtcDataChannel, events: Events) -> Self {
+        let given = Rc::new(Cell::new(0));
+        let (channel_, given_) = (channel.clone(), Rc::clone(&given));
+        let handler = Handler::new(move |event: web_sys::Event| {
+            let Some(id) = id else { return channel_.close() };
+            let told = match &*event.type_() {
+                "open" => Event::Open(id),
+                "message" => match message(event.unchecked_ref()) {
+                    Some(message) => Event::Message(id, message),
+                    None => Event::Closed(id),
+                },
+                "close" => Event::Closed(id),
+                // "bufferedamountlow"
+                _ => left(id, &channel_, given_.get()),
+            };
+            events.send(told);
+        });
+        channel.set_binary_type(RtcDataChannelType::Arraybuffer);
+        channel.set_buffered_amount_low_threshold(LOW);
+        let channel = Channel { id, channel, given, _handler: handler };
+        channel.listen(Some(channel._handler.as_ref().unchecked_ref()));
+        channel
+    }
+
+    fn listen(&self, handler: Option<&Function>) {
+        self.channel.set_onopen(handler);
+        if self.id.is_some() {
+            self.channel.set_onmessage(handler);
+            self.channel.set_onclose(handler);
+            self.channel.set_onbufferedamountlow(handler);
+        }
+    }
+
+    /// Sends; gives what there is to tell of it.
+    fn send(&self, message: &[u8]) -> Option<Event> {
+        let id = self.id?;
+        if self.channel.send_with_u8_array(message).is_err() {
+            return Some(Event::Closed(id));
+        }
+        self.given.set(self.given.get() + message.len() as u64);
+        (self.channel.buffered_amount() <= LOW).then(|| left(id, &self.channel, self.given.get()))
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.listen(None);
+        self.channel.close();
+    }
+}
+
+/// How much has left the browser's buffer.
+fn left(id: u32, channel: &RtcDataChannel, given: u64) -> Event {
+    Event::Sent(id, given.saturating_sub(u64::from(channel.buffered_amount())))
+}
+
+/// `None`: a text, or too long.
+fn message(event: &MessageEvent) -> Option<Vec<u8>> {
+    let buffer = event.data().dyn_into::<ArrayBuffer>().ok()?;
+    (buffer.byte_length() as usize <= MAX_MESSAGE).then(|| Uint8Array::new(&buffer).to_vec())
+}

@@ -1,0 +1,70 @@
+//! What may be set, and every bound with its default.
+
+use std::time::Duration;
+
+/// A public STUN server, for nodes that meet over the internet: [`Config::ice_servers`] is empty by default, with which
+/// only nodes of one machine or one network find each other. Whoever runs it learns the address of who asks, nothing else.
+pub const DEFAULT_STUN: &str = "stun:stun.cloudflare.com:3478";
+
+/// A server that tells a node its public address (`stun:`), or that carries its packets (`turn:`, `turns:`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceServer {
+    /// One or more URLs of the same server.
+    pub urls: Vec<String>,
+    /// User name and credential; TURN asks for them.
+    pub login: Option<(String, String)>,
+}
+
+impl IceServer {
+    /// A server that asks for no login.
+    pub fn new(url: impl Into<String>) -> Self {
+        IceServer { urls: vec![url.into()], login: None }
+    }
+}
+
+impl std::fmt::Debug for IceServer {
+    /// Without the login.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(&self.urls).finish()
+    }
+}
+
+/// How links are made and how much a peer may use.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Servers that help to find a way. None.
+    pub ice_servers: Vec<IceServer>,
+    /// For a dial from its beginning to the standing link, and so for an answer. 20 s.
+    pub timeout: Duration,
+    /// Offers of others that are answered at the same time, all peers together; more are refused. 16.
+    pub max_answering: usize,
+    /// The same for one connection that carries them. 2.
+    pub max_answering_per_connection: usize,
+    /// Streams of a link that the other side opened; more are closed as they come. 64.
+    pub max_inbound_streams: usize,
+    /// Streams of a link that this side opened; more wait. 128.
+    pub max_outbound_streams: usize,
+    /// Bytes of a stream that a peer may send ahead of the reader, if it knows our windows; at least 256 KiB, for that
+    /// much is taken before anything is said. 256 KiB.
+    pub window: u32,
+    /// The same for peers that know no windows; a stream that goes over it is reset. 4 MiB.
+    pub max_unread: u32,
+    /// The same for all streams of a link together. 16 MiB.
+    pub max_link_unread: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            ice_servers: Vec::new(),
+            timeout: Duration::from_secs(20),
+            max_answering: 16,
+            max_answering_per_connection: 2,
+            max_inbound_streams: 64,
+            max_outbound_streams: 128,
+            window: 256 * 1024,
+            max_unread: 4 * 1024 * 1024,
+            max_link_unread: 16 * 1024 * 1024,
+        }
+    }
+}
