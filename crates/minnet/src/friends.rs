@@ -1,7 +1,8 @@
 //! What the driver does about friends: the overlay says what, and here it is done.
 
 use libp2p::{
-    PeerId,
+    Multiaddr, PeerId,
+    multiaddr::Protocol,
     swarm::dial_opts::{DialOpts, PeerCondition},
 };
 use web_time::Instant;
@@ -50,7 +51,8 @@ impl Driver {
     fn dial_friend(&mut self, id: PeerId, carrier: Option<PeerId>) {
         let address = match carrier {
             Some(carrier) => circuit_address(carrier),
-            None => libp2p::Multiaddr::empty().with(libp2p::multiaddr::Protocol::WebRTC),
+            // With the peer: libp2p dials no address that it listens on.
+            None => Multiaddr::from_iter([Protocol::WebRTC, Protocol::P2p(id)]),
         };
         let dial = DialOpts::peer_id(id).condition(PeerCondition::Always).addresses(vec![address]).build();
         let link = dial.connection_id();

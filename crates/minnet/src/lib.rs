@@ -61,6 +61,7 @@ mod transport;
 mod ws;
 
 pub use codec::CodecError;
+pub use ledgerno_webrtc::{DEFAULT_STUN, IceServer};
 pub use limits::Rate;
 pub use ws::UrlError;
 
@@ -140,6 +141,8 @@ pub struct Config {
     pub open: bool,
     /// Where this node is dialled, which other programs' nodes are told with a reservation.
     pub urls: Vec<String>,
+    /// How direct links are made; `None`: there are none. In a browser that knows WebRTC there are.
+    pub direct: Option<Direct>,
     /// Payload bytes of a request, own and others'. 1 MiB.
     pub max_request: usize,
     /// Payload bytes of an answer. 4 MiB.
@@ -174,6 +177,7 @@ impl Config {
             hub: false,
             open: false,
             urls: Vec::new(),
+            direct: Direct::here(),
             max_request: 1 << 20,
             max_response: 4 << 20,
             max_message: 72 * 1024,
@@ -186,6 +190,38 @@ impl Config {
             requests: Rate { burst: 200, per_second: 100 },
             messages: Rate { burst: 1_000, per_second: 200 },
         }
+    }
+}
+
+/// How direct links are made.
+#[derive(Clone)]
+pub struct Direct {
+    /// The browser, or what stands for one in tests.
+    pub backend: Arc<dyn ledgerno_webrtc::Backend>,
+    /// STUN servers, and TURN servers. None: only nodes of one machine or one network find each other.
+    pub ice_servers: Vec<IceServer>,
+}
+
+impl Direct {
+    /// In a browser that knows WebRTC, without any servers.
+    #[cfg(target_arch = "wasm32")]
+    fn here() -> Option<Self> {
+        let known = js_sys::Reflect::has(&js_sys::global(), &"RTCPeerConnection".into()).unwrap_or(false);
+        known.then(|| Direct { backend: Arc::new(ledgerno_webrtc::browser::Browser), ice_servers: Vec::new() })
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn here() -> Option<Self> {
+        None
+    }
+
+    fn of(self, peer: PeerId) -> (ledgerno_webrtc::Transport, ledgerno_webrtc::Behaviour) {
+        let config = ledgerno_webrtc::Config {
+            ice_servers: self.ice_servers,
+            max_inbound_streams: limits::MAX_STREAMS,
+            ..ledgerno_webrtc::Config::default()
+        };
+        ledgerno_webrtc::new(peer, config, self.backend)
     }
 }
 

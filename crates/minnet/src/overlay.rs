@@ -23,6 +23,8 @@ const DEFERENCE: Duration = Duration::from_secs(8);
 const REDIAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// The first pause after a direct link failed, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(600));
+/// How long a link that stands may take to be of use.
+const GREETING: Duration = Duration::from_secs(20);
 /// Carriers tried one after the other before a pause.
 const MAX_CARRIERS: usize = 8;
 /// Friends that are dialled at one time.
@@ -102,11 +104,13 @@ impl Overlay {
         friend.next = now + deference;
     }
 
-    /// An attempt ended. One that was successful told by [`Overlay::reached`].
+    /// An attempt ended. What comes of one that was successful is told by [`Overlay::reached`].
     pub(crate) fn ended(&mut self, peer: PeerId, successful: bool, now: Instant) {
         let Some(friend) = self.friend(peer) else { return };
         friend.busy = false;
         if successful {
+            // The link stands, and both sides have yet to greet on it.
+            friend.next = now + GREETING;
             return;
         }
         let (first, longest) = match friend.reach {

@@ -22,11 +22,12 @@ use libp2p::{
     core::{
         Transport as _,
         muxing::StreamMuxerBox,
-        transport::{Boxed, timeout::TransportTimeoutError},
+        transport::{Boxed, OptionalTransport, timeout::TransportTimeoutError},
         upgrade::Version,
     },
     identity::Keypair,
-    swarm::{self, ConnectionId, NetworkBehaviour, SwarmEvent},
+    multiaddr::Protocol,
+    swarm::{self, ConnectionId, NetworkBehaviour, SwarmEvent, behaviour::toggle::Toggle},
 };
 use tokio::sync::mpsc;
 use web_time::Instant;
@@ -62,6 +63,7 @@ pub(crate) const SPOKEN: &[StreamProtocol] =
 pub(crate) struct Protocols {
     limits: connection_limits::Behaviour,
     pub(crate) streams: Streams,
+    direct: Toggle<ledgerno_webrtc::Behaviour>,
 }
 
 pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output = ()> + Send + 'static), StartError> {
@@ -83,8 +85,9 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
         max_request: config.max_request,
         timeout: config.timeout,
     };
-    let transport = transport(&key, Transport::new(accepting, circuits), config.timeout)?;
-    let protocols = protocols(&config);
+    let (webrtc, signalling) = config.direct.clone().map(|direct| direct.of(id)).unzip();
+    let transport = transport(&key, webrtc, Transport::new(accepting, circuits), config.timeout)?;
+    let protocols = protocols(&config, signalling);
     let driver = async move {
         // Within the future, for the executor needs the runtime that it is spawned on.
         #[cfg(not(target_arch = "wasm32"))]
@@ -102,11 +105,12 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
 
 fn transport(
     key: &Keypair,
+    webrtc: Option<ledgerno_webrtc::Transport>,
     transport: Transport,
     timeout: Duration,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, StartError> {
     let noise = Noise::new(key).map_err(|error| StartError::Config { part: "noise", reason: error.to_string() })?;
-    Ok(transport
+    let transport = transport
         .upgrade(Version::V1)
         .authenticate(noise)
         .multiplex(Yamux)
@@ -115,18 +119,28 @@ fn transport(
         .map_err(|error| match error {
             TransportTimeoutError::Timeout => io::Error::from(io::ErrorKind::TimedOut),
             error => io::Error::other(error.to_string()),
-        })
-        .boxed())
+        });
+    // Who is dialled directly proved its key on the link that carries the signalling.
+    let webrtc = webrtc
+        .map_or_else(OptionalTransport::none, OptionalTransport::some)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+        .map_err(io::Error::other);
+    let either = webrtc.or_transport(transport);
+    Ok(either.map(|made, _| made.into_inner()).map_err(|error| error.into_inner()).boxed())
 }
 
-fn protocols(config: &Config) -> Protocols {
+fn protocols(config: &Config, signalling: Option<ledgerno_webrtc::Behaviour>) -> Protocols {
     let limits = ConnectionLimits::default()
         .with_max_pending_incoming(Some(config.max_connections.min(MAX_ACCEPTING)))
         .with_max_pending_outgoing(Some(MAX_DIALS))
         .with_max_established_incoming(Some(config.max_connections))
         .with_max_established_outgoing(Some(config.max_connections))
         .with_max_established_per_peer(Some(MAX_LINKS_PER_PEER));
-    Protocols { limits: connection_limits::Behaviour::new(limits), streams: Streams::new(SPOKEN) }
+    Protocols {
+        limits: connection_limits::Behaviour::new(limits),
+        streams: Streams::new(SPOKEN),
+        direct: signalling.into(),
+    }
 }
 
 /// The agent, cut at a character's border.
@@ -222,7 +236,7 @@ impl Driver {
             dials: HashMap::new(),
             asked: Count::default(),
             carrier: Carrier::new(allowance),
-            overlay: Overlay::new(own, false),
+            overlay: Overlay::new(own, config.direct.is_some()),
             gossip: Gossip::new(config.hub, u64::from_le_bytes(session), now),
             heartbeat: now,
             timer: None,
@@ -235,6 +249,11 @@ impl Driver {
     async fn run(mut self) {
         if let Err(error) = self.swarm.listen_on(libp2p::Multiaddr::empty()) {
             return tracing::error!(%error, "cannot take inbound links");
+        }
+        if self.config.direct.is_some()
+            && let Err(error) = self.swarm.listen_on(Protocol::WebRTC.into())
+        {
+            tracing::error!(%error, "cannot take direct links");
         }
         loop {
             match poll_fn(|cx| self.poll_turn(cx)).await {

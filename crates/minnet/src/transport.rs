@@ -63,11 +63,6 @@ pub(crate) fn circuit_of(address: &Multiaddr) -> Option<(PeerId, Option<PeerId>)
     carrier.filter(|_| circuit).map(|carrier| (carrier, peer))
 }
 
-/// Whether a link to or from there is a circuit.
-pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
-    address.iter().any(|part| part == Protocol::P2pCircuit)
-}
-
 /// The libp2p transport. Its one listener stands for all that is accepted.
 pub(crate) struct Transport {
     accepted: mpsc::Receiver<Accepted>,

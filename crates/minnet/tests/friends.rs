@@ -158,3 +158,176 @@ async fn a_circuit_is_made_again_by_another_carrier() {
             .await;
     }
 }
+
+/// Nodes with direct links, over a simulated browser.
+mod direct {
+    use std::sync::Arc;
+
+    use ledgerno_minnet::{Config, Direct};
+    use ledgerno_webrtc::memory::{Fault, Memory};
+
+    use super::*;
+
+    fn with(memory: &Arc<Memory>, name: u8) -> Config {
+        let mut config = config(name);
+        config.direct = Some(Direct { backend: memory.clone(), ice_servers: Vec::new() });
+        config
+    }
+
+    fn memory() -> Arc<Memory> {
+        Arc::new(Memory::new(|task| {
+            tokio::spawn(task);
+        }))
+    }
+
+    async fn friends(memory: &Arc<Memory>, count: u8) -> (Node, Vec<Node>) {
+        let mut relay = config(1);
+        relay.hub = true;
+        let mut relay = node(relay);
+        let url = relay.listen().await;
+        let mut friends = Vec::new();
+        for name in 2..2 + count {
+            let mut friend = node(with(memory, name));
+            friend.net.subscribe(TOPIC).unwrap();
+            friend.net.dial(&url, relay.peer()).unwrap();
+            friend.connected(relay.peer()).await;
+            relay.connected(friend.peer()).await;
+            relay.net.admit(friend.peer()).unwrap();
+            friends.push(friend);
+        }
+        (relay, friends)
+    }
+
+    async fn direct_with(node: &mut Node, to: ledgerno_minnet::Peer) {
+        node.until(|event| match event {
+            Event::Connected { peer, path } | Event::Moved { peer, path } if peer == to => {
+                (path == Path::Direct).then_some(())
+            }
+            _ => None,
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn friends_go_direct_and_live_on_without_their_relay() {
+        let memory = memory();
+        let (relay, mut friends) = friends(&memory, 2).await;
+        let (mut ben, mut ann) = (friends.pop().unwrap(), friends.pop().unwrap());
+        ann.net.seek(ben.peer()).unwrap();
+        ben.net.seek(ann.peer()).unwrap();
+        direct_with(&mut ann, ben.peer()).await;
+        direct_with(&mut ben, ann.peer()).await;
+        for friend in [&mut ann, &mut ben] {
+            relay.net.disconnect(friend.peer()).unwrap();
+            friend.disconnected(relay.peer()).await;
+        }
+        ann.net.publish(&TOPIC, Bytes::from_static(b"without a relay")).unwrap();
+        assert_eq!(ben.message().await.2, "without a relay");
+        let (_net, peer, large) = (ben.net.clone(), ben.peer(), Bytes::from(vec![3; 1 << 20]));
+        ben.serve(|_, bytes| Some(bytes));
+        assert_eq!(ann.net.request(peer, 5, large.clone()).await.unwrap(), large);
+    }
+
+    /// Nothing is lost by the change: whatever is asked while it happens is answered.
+    #[tokio::test]
+    async fn nothing_is_lost_while_a_link_moves() {
+        let memory = memory();
+        let (_relay, mut friends) = friends(&memory, 2).await;
+        let (ben, mut ann) = (friends.pop().unwrap(), friends.pop().unwrap());
+        ann.net.seek(ben.peer()).unwrap();
+        ben.net.seek(ann.peer()).unwrap();
+        ann.connected(ben.peer()).await;
+        let (_net, peer) = (ben.net.clone(), ben.peer());
+        ben.serve(|_, bytes| Some(bytes));
+        let net = ann.net.clone();
+        let asking = tokio::spawn(async move {
+            for number in 0u32..300 {
+                let bytes = Bytes::copy_from_slice(&number.to_be_bytes());
+                assert_eq!(net.request(peer, 5, bytes.clone()).await.unwrap(), bytes);
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        });
+        let mut moved = 0;
+        let mut asking = asking;
+        loop {
+            tokio::select! {
+                done = &mut asking => break done.unwrap(),
+                event = ann.next() => match event {
+                    Event::Moved { path: Path::Direct, .. } => moved += 1,
+                    Event::Disconnected { .. } => panic!("a link was lost"),
+                    _ => {}
+                },
+            }
+        }
+        assert_eq!(moved, 1);
+    }
+
+    /// A chain: each is linked with its neighbours only, and there is no relay any more.
+    #[tokio::test]
+    async fn a_chain_of_friends_becomes_a_mesh_by_neighbours() {
+        let memory = memory();
+        let (relay, mut friends) = friends(&memory, 5).await;
+        for at in 0..4 {
+            let (one, other) = (friends[at].peer(), friends[at + 1].peer());
+            friends[at].net.seek(other).unwrap();
+            friends[at + 1].net.seek(one).unwrap();
+            direct_with(&mut friends[at], other).await;
+            direct_with(&mut friends[at + 1], one).await;
+            friends[at].net.admit(other).unwrap();
+            friends[at + 1].net.admit(one).unwrap();
+        }
+        for friend in &mut friends {
+            relay.net.disconnect(friend.peer()).unwrap();
+            friend.disconnected(relay.peer()).await;
+        }
+        let peers: Vec<_> = friends.iter().map(Node::peer).collect();
+        let mesh = friends.into_iter().map(|mut friend| {
+            let peers = peers.clone();
+            tokio::spawn(async move {
+                for peer in &peers {
+                    if *peer != friend.peer() {
+                        friend.net.seek(*peer).unwrap();
+                    }
+                }
+                let at = peers.iter().position(|peer| *peer == friend.peer()).unwrap();
+                let mut left: Vec<_> =
+                    (0..peers.len()).filter(|other| other.abs_diff(at) > 1).map(|other| peers[other]).collect();
+                while !left.is_empty() {
+                    match friend.next().await {
+                        Event::Connected { peer, path } | Event::Moved { peer, path } => {
+                            // As the node does with friends.
+                            friend.net.admit(peer).unwrap();
+                            if path == Path::Direct {
+                                left.retain(|one| *one != peer);
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+                friend
+            })
+        });
+        futures::future::try_join_all(mesh).await.unwrap();
+    }
+
+    /// No way is found: the circuit stays, and carries on.
+    #[tokio::test]
+    async fn where_there_is_no_way_the_relayed_link_stays() {
+        let memory = memory();
+        memory.set_fault(Fault::Lost);
+        let (_relay, mut friends) = friends(&memory, 2).await;
+        let (ben, mut ann) = (friends.pop().unwrap(), friends.pop().unwrap());
+        ann.net.seek(ben.peer()).unwrap();
+        ben.net.seek(ann.peer()).unwrap();
+        ann.connected(ben.peer()).await;
+        let (_net, peer) = (ben.net.clone(), ben.peer());
+        ben.serve(|_, bytes| Some(bytes));
+        ann.until(|event| match event {
+            Event::Tried { way: Way::Direct, peer: tried, .. } => (tried == peer).then_some(()),
+            Event::Disconnected { .. } => panic!("the relayed link was lost"),
+            _ => None,
+        })
+        .await;
+        assert_eq!(ann.net.request(peer, 5, Bytes::from_static(b"still")).await.unwrap(), "still");
+    }
+}

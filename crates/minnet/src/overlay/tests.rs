@@ -24,13 +24,14 @@ fn the_lower_id_dials_by_the_first_carrier_and_then_goes_direct() {
     assert_eq!(high.next(&carriers, now), None);
     assert_eq!(low.next(&carriers, now), Some(Do::Dial { peer: peers[1], carrier: peers[2] }));
     assert_eq!(low.next(&carriers, now), None, "one attempt at a time");
-    low.reached(peers[1], Reach::Relayed, now);
     low.ended(peers[1], true, now);
+    assert_eq!(low.next(&carriers, now), None, "it is being greeted");
+    low.reached(peers[1], Reach::Relayed, now);
     high.reached(peers[0], Reach::Relayed, now);
     assert_eq!(high.next(&carriers, now), None);
     assert_eq!(low.next(&carriers, now), Some(Do::Upgrade { peer: peers[1] }));
-    low.reached(peers[1], Reach::Direct, now);
     low.ended(peers[1], true, now);
+    low.reached(peers[1], Reach::Direct, now);
     assert_eq!((low.next(&carriers, now + secs(1_000)), low.due()), (None, None));
 }
 
