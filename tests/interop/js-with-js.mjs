@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { inNode } from './lib/in-node.mjs';
-import { connected, freshTopic, openNode, servePage, startAt, startJsRelay } from './lib/rig.mjs';
+import { connected, freshTopic, goDirect, openNode, servePage, startAt, startJsRelay } from './lib/rig.mjs';
 import { DEADLINE, waitFor } from '../lib/wait.mjs';
 
 const SIZES = [1, 100, 16_384, 65_536, 1_048_576];
@@ -29,7 +29,7 @@ before(async () => {
   [annPeer, benPeer] = [one.peer, other.peer];
   await ann.call('dial', other.address.replace('/webrtc', ''));
   await connected(ann, benPeer, false);
-  await ann.call('dial', other.address);
+  await goDirect({ node: ann, peer: annPeer }, { node: ben, ...other });
 });
 after(async () => {
   await Promise.all([ann?.close(), ben?.close(), relay?.stop()]);

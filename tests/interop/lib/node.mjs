@@ -97,9 +97,9 @@ export async function startNode({ relays = [], gossipOnCircuits = false, transpo
     /** Where others reach it. */
     multiaddrs: () => node.getMultiaddrs().map(String),
     /** Connects, though it may be connected already; answers the remote address, and by one clock for the machine from when until when. */
-    async dial(address) {
+    async dial(address, patience = DIAL_MS) {
       const begin = clock();
-      const connection = await node.dial(multiaddr(address), { signal: AbortSignal.timeout(DIAL_MS), force: true });
+      const connection = await node.dial(multiaddr(address), { signal: AbortSignal.timeout(patience), force: true });
       return { address: connection.remoteAddr.toString(), begin, end: clock() };
     },
     /** All open connections. `limited` ones carry only what was allowed to run on them. */
