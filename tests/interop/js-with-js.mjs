@@ -81,12 +81,12 @@ for (const over of ['direct', 'relayed']) {
 }
 
 test('ping answers', async () => {
-  for (const [node, peer] of ways()) assert.ok((await node.call('ping', peer)) > 0);
+  for (const [node, peer] of ways()) assert.ok((await node.call('ping', peer)) >= 0);
 });
 
 test('a node in Node reaches the relay by WebSocket, and a page by its circuit', async (t) => {
   const cas = await inNode(t, [relay.address]);
-  assert.ok((await cas.ping(relay.peer)) > 0);
+  assert.ok((await cas.ping(relay.peer)) >= 0);
   for (const size of SIZES) await cas.echo(relay.peer, size);
   assert.equal(await cas.halfClose(relay.peer, 100_000), 100_000);
   assert.equal(await cas.reset(relay.peer, 'answerer'), 'reset');

@@ -125,7 +125,7 @@ export async function startNode({ relays = [], gossipOnCircuits = false, transpo
       const agent = metadata.get('AgentVersion');
       return { protocols, agent: agent && new TextDecoder().decode(agent) };
     },
-    /** The round trip in ms, by js-libp2p's own ping. */
+    /** The round trip by js-libp2p's own ping, in whole ms: 0 on the loopback. */
     ping: (peer) => /** @type {any} */ (node.services.ping).ping(peerIdFromString(peer)),
     echo: async (peer, count, over) => askEcho(await stream(peer, ECHO, over), count),
     halfClose: async (peer, count, over) => askHalfClose(await stream(peer, HALF_CLOSE, over), count),
