@@ -1,0 +1,12 @@
+// js-libp2p in the test's own process: WebSocket and circuits, no WebRTC.
+
+import './node-20.mjs';
+
+import { startNode } from './node.mjs';
+
+/** A node that stops with the test. @param {import('node:test').TestContext} t @param {string[]} relays */
+export async function inNode(t, relays) {
+  const node = await startNode({ relays });
+  t.after(() => node.stop());
+  return node;
+}
