@@ -77,6 +77,8 @@ enum Do {
     Dial(DialOpts, oneshot::Sender<Outcome<Made>>),
     Open(PeerId, ConnectionId, oneshot::Sender<Outcome<Stream>>),
     Close(ConnectionId),
+    /// The newest address of a connection.
+    Address(ConnectionId, oneshot::Sender<Outcome<Multiaddr>>),
 }
 
 /// A connection that stands.
@@ -169,6 +171,11 @@ impl Node {
         within("an inbound connection", self.made.next()).await?.ok_or_else(|| "the node is gone".to_owned())
     }
 
+    /// The address of a connection after it has changed.
+    pub async fn moved(&self, connection: &Made) -> Outcome<Multiaddr> {
+        self.ask("an address", |reply| Do::Address(connection.id, reply)).await
+    }
+
     pub fn close(&self, connection: &Made) {
         self.todo.unbounded_send(Do::Close(connection.id)).unwrap();
     }
@@ -213,6 +220,7 @@ async fn drive(
                     }
                     Do::Open(peer, id, reply) => swarm.behaviour_mut().streams.open(peer, id, reply),
                     Do::Close(id) => drop(swarm.close_connection(id)),
+                    Do::Address(id, reply) => swarm.behaviour_mut().streams.address(id, reply),
                 }
                 continue;
             }

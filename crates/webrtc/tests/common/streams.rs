@@ -23,6 +23,7 @@ type Reply = oneshot::Sender<Result<Stream, String>>;
 pub struct Streams {
     inbound: mpsc::UnboundedSender<(ConnectionId, Stream)>,
     asks: VecDeque<(PeerId, ConnectionId, Open)>,
+    moved: Vec<(ConnectionId, Multiaddr)>,
 }
 
 #[derive(Debug)]
@@ -30,7 +31,12 @@ pub struct Open(Reply);
 
 impl Streams {
     pub fn new(inbound: mpsc::UnboundedSender<(ConnectionId, Stream)>) -> Self {
-        Streams { inbound, asks: VecDeque::new() }
+        Streams { inbound, asks: VecDeque::new(), moved: Vec::new() }
+    }
+
+    pub fn address(&self, id: ConnectionId, reply: oneshot::Sender<Result<Multiaddr, String>>) {
+        let moved = self.moved.iter().find(|(moved, _)| *moved == id).map(|(_, address)| address.clone());
+        drop(reply.send(moved.ok_or_else(|| "it has not changed".to_owned())));
     }
 
     pub fn open(&mut self, peer: PeerId, connection: ConnectionId, reply: Reply) {
@@ -67,7 +73,11 @@ impl NetworkBehaviour for Streams {
         Ok(self.handler(connection))
     }
 
-    fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        if let FromSwarm::AddressChange(change) = event {
+            self.moved.push((change.connection_id, change.new.get_remote_address().clone()));
+        }
+    }
 
     fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: Infallible) {
         match event {}
