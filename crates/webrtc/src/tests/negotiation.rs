@@ -144,6 +144,15 @@ fn what_is_out_of_order_is_refused() {
 }
 
 #[test]
+fn a_description_with_sound_or_pictures_is_refused() {
+    let offer = |sdp: &str| Signalling::new(Role::Answerer).receive(&message(0, sdp)).is_ok();
+    assert!(offer("v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=setup:actpass\r\n"));
+    assert!(!offer("v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"));
+    assert!(!offer("v=0\nm=video 9 UDP/TLS/RTP/SAVPF 96\n"));
+    assert!(!offer("v=0\nm=application 9 x y\nm=application 9 x y\n"));
+}
+
+#[test]
 fn own_candidates_are_told_up_to_the_bound() {
     let mut machine = Signalling::new(Role::Offerer);
     machine.event(description("an offer")).unwrap();

@@ -20,6 +20,9 @@ pub fn all() -> Vec<Test> {
         ("webrtc: a slow reader holds the writer", || slow_reader().boxed_local()),
         ("webrtc: many streams at once", || many_streams().boxed_local()),
         ("webrtc: a closed link is noticed by the other side", || closing().boxed_local()),
+        ("webrtc: a dropped dial closes its peer connection", || dropped_dials().boxed_local()),
+        ("webrtc: refusals say their step", || refusals().boxed_local()),
+        ("webrtc: 8 MB in one direction", || much().boxed_local()),
         ("webrtc: 200 connects and disconnects", || again_and_again().boxed_local()),
     ]
 }
@@ -144,6 +147,74 @@ async fn again_and_again() -> Outcome {
     }
     web_log(&format!("a connect and disconnect takes {} ms", (js_sys::Date::now() - begin) / 200.0));
     Ok(())
+}
+
+/// Peer connections that are not closed, from the first call on.
+fn live() -> Outcome<f64> {
+    const COUNT: &str = "
+        if (!globalThis.made) {
+            globalThis.made = [];
+            globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+                constructor(...given) { super(...given); made.push(new WeakRef(this)); }
+            };
+        }
+        made.filter((one) => ![undefined, 'closed'].includes(one.deref()?.connectionState)).length";
+    let count = js_sys::eval(COUNT).map_err(|_| "no count of peer connections")?;
+    count.as_f64().ok_or_else(|| "no count of peer connections".to_owned())
+}
+
+async fn dropped_dials() -> Outcome {
+    live()?;
+    let mut seen = 0.0;
+    for delay in 0..30 {
+        let (a, mut b) = (node(), node());
+        a.dial(b.peer, b.address.clone()).await?;
+        b.connected().await?;
+        let dial = a.begin(b.peer, direct(b.peer));
+        futures_timer::Delay::new(std::time::Duration::from_millis(delay)).await;
+        seen += live()?;
+        drop((dial, a));
+        until("both peer connections are closed", || live() == Ok(0.0)).await?;
+    }
+    ensure(seen > 10.0, "there was never one")
+}
+
+async fn refusals() -> Outcome {
+    live()?;
+    let (a, mut b) = (node(), node());
+    let error = a.dial(b.peer, direct(b.peer)).await.err().unwrap_or_default();
+    ensure(error.contains("Carrier") && error.contains("NoConnection"), &error)?;
+    let mut deaf = Node::start(wasm_bindgen_futures::spawn_local, Config::default(), Arc::new(Browser), false);
+    a.dial(deaf.peer, deaf.address.clone()).await?;
+    deaf.connected().await?;
+    let error = a.dial(deaf.peer, direct(deaf.peer)).await.err().unwrap_or_default();
+    ensure(error.contains("Interrupted"), &error)?;
+    a.dial(b.peer, b.address.clone()).await?;
+    b.connected().await?;
+    // The browser knows no such server.
+    let servers = vec![ledgerno_webrtc::IceServer::new("nonsense:")];
+    let config = Config { ice_servers: servers, ..Config::default() };
+    let c = Node::start(wasm_bindgen_futures::spawn_local, config, Arc::new(Browser), true);
+    c.dial(b.peer, b.address.clone()).await?;
+    b.connected().await?;
+    let error = c.dial(b.peer, direct(b.peer)).await.err().unwrap_or_default();
+    ensure(error.contains("Offer") && error.contains("Refused"), &error)?;
+    until("all peer connections are closed", || live() == Ok(0.0)).await
+}
+
+async fn much() -> Outcome {
+    let mut pair = pair().await?;
+    let (mut ours, mut theirs) = pair.stream().await?;
+    let bytes = pattern(8_000_000, 5);
+    let begin = js_sys::Date::now();
+    let send = async {
+        write_all(&mut ours, &bytes).await?;
+        close(&mut ours).await
+    };
+    let (sent, read) = join(send, read_end(&mut theirs)).await;
+    sent?;
+    web_log(&format!("8 MB took {} ms", js_sys::Date::now() - begin));
+    ensure(read? == bytes, "other bytes came")
 }
 
 fn web_log(text: &str) {
