@@ -22,8 +22,8 @@ use crate::link::Link;
 pub const MAX_CANDIDATES: usize = 64;
 /// Longest message taken of a channel; a longer one breaks the stream.
 pub const MAX_MESSAGE: usize = 64 * 1024;
-/// Commands and events of the signalling that wait at most.
-const MAX_SETUP: usize = MAX_CANDIDATES + 8;
+/// Events of the signalling that wait at most.
+const MAX_SETUP: usize = MAX_CANDIDATES + 32;
 
 /// Makes peer connections.
 pub trait Backend: Send + Sync + 'static {
@@ -159,7 +159,9 @@ impl Shared {
             let closed = *failure == Failure::Closed;
             self.link.end(if closed { ErrorKind::ConnectionAborted } else { ErrorKind::ConnectionReset });
         }
-        if !self.settled && self.signals.len() < MAX_SETUP {
+        // Candidates leave room for what must not be missed.
+        let max = if matches!(event, Event::Candidate(_)) { MAX_CANDIDATES } else { MAX_SETUP };
+        if !self.settled && self.signals.len() < max {
             self.signals.push_back(event);
         }
         if let Some(waker) = self.signaller.take() {

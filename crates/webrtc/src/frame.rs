@@ -8,8 +8,8 @@ use crate::wire::{Fields, Malformed, Value, put_varint};
 
 /// Longest frame with its prefix, as every browser can send it.
 pub(crate) const MAX_FRAME: usize = 16 * 1024;
-/// Bytes around the data at most: two lengths of up to 3 bytes, three keys, a flag and a window.
-const OVERHEAD: usize = 3 + 3 + 3 + 1 + 10;
+/// Bytes around the data at most: two lengths below 2^14, three keys, a flag and a window.
+const OVERHEAD: usize = 2 + 2 + 3 + 1 + 10;
 /// Most data of one frame.
 pub(crate) const MAX_DATA: usize = MAX_FRAME - OVERHEAD;
 /// What may be sent before the other side has said how much it takes.

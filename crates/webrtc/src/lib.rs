@@ -40,7 +40,7 @@ mod stream;
 mod transport;
 mod wire;
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
 
 pub use backend::{Backend, Command, Commands, Event, Events, Failure, MAX_CANDIDATES, MAX_MESSAGE};

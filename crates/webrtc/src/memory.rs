@@ -123,7 +123,8 @@ impl Backend for Memory {
         let mut room = self.lock();
         let fault = room.fault;
         let me = room.ends.len();
-        let end = End { events, fault, peer: None, ready: false, connected: false, silent: false, channels: Vec::new() };
+        let end =
+            End { events, fault, peer: None, ready: false, connected: false, silent: false, channels: Vec::new() };
         room.ends.push(Some(end));
         room.opened += 1;
         drop(room);
@@ -213,8 +214,13 @@ impl Room {
 
     fn connect(&mut self, me: usize) -> Told {
         let Some(peer) = self.peer(me) else { return Told::new() };
-        let mut both: Vec<&mut End> =
-            self.ends.iter_mut().enumerate().filter(|(i, _)| [me, peer].contains(i)).filter_map(|(_, e)| e.as_mut()).collect();
+        let mut both: Vec<&mut End> = self
+            .ends
+            .iter_mut()
+            .enumerate()
+            .filter(|(i, _)| [me, peer].contains(i))
+            .filter_map(|(_, e)| e.as_mut())
+            .collect();
         if both.iter().any(|end| !end.ready || end.connected || end.fault == Fault::NoPath) {
             return Told::new();
         }
@@ -226,7 +232,9 @@ impl Room {
 
     fn open_channel(&mut self, me: usize, own: u32) -> Told {
         let Some(peer) = self.peer(me) else { return Told::new() };
-        let (Some(Some(mine)), Some(Some(other))) = (self.ends.get(me), self.ends.get(peer)) else { return Told::new() };
+        let (Some(Some(mine)), Some(Some(other))) = (self.ends.get(me), self.ends.get(peer)) else {
+            return Told::new();
+        };
         let (events, accepted) = (mine.events.clone(), other.events.incoming());
         let mut told = vec![(events.clone(), Event::Open(own))];
         match accepted {

@@ -34,7 +34,14 @@ struct State {
 
 impl Negotiation {
     pub(crate) fn new(role: Role, stream: Box<dyn Io>, handle: Handle, deadline: Delay) -> Self {
-        Negotiation(Some(State { machine: Signalling::new(role), stream, handle, ended: false, broken: false, deadline }))
+        Negotiation(Some(State {
+            machine: Signalling::new(role),
+            stream,
+            handle,
+            ended: false,
+            broken: false,
+            deadline,
+        }))
     }
 }
 

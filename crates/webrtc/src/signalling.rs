@@ -4,6 +4,7 @@
 //! The rules:
 //! - The one who dials offers; the first message is the offer, the first of the other side the answer, and there is one of
 //!   each. What else has its type is refused; types that nobody knows are skipped.
+//! - A description is of data alone.
 //! - Candidates may come before the description that they belong to; they are kept until then. Of each side 64 count.
 //! - The stream may end once both descriptions are exchanged: the other side may be through before we are.
 
@@ -21,6 +22,13 @@ const NO_MORE: &str = "null";
 const OFFER: u64 = 0;
 const ANSWER: u64 = 1;
 const CANDIDATE: u64 = 2;
+
+/// Whether a description speaks of one flow of data at most, and of no sound and no picture: the browser would get ready
+/// to play them.
+fn is_data_only(sdp: &str) -> bool {
+    let media = || sdp.split(['\n', '\r']).filter(|line| line.starts_with("m="));
+    media().count() <= 1 && media().all(|line| line.starts_with("m=application "))
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -113,6 +121,9 @@ impl Signalling {
                 (1 | 2, _) => return None,
                 _ => {}
             }
+        }
+        if kind != CANDIDATE && !is_data_only(data) {
+            return None;
         }
         match (kind, self.role) {
             (OFFER, Role::Answerer) if !self.heard => self.hear(Command::Answer(data.to_owned())),

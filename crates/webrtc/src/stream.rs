@@ -164,11 +164,8 @@ impl Stream {
             None => {}
             Some(Flag::Fin) if self.finished => {}
             Some(Flag::Fin) => (self.finished, self.owes_ack) = (true, true),
-            Some(Flag::FinAck) => {
-                if self.fin == Fin::Sent {
-                    self.fin = Fin::Acknowledged;
-                }
-            }
+            Some(Flag::FinAck) if self.fin == Fin::Sent => self.fin = Fin::Acknowledged,
+            Some(Flag::FinAck) => {}
             Some(Flag::StopSending) => {
                 self.unheard = true;
                 self.pending = Vec::new();

@@ -4,7 +4,8 @@
 //! A test is an async function that gives `Err` with what is wrong; one that panics ends the page, and so the run.
 #![cfg(target_arch = "wasm32")]
 
-mod node;
+#[path = "../../common/mod.rs"]
+mod common;
 mod tests;
 
 use js_sys::{Array, Object, Reflect};

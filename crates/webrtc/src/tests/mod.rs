@@ -1,0 +1,7 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod frames;
+mod links;
+mod mutator;
+mod negotiation;
+mod streams;

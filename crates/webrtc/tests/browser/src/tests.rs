@@ -1,0 +1,227 @@
+//! The tests themselves.
+
+use std::sync::Arc;
+
+use futures::{
+    AsyncReadExt, AsyncWriteExt, FutureExt,
+    future::{LocalBoxFuture, join},
+};
+use ledgerno_webrtc::{Config, browser::Browser};
+
+use crate::common::*;
+
+type Test = (&'static str, fn() -> LocalBoxFuture<'static, Outcome>);
+
+pub fn all() -> Vec<Test> {
+    vec![
+        ("webrtc: sizes from 1 B to 1 MB go both ways", || sizes().boxed_local()),
+        ("webrtc: half of a stream closes, the other goes on", || half_close().boxed_local()),
+        ("webrtc: a dropped stream is reset", || reset().boxed_local()),
+        ("webrtc: a slow reader holds the writer", || slow_reader().boxed_local()),
+        ("webrtc: many streams at once", || many_streams().boxed_local()),
+        ("webrtc: a closed link is noticed by the other side", || closing().boxed_local()),
+        ("webrtc: a dropped dial closes its peer connection", || dropped_dials().boxed_local()),
+        ("webrtc: refusals say their step", || refusals().boxed_local()),
+        ("webrtc: 8 MB in one direction", || much().boxed_local()),
+        ("webrtc: 200 connects and disconnects", || again_and_again().boxed_local()),
+    ]
+}
+
+fn node() -> Node {
+    Node::start(wasm_bindgen_futures::spawn_local, Config::default(), Arc::new(Browser), true)
+}
+
+async fn pair() -> Outcome<Pair> {
+    Pair::link(node(), node()).await
+}
+
+async fn sizes() -> Outcome {
+    let mut pair = pair().await?;
+    for len in [1, 2, 127, 128, 1_000, 16_360, 16_384, 65_536, 1_000_000] {
+        let (ours, theirs) = pair.stream().await?;
+        let (there, back) = (pattern(len, 1), pattern(len, 2));
+        let (at_us, at_them) = join(exchange(ours, &there), exchange(theirs, &back)).await;
+        ensure(at_us? == back && at_them? == there, "other bytes came")?;
+    }
+    Ok(())
+}
+
+async fn half_close() -> Outcome {
+    let mut pair = pair().await?;
+    let (mut ours, mut theirs) = pair.stream().await?;
+    write_all(&mut ours, b"question").await?;
+    close(&mut ours).await?;
+    ensure(read_end(&mut theirs).await? == b"question", "the question")?;
+    for round in 0..3 {
+        write_all(&mut theirs, &pattern(20_000, round)).await?;
+        ensure(read_exact(&mut ours, 20_000).await? == pattern(20_000, round), "the answer")?;
+    }
+    ensure(ours.write_all(b"more").await.is_err(), "a write after the close")?;
+    close(&mut theirs).await?;
+    ensure(read_end(&mut ours).await?.is_empty(), "the end")
+}
+
+async fn reset() -> Outcome {
+    let mut pair = pair().await?;
+    let (mut ours, theirs) = pair.stream().await?;
+    write_all(&mut ours, b"x").await?;
+    drop(theirs);
+    let mut buf = [0; 8];
+    ensure(within("a reset", ours.read(&mut buf)).await?.is_err(), "a read of a stream that was reset")?;
+    ensure(ours.write_all(b"more").await.is_err(), "a write on a stream that was reset")
+}
+
+async fn slow_reader() -> Outcome {
+    let mut pair = pair().await?;
+    let (mut ours, mut theirs) = pair.stream().await?;
+    let bytes = pattern(2_000_000, 3);
+    let mut written = 0;
+    // As much as goes while nobody reads.
+    let fill = async {
+        while written < bytes.len() {
+            match ours.write(&bytes[written..]).await {
+                Ok(len) => written += len,
+                Err(error) => return Err(show(error)),
+            }
+        }
+        Ok(())
+    };
+    let pause = futures_timer::Delay::new(std::time::Duration::from_millis(500));
+    let stuck = matches!(futures::future::select(std::pin::pin!(fill), pause).await, futures::future::Either::Right(_));
+    ensure(stuck, "all was taken though nobody reads")?;
+    ensure(written <= 256 * 1024, &format!("{written} bytes were taken though nobody reads"))?;
+    let rest = async {
+        write_all(&mut ours, &bytes[written..]).await?;
+        close(&mut ours).await
+    };
+    let (sent, read) = join(rest, read_end(&mut theirs)).await;
+    sent?;
+    ensure(read? == bytes, "other bytes came")
+}
+
+async fn many_streams() -> Outcome {
+    let mut pair = pair().await?;
+    let mut ends = Vec::new();
+    for _ in 0..60 {
+        ends.push(pair.stream().await?);
+    }
+    for (seed, (ours, theirs)) in ends.iter_mut().enumerate() {
+        write_all(ours, &pattern(5_000, seed as u8)).await?;
+        write_all(theirs, &pattern(5_000, seed as u8 + 100)).await?;
+    }
+    for (seed, (ours, theirs)) in ends.iter_mut().enumerate() {
+        ensure(read_exact(theirs, 5_000).await? == pattern(5_000, seed as u8), "there")?;
+        ensure(read_exact(ours, 5_000).await? == pattern(5_000, seed as u8 + 100), "back")?;
+    }
+    Ok(())
+}
+
+async fn closing() -> Outcome {
+    let mut pair = pair().await?;
+    let begin = js_sys::Date::now();
+    pair.a.close(&pair.a_link);
+    pair.b.lost(&pair.b_link).await?;
+    web_log(&format!("the far side noticed after {} ms", js_sys::Date::now() - begin));
+    pair.a.lost(&pair.a_link).await
+}
+
+async fn again_and_again() -> Outcome {
+    let (a, mut b) = (node(), node());
+    a.dial(b.peer, b.address.clone()).await?;
+    b.connected().await?;
+    let begin = js_sys::Date::now();
+    for round in 0..200u8 {
+        let at_a = a.dial(b.peer, direct(b.peer)).await.map_err(|error| format!("round {round}: {error}"))?;
+        let at_b = b.connected().await?;
+        let mut ours = a.open(&at_a).await?;
+        write_all(&mut ours, &[round]).await?;
+        close(&mut ours).await?;
+        ensure(read_end(&mut b.accept(&at_b).await?).await? == [round], "the round's number")?;
+        // Either side may be the one to close.
+        if round % 2 == 0 {
+            a.close(&at_a)
+        } else {
+            b.close(&at_b)
+        }
+        b.lost(&at_b).await?;
+    }
+    web_log(&format!("a connect and disconnect takes {} ms", (js_sys::Date::now() - begin) / 200.0));
+    Ok(())
+}
+
+/// Peer connections that are not closed, from the first call on.
+fn live() -> Outcome<f64> {
+    const COUNT: &str = "
+        if (!globalThis.made) {
+            globalThis.made = [];
+            globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+                constructor(...given) { super(...given); made.push(new WeakRef(this)); }
+            };
+        }
+        made.filter((one) => ![undefined, 'closed'].includes(one.deref()?.connectionState)).length";
+    let count = js_sys::eval(COUNT).map_err(|_| "no count of peer connections")?;
+    count.as_f64().ok_or_else(|| "no count of peer connections".to_owned())
+}
+
+async fn dropped_dials() -> Outcome {
+    live()?;
+    let mut seen = 0.0;
+    for delay in 0..30 {
+        let (a, mut b) = (node(), node());
+        a.dial(b.peer, b.address.clone()).await?;
+        b.connected().await?;
+        let dial = a.begin(b.peer, direct(b.peer));
+        futures_timer::Delay::new(std::time::Duration::from_millis(delay)).await;
+        seen += live()?;
+        drop((dial, a));
+        until("both peer connections are closed", || live() == Ok(0.0)).await?;
+    }
+    ensure(seen > 10.0, "there was never one")
+}
+
+async fn refusals() -> Outcome {
+    live()?;
+    let (a, mut b) = (node(), node());
+    let error = a.dial(b.peer, direct(b.peer)).await.err().unwrap_or_default();
+    ensure(error.contains("Carrier") && error.contains("NoConnection"), &error)?;
+    let mut deaf = Node::start(wasm_bindgen_futures::spawn_local, Config::default(), Arc::new(Browser), false);
+    a.dial(deaf.peer, deaf.address.clone()).await?;
+    deaf.connected().await?;
+    let error = a.dial(deaf.peer, direct(deaf.peer)).await.err().unwrap_or_default();
+    ensure(error.contains("Interrupted"), &error)?;
+    a.dial(b.peer, b.address.clone()).await?;
+    b.connected().await?;
+    // The browser knows no such server.
+    let servers = vec![ledgerno_webrtc::IceServer::new("nonsense:")];
+    let config = Config { ice_servers: servers, ..Config::default() };
+    let c = Node::start(wasm_bindgen_futures::spawn_local, config, Arc::new(Browser), true);
+    c.dial(b.peer, b.address.clone()).await?;
+    b.connected().await?;
+    let error = c.dial(b.peer, direct(b.peer)).await.err().unwrap_or_default();
+    ensure(error.contains("Offer") && error.contains("Refused"), &error)?;
+    until("all peer connections are closed", || live() == Ok(0.0)).await
+}
+
+async fn much() -> Outcome {
+    let mut pair = pair().await?;
+    let (mut ours, mut theirs) = pair.stream().await?;
+    let bytes = pattern(8_000_000, 5);
+    let begin = js_sys::Date::now();
+    let send = async {
+        write_all(&mut ours, &bytes).await?;
+        close(&mut ours).await
+    };
+    let (sent, read) = join(send, read_end(&mut theirs)).await;
+    sent?;
+    web_log(&format!("8 MB took {} ms", js_sys::Date::now() - begin));
+    ensure(read? == bytes, "other bytes came")
+}
+
+fn web_log(text: &str) {
+    let console = js_sys::Reflect::get(&js_sys::global(), &"console".into());
+    let log = console.and_then(|console| js_sys::Reflect::get(&console, &"log".into()));
+    if let Ok(log) = log {
+        use wasm_bindgen::JsCast;
+        drop(log.unchecked_ref::<js_sys::Function>().call1(&wasm_bindgen::JsValue::NULL, &text.into()));
+    }
+}
