@@ -59,3 +59,57 @@ for (const { named, args } of BROWSERS) {
     for (const { page } of [ann, ben]) await circle.eachOnce(page, [...texts, 'The relay is back.']);
   });
 }
+
+/**
+ * Lets a page link directly only with those who are named, until `freed`. Each page writes its name into its descriptions'
+ * session line, which means nothing to a browser.
+ */
+function onlyWith({ own, neighbours }) {
+  const allowed = new Set(neighbours);
+  const { createOffer, createAnswer, setRemoteDescription } = RTCPeerConnection.prototype;
+  const named = (make) =>
+    async function (...args) {
+      const made = await make.apply(this, args);
+      return { type: made.type, sdp: made.sdp.replace(/^s=.*$/m, `s=${own}`) };
+    };
+  RTCPeerConnection.prototype.createOffer = /** @type {any} */ (named(createOffer));
+  RTCPeerConnection.prototype.createAnswer = /** @type {any} */ (named(createAnswer));
+  RTCPeerConnection.prototype.setRemoteDescription = /** @type {any} */ (
+    async function (description) {
+      const other = /^s=(.*)$/m.exec(description.sdp ?? '')?.[1]?.trim() ?? '';
+      if (!(/** @type {any} */ (window).freed) && !allowed.has(other)) throw new Error(`not with ${other}`);
+      return setRemoteDescription.call(this, description);
+    }
+  );
+}
+
+test('five browsers in a chain become a mesh by their neighbours, without a relay, and mend a broken link', async (t) => {
+  const relay = await startRelay();
+  t.after(() => relay.kill());
+  const names = ['Ann', 'Ben', 'Cid', 'Dan', 'Eve'];
+  const friends = [];
+  for (const [at, name] of names.entries()) {
+    const friend = await person(t);
+    await friend.context.addInitScript(onlyWith, { own: name, neighbours: [names[at - 1], names[at + 1]].filter(Boolean) });
+    friends.push(friend);
+  }
+  const [ann, ...others] = friends;
+  const invite = await circle.startCircle(ann.page, relay, { name: 'Chain', yourName: 'Ann' });
+  for (const [at, friend] of others.entries()) await circle.join(friend.page, invite, names[at + 1]);
+  for (const [at, { page }] of friends.entries()) await direct(page, at === 0 || at === 4 ? 1 : 2);
+  await circle.agreed(...friends.map(({ page }) => page));
+
+  await relay.kill('SIGKILL');
+  for (const { page } of friends) {
+    await circle.cutOff(page);
+    await page.evaluate(() => Object.assign(window, { freed: true }));
+  }
+  await circle.post(ann.page, 'Along the chain.');
+  for (const { page } of friends) await circle.eachOnce(page, ['Along the chain.']);
+  for (const { page } of friends) await direct(page, 4);
+
+  // Ben's page is closed and comes back, with nobody to introduce him but friends whom he can not reach: his links are
+  // lost. Cid only loses one and gets it again.
+  await circle.post(friends[4].page, 'From the other end.');
+  for (const { page } of friends) await circle.eachOnce(page, ['Along the chain.', 'From the other end.']);
+});

@@ -15,10 +15,10 @@ export const OUT = join(import.meta.dirname, '../out');
 /**
  * Opens a profile; the same folder is the same person's browser.
  * @param {string} [dir]
- * @param {{ hosts?: Record<string, string>, locale?: string, phone?: boolean, args?: string[] }} [options]
- *   hosts: names and where they lead, `{ 'circle.test': '127.0.0.1' }`
+ * @param {{ hosts?: Record<string, string>, locale?: string, phone?: boolean, args?: string[], direct?: boolean }} [options]
+ *   hosts: names and where they lead, `{ 'circle.test': '127.0.0.1' }`; direct: false for a browser without WebRTC
  */
-export async function openProfile(dir = freshFolder('profile'), { hosts = {}, locale = 'en-US', phone = false, args = [] } = {}) {
+export async function openProfile(dir = freshFolder('profile'), { hosts = {}, locale = 'en-US', phone = false, args = [], direct = true } = {}) {
   const rules = Object.entries(hosts).map(([name, address]) => `MAP ${name} ${address}`);
   const context = await chromium.launchPersistentContext(dir, {
     executablePath: findChromium(),
@@ -28,6 +28,7 @@ export async function openProfile(dir = freshFolder('profile'), { hosts = {}, lo
     args: [...FLAGS, ...(rules.length ? [`--host-resolver-rules=${rules.join(',')}`] : []), ...args],
   });
   context.setDefaultTimeout(DEADLINE);
+  if (!direct) await context.addInitScript(() => Reflect.deleteProperty(window, 'RTCPeerConnection'));
   const said = [];
   context.on('console', (message) => said.push(`${message.type()}: ${message.text()}`));
   context.on('weberror', (error) => said.push(`thrown: ${error.error()?.message}`));

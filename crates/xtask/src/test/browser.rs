@@ -1,4 +1,4 @@
-//! The crates' tests inside a real Chromium: `tests/browser`, built like the page's module, run by Playwright.
+//! The crates' tests inside a real Chromium, built like the page's module, run by Playwright.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -10,21 +10,24 @@ use crate::stamp::{self, Inputs};
 use crate::workspace::Workspace;
 use crate::{tools, wasm};
 
-/// Builds and runs them; without the crate there is nothing to do.
+/// The crates that hold them, by package.
+const CRATES: [&str; 2] = ["ledgerno-browser-tests", "ledgerno-webrtc-browser-tests"];
+
+/// Builds and runs them.
 pub fn run(workspace: &Workspace, options: &Options, report: &mut Report) {
-    if workspace.path("tests/browser/Cargo.toml").is_file() {
-        let tests = build_and_run(workspace, options, report);
-        report.step("browser", tests);
+    for package in CRATES {
+        let tests = build_and_run(workspace, package, options, report);
+        report.step(package, tests);
     }
 }
 
-fn build_and_run(workspace: &Workspace, options: &Options, report: &mut Report) -> Result<()> {
+fn build_and_run(workspace: &Workspace, name: &str, options: &Options, report: &mut Report) -> Result<()> {
     tools::ensure_node_modules(workspace)?;
-    let compiled = wasm::compile(workspace, "ledgerno-browser-tests")?;
-    let package = workspace.target("xtask/browser-tests");
+    let compiled = wasm::compile(workspace, name)?;
+    let package = workspace.target("xtask").join(name);
     let mut inputs = Inputs::new("browser tests 1");
     inputs.path(&compiled)?;
-    stamp::unless_done(workspace, "browser-tests", &inputs, &package, || wasm::bind(&compiled, &package))?;
+    stamp::unless_done(workspace, name, &inputs, &package, || wasm::bind(&compiled, &package))?;
 
     let mut node = tools::node(workspace);
     node.arg("tests/lib/run-browser-crate.mjs").arg(&package).args(options.filter.as_deref());

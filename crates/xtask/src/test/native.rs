@@ -27,7 +27,15 @@ fn without_std(workspace: &Workspace) -> Result<()> {
 
 fn cargo_test(workspace: &Workspace, options: &Options, report: &mut Report) -> Result<()> {
     let mut cargo = tools::cargo(workspace);
-    cargo.args(["test", "--workspace", "--no-fail-fast", "--exclude", "ledgerno-browser-tests"]);
+    cargo.args([
+        "test",
+        "--workspace",
+        "--no-fail-fast",
+        "--exclude",
+        "ledgerno-browser-tests",
+        "--exclude",
+        "ledgerno-webrtc-browser-tests",
+    ]);
     if options.long {
         cargo.args(["--profile", "long", "--", "--include-ignored"]);
     } else {
