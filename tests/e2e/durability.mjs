@@ -12,8 +12,9 @@ import { waitFor } from '../lib/wait.mjs';
 /** A relay, and two people in one circle on it; all end with the test. */
 async function two(t) {
   let relay = await startRelay();
-  const ann = await openProfile();
-  const ben = await openProfile();
+  // With direct links the relay would not be missed.
+  const ann = await openProfile(undefined, { direct: false });
+  const ben = await openProfile(undefined, { direct: false });
   t.after(async () => {
     await ann.close();
     await ben.close();

@@ -140,6 +140,11 @@ fn denied(cause: ConnectionDenied) -> DialError {
 
 /// libp2p wraps an I/O error in another.
 fn timed_out(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::TimedOut
-        || error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()).is_some_and(timed_out)
+    error.kind() == io::ErrorKind::TimedOut || cause::<io::Error>(error).is_some_and(timed_out)
+}
+
+/// An error within I/O errors, the innermost if it is one of those itself.
+pub(crate) fn cause<T: std::error::Error + 'static>(error: &io::Error) -> Option<&T> {
+    let inner = error.get_ref()?;
+    inner.downcast_ref::<io::Error>().and_then(cause).or_else(|| inner.downcast_ref())
 }

@@ -1,15 +1,22 @@
 //! What the driver does about friends: the overlay says what, and here it is done.
 
+use ledgerno_webrtc::Cause;
 use libp2p::{
     Multiaddr, PeerId,
+    core::transport::TransportError,
     multiaddr::Protocol,
-    swarm::dial_opts::{DialOpts, PeerCondition},
+    swarm::{
+        DialError,
+        dial_opts::{DialOpts, PeerCondition},
+    },
 };
+use std::io;
 use web_time::Instant;
 
 use crate::{
-    DialError, Event, Path, Peer, Way,
-    calls::why,
+    Event, Path, Peer, Way, Why,
+    calls::cause,
+    circuit::{CircuitError, Status},
     links::Dial,
     overlay::{Do, Reach},
     swarm::Driver,
@@ -60,18 +67,43 @@ impl Driver {
             Ok(()) => {
                 self.dials.insert(link, Dial::Friend { id, carrier });
             }
-            Err(error) => self.friend_dial_failed(id, carrier, why(error)),
+            Err(error) => self.friend_dial_failed(id, carrier, &error),
         }
     }
 
-    pub(crate) fn friend_dial_failed(&mut self, id: PeerId, carrier: Option<PeerId>, reason: DialError) {
+    pub(crate) fn friend_dial_failed(&mut self, id: PeerId, carrier: Option<PeerId>, error: &DialError) {
         self.overlay.ended(id, false, Instant::now());
         if let Some(peer) = Peer::from_id(id) {
             let way = match carrier.and_then(Peer::from_id) {
                 Some(carrier) => Way::Circuit { carrier },
                 None => Way::Direct,
             };
-            self.events.push_back(Event::Tried { peer, way, reason });
+            self.events.push_back(Event::Tried { peer, way, why: why(error) });
         }
+    }
+}
+
+/// What a person can make something of.
+fn why(error: &DialError) -> Why {
+    let DialError::Transport(errors) = error else { return Why::Busy };
+    let Some((_, TransportError::Other(error))) = errors.first() else { return Why::Broken };
+    if let Some(error) = cause::<ledgerno_webrtc::Error>(error) {
+        return match error.cause {
+            Cause::NoConnection | Cause::RelayFailed => Why::NotThere,
+            Cause::Unsupported => Why::Unsupported,
+            Cause::Busy => Why::Busy,
+            Cause::TimedOut => Why::NoAnswer,
+            Cause::Refused | Cause::Description => Why::Refused,
+            Cause::NoPath => Why::NoWay,
+            Cause::Interrupted | Cause::Malformed | Cause::Stopped => Why::Broken,
+        };
+    }
+    match cause::<CircuitError>(error) {
+        Some(CircuitError::Refused(Status::NO_RESERVATION | Status::CONNECTION_FAILED)) => Why::NotThere,
+        Some(CircuitError::Refused(Status::PERMISSION_DENIED)) => Why::NotAdmitted,
+        Some(CircuitError::Refused(Status::RESOURCE_LIMIT_EXCEEDED)) => Why::Busy,
+        Some(CircuitError::Timeout) => Why::NoAnswer,
+        _ if cause::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) => Why::NoAnswer,
+        _ => Why::Broken,
     }
 }

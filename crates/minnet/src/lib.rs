@@ -38,6 +38,7 @@ use futures_timer::Delay;
 use libp2p::PeerId;
 use tokio::sync::{mpsc, oneshot};
 
+mod bans;
 mod calls;
 mod circuit;
 mod codec;
@@ -163,6 +164,8 @@ pub struct Config {
     pub commands: usize,
     /// Requests taken of one peer; over it they are answered with `Busy`. 200 at once, 100 a second.
     pub requests: Rate,
+    /// Who is banned, as [`Event::Banned`] told before a restart.
+    pub bans: Vec<Ban>,
     /// Messages taken of one peer; over it they are dropped, and the link too if it goes on. 1,000 at once, 200 a second.
     pub messages: Rate,
 }
@@ -189,8 +192,49 @@ impl Config {
             commands: 256,
             requests: Rate { burst: 200, per_second: 100 },
             messages: Rate { burst: 1_000, per_second: 200 },
+            bans: Vec::new(),
         }
     }
+}
+
+/// A peer of which nothing is taken for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ban {
+    /// Who.
+    pub peer: Peer,
+    /// Until when, in milliseconds since 1970.
+    pub until_ms: u64,
+    /// How often it was banned, each time within a day of the time before.
+    pub times: u32,
+}
+
+/// Why a friend was not linked, or not as well as can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// The carrier is not linked with it.
+    #[error("the friend is not linked with the carrier")]
+    NotThere,
+    /// The carrier does not carry for this node.
+    #[error("the carrier does not know this node")]
+    NotAdmitted,
+    /// Somebody has too much to do.
+    #[error("somebody has too much to do")]
+    Busy,
+    /// No answer in time.
+    #[error("no answer in time")]
+    NoAnswer,
+    /// The friend makes no direct links.
+    #[error("the friend makes no direct links")]
+    Unsupported,
+    /// The browser makes no direct links, though it knows them.
+    #[error("the browser refuses direct links")]
+    Refused,
+    /// No way was found between the two: their networks let none through.
+    #[error("no way was found between the two networks")]
+    NoWay,
+    /// It broke off.
+    #[error("it broke off")]
+    Broken,
 }
 
 /// How direct links are made.
@@ -394,8 +438,10 @@ pub enum Event {
         /// How.
         way: Way,
         /// Why it came to nothing.
-        reason: DialError,
+        why: Why,
     },
+    /// A peer flooded this node, or said what no honest node says. Its links are closed, and new ones refused.
+    Banned(Ban),
     /// It is gone.
     Disconnected {
         /// Who.

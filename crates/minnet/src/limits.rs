@@ -44,7 +44,11 @@ pub(crate) const MAX_TOPICS: usize = 900;
 pub(crate) const MIN_TRANSMIT: usize = 72 * 1024;
 /// Bytes that GossipSub adds around a message at most.
 pub(crate) const GOSSIP_OVERHEAD: usize = 256;
-/// Flooded messages that cost a peer its link.
+/// How often a peer may come; who comes more often is banned. A page that is loaded anew makes two or three links with each.
+pub(crate) const COMING: Rate = Rate { burst: 60, per_second: 1 };
+/// Peers whose coming is counted.
+pub(crate) const MAX_COMERS: usize = 1_024;
+/// Messages and requests over the rate that cost a peer its links.
 pub(crate) const MAX_FLOODED: u32 = 1_000;
 /// Inbound links, from [`Net::accept`](crate::Net::accept) or by circuits, that wait for the driver.
 pub(crate) const ACCEPT_QUEUE: usize = 64;

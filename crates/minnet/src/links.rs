@@ -34,6 +34,9 @@ const MAX_HELLO: usize = 256;
 /// libp2p forgives one missed ping, and so do we: a dead link costs two of these.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Links that both sides dialled stand within this time of each other.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
 #[derive(Serialize, Deserialize)]
 struct Hello {
     version: u16,
@@ -88,6 +91,7 @@ pub(crate) struct Link {
     pub(crate) address: Multiaddr,
     pub(crate) stage: Stage,
     dialled: bool,
+    since: Instant,
     pub(crate) rtt: Rtt,
     /// What the peer opened to say something, until the link is ready.
     pub(crate) early: Option<Stream>,
@@ -132,14 +136,14 @@ impl Linked {
 }
 
 impl Link {
-    /// Whether it is better than another of the same session. Links that were dialled by both at once are judged by who
-    /// dialled, so that both keep the same one; else the newer is the better.
+    /// Whether it is better than an older one of the same session. Links that were dialled by both at once are judged by who
+    /// dialled, so that both keep the same one; else the newer is the better, for the older may be dead on the other side.
     fn is_better_than(&self, other: &Link, own: PeerId, their: PeerId) -> bool {
         let relayed = |link: &Link| matches!(link.path, Path::Circuit { .. });
         match (relayed(self), relayed(other)) {
             (false, true) => true,
             (true, false) => false,
-            _ if self.dialled == other.dialled => true,
+            _ if self.dialled == other.dialled || self.since.saturating_duration_since(other.since) > AT_ONCE => true,
             _ => self.dialled == (own < their),
         }
     }
@@ -163,8 +167,17 @@ impl Driver {
         };
         let now = Instant::now();
         let (gone, _) = watch::channel(());
-        let one =
-            Link { id: link, path, address, stage: Stage::Greeting, dialled, rtt: Rtt::default(), early: None, gone };
+        let one = Link {
+            id: link,
+            path,
+            address,
+            stage: Stage::Greeting,
+            dialled,
+            since: now,
+            rtt: Rtt::default(),
+            early: None,
+            gone,
+        };
         let (requests, messages) = (self.config.requests, self.config.messages);
         let linked = self.linked.entry(id).or_insert_with(|| Linked {
             peer,

@@ -12,12 +12,12 @@ use futures_timer::Delay;
 use libp2p::{PeerId, Stream, swarm::ConnectionId};
 use std::{io, time::Duration};
 use tokio::sync::mpsc;
-use web_time::Instant;
+use web_time::{Instant, SystemTime};
 
 use crate::{
-    Event,
+    Event, Peer,
     gossip::{self, Heard},
-    limits::{GOSSIP_OVERHEAD, GOSSIP_QUEUE, MAX_FLOODED, MIN_TRANSMIT},
+    limits::{Bucket, COMING, GOSSIP_OVERHEAD, GOSSIP_QUEUE, MAX_COMERS, MAX_FLOODED, MIN_TRANSMIT},
     rt,
     streams::{OpenError, Opening, opened},
     swarm::{Driver, Report},
@@ -25,6 +25,12 @@ use crate::{
 
 /// Before a stream that broke is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// Writes frames until there are no more, or the stream breaks. What is there at once leaves at once.
 async fn write(opening: Opening, mut frames: mpsc::Receiver<Bytes>) -> Result<(), OpenError> {
@@ -117,6 +123,13 @@ impl Driver {
     }
 
     pub(crate) fn on_said(&mut self, id: PeerId, link: ConnectionId, frame: &Bytes) {
+        self.hear(id, link, frame);
+        if self.gossip.is_ignored(id) {
+            self.ban(id);
+        }
+    }
+
+    fn hear(&mut self, id: PeerId, link: ConnectionId, frame: &Bytes) {
         let now = Instant::now();
         let Some(linked) = self.linked.get(&id).filter(|linked| linked.hears(link)) else { return };
         let peer = linked.peer;
@@ -141,20 +154,49 @@ impl Driver {
         }
     }
 
-    /// Whether a peer has messages left; one that goes on and on loses its links.
+    /// Whether a peer has messages left.
     fn takes_message(&mut self, id: PeerId, now: Instant) -> bool {
-        let Some(linked) = self.linked.get_mut(&id) else { return false };
-        if linked.messages.take(now) {
-            return true;
+        let takes = self.linked.get_mut(&id).is_some_and(|linked| linked.messages.take(now));
+        if !takes {
+            self.flooded(id);
         }
+        takes
+    }
+
+    /// A peer sends more than it may; one that goes on and on is banned.
+    pub(crate) fn flooded(&mut self, id: PeerId) {
+        let Some(linked) = self.linked.get_mut(&id) else { return };
         linked.flooded += 1;
         if linked.flooded == MAX_FLOODED {
-            tracing::warn!(peer = %linked.peer, "link closed: it floods");
-            if self.swarm.disconnect_peer_id(id).is_err() {
-                tracing::trace!("closed already");
-            }
+            self.ban(id);
         }
-        false
+    }
+
+    /// Takes nothing of a peer for a while.
+    pub(crate) fn ban(&mut self, id: PeerId) {
+        let Some(peer) = Peer::from_id(id) else { return };
+        let ban = self.bans.ban(peer, now_ms());
+        tracing::warn!(%peer, until = ban.until_ms, "banned");
+        self.events.push_back(Event::Banned(ban));
+        if self.swarm.disconnect_peer_id(id).is_err() {
+            tracing::trace!("closed already");
+        }
+    }
+
+    /// Whether a peer that comes is turned away: it is banned, or comes again and again.
+    pub(crate) fn turns_away(&mut self, id: PeerId) -> bool {
+        if self.bans.is_banned(&id, now_ms()) {
+            return true;
+        }
+        if self.comers.len() >= MAX_COMERS {
+            self.comers.clear();
+        }
+        let now = Instant::now();
+        let patient = self.comers.entry(id).or_insert_with(|| Bucket::new(COMING, now)).take(now);
+        if !patient {
+            self.ban(id);
+        }
+        !patient
     }
 
     /// Hands frames to the tasks that write them.

@@ -33,6 +33,9 @@ impl Driver {
     pub(crate) fn on_swarm(&mut self, event: SwarmEvent<ProtocolsEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                if self.turns_away(peer_id) {
+                    return self.close(connection_id);
+                }
                 if let Some(Dial::Friend { id, .. }) = self.dials.get(&connection_id) {
                     self.overlay.ended(*id, true, Instant::now());
                 }
@@ -47,7 +50,7 @@ impl Driver {
                     Some(Dial::Url { peer, url }) => {
                         self.events.push_back(Event::DialFailed { peer, url, reason: why(error) });
                     }
-                    Some(Dial::Friend { id, carrier }) => self.friend_dial_failed(id, carrier, why(error)),
+                    Some(Dial::Friend { id, carrier }) => self.friend_dial_failed(id, carrier, &error),
                     None => {}
                 }
             }
@@ -133,6 +136,7 @@ impl Driver {
     fn answer(&mut self, id: PeerId, link: ConnectionId, request: Result<Frame, CodecError>) -> Answer {
         let Some(linked) = self.linked.get_mut(&id) else { return Answer::status(codec::Status::Refused) };
         if !linked.requests.take(Instant::now()) {
+            self.flooded(id);
             return Answer::status(codec::Status::Busy);
         }
         match request {

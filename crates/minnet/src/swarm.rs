@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use either::Either;
 use futures::{FutureExt, StreamExt};
 use futures_timer::Delay;
 use libp2p::{
@@ -34,6 +35,7 @@ use web_time::Instant;
 
 use crate::{
     CodecError, Command, Config, Event, Events, Net, Peer, RequestError, StartError, Topic,
+    bans::Bans,
     circuit::{self, Allowance, Carrier, CircuitError, Hop},
     codec::Frame,
     gossip::{self, Gossip},
@@ -118,6 +120,7 @@ fn transport(
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
         .map_err(|error| match error {
             TransportTimeoutError::Timeout => io::Error::from(io::ErrorKind::TimedOut),
+            TransportTimeoutError::Other(Either::Left(Either::Left(error))) => error,
             error => io::Error::other(error.to_string()),
         });
     // Who is dialled directly proved its key on the link that carries the signalling.
@@ -206,6 +209,9 @@ pub(crate) struct Driver {
     pub(crate) carrier: Carrier,
     pub(crate) overlay: Overlay,
     pub(crate) gossip: Gossip,
+    pub(crate) bans: Bans,
+    /// How often each peer came lately.
+    pub(crate) comers: HashMap<PeerId, Bucket>,
     heartbeat: Instant,
     timer: Option<(Instant, Delay)>,
     /// Topics of which nothing is handed on.
@@ -239,6 +245,8 @@ impl Driver {
             overlay: Overlay::new(own, config.direct.is_some()),
             gossip: Gossip::new(config.hub, u64::from_le_bytes(session), now),
             heartbeat: now,
+            bans: Bans::new(&config.bans),
+            comers: HashMap::new(),
             timer: None,
             kept: HashSet::new(),
             first: 0,

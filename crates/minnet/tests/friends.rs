@@ -6,7 +6,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{Node, config, node};
-use ledgerno_minnet::{Event, Path, Topic, Way};
+use ledgerno_minnet::{Event, Path, Topic, Way, Why};
 
 const TOPIC: Topic = Topic([7; 32]);
 
@@ -71,15 +71,15 @@ async fn who_is_not_admitted_gets_no_circuit() {
     stranger.net.seek(ann.peer()).unwrap();
     let why = stranger
         .until(|event| match event {
-            Event::Tried { peer, way: Way::Circuit { carrier }, reason } if peer == ann.peer() => {
+            Event::Tried { peer, way: Way::Circuit { carrier }, why } if peer == ann.peer() => {
                 assert_eq!(carrier, relay.peer());
-                Some(reason)
+                Some(why)
             }
             Event::Connected { .. } => panic!("linked"),
             _ => None,
         })
         .await;
-    assert!(why.to_string().contains("does not know this node"), "{why}");
+    assert_eq!(why, Why::NotAdmitted);
 }
 
 /// Nobody has a relay: the one in the middle is linked to both.
@@ -323,7 +323,10 @@ mod direct {
         let (_net, peer) = (ben.net.clone(), ben.peer());
         ben.serve(|_, bytes| Some(bytes));
         ann.until(|event| match event {
-            Event::Tried { way: Way::Direct, peer: tried, .. } => (tried == peer).then_some(()),
+            Event::Tried { way: Way::Direct, peer: tried, why } if tried == peer => {
+                assert_eq!(why, Why::NoWay);
+                Some(())
+            }
             Event::Disconnected { .. } => panic!("the relayed link was lost"),
             _ => None,
         })

@@ -218,6 +218,11 @@ impl Gossip {
         }
     }
 
+    /// Whether nothing that a peer says is taken any more.
+    pub(crate) fn is_ignored(&self, id: PeerId) -> bool {
+        self.peers.iter().any(|peer| peer.id == id && peer.score.value() <= IGNORED)
+    }
+
     /// The topics to which a peer subscribes.
     #[cfg(test)]
     fn topics_of(&self, id: PeerId) -> &[Topic] {
