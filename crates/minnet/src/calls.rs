@@ -54,7 +54,7 @@ impl Driver {
                 }
             }
             Command::Seek(peer) => {
-                if let Some(id) = peer.to_id() {
+                if let Some(id) = peer.to_id().filter(|id| !self.is_banned(id)) {
                     let reach = self.reach(&id);
                     self.overlay.seek(id, reach, now);
                 }

@@ -183,9 +183,13 @@ impl Driver {
         }
     }
 
+    pub(crate) fn is_banned(&self, id: &PeerId) -> bool {
+        self.bans.is_banned(id, now_ms())
+    }
+
     /// Whether a peer that comes is turned away: it is banned, or comes again and again.
     pub(crate) fn turns_away(&mut self, id: PeerId) -> bool {
-        if self.bans.is_banned(&id, now_ms()) {
+        if self.is_banned(&id) {
             return true;
         }
         if self.comers.len() >= MAX_COMERS {

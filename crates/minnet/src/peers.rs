@@ -33,7 +33,8 @@ impl Driver {
     pub(crate) fn on_swarm(&mut self, event: SwarmEvent<ProtocolsEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                if self.turns_away(peer_id) {
+                // Whom this node dials itself, it wants.
+                if endpoint.is_listener() && self.turns_away(peer_id) {
                     return self.close(connection_id);
                 }
                 if let Some(Dial::Friend { id, .. }) = self.dials.get(&connection_id) {
