@@ -175,7 +175,8 @@ impl Events {
         }
     }
 
-    /// The other side has opened a channel. `None`: there are too many, it is to be closed at once.
+    /// The other side has opened a channel. It is sent on after [`Event::Open`], messages may come at once. `None`: there
+    /// are too many, it is to be closed at once.
     #[must_use]
     pub fn incoming(&self) -> Option<u32> {
         lock(&self.0).link.incoming()

@@ -192,7 +192,7 @@ impl Link {
         if self.ended.is_some() || self.count(true) >= self.max_inbound {
             return None;
         }
-        let id = self.add(true, Channel::Open);
+        let id = self.add(true, Channel::Opening);
         self.arrived.push_back(id);
         self.wake_muxer();
         Some(id)

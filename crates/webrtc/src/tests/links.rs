@@ -56,6 +56,7 @@ fn streams_are_counted_and_come_free_again() {
     let mut link = link();
     let ids: Vec<u32> = (0..3).map(|_| link.incoming().unwrap()).collect();
     assert_eq!(link.incoming(), None);
+    ids.iter().for_each(|id| link.opened(*id));
     // That they wait to be taken, or are taken, makes no difference; that they are over does.
     assert!(matches!(link.poll_inbound(&cx()), Poll::Ready(Ok(id)) if id == ids[0]));
     assert_eq!(link.incoming(), None);
