@@ -11,12 +11,13 @@
 use std::{
     collections::VecDeque,
     io::ErrorKind,
+    ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use crate::config::{Config, IceServer};
-use crate::link::Link;
+use crate::link::{Link, Waiter};
 
 /// Own candidates that are told to the other side; and as many of its are taken.
 pub const MAX_CANDIDATES: usize = 64;
@@ -90,13 +91,41 @@ pub(crate) struct Shared {
     setup: VecDeque<Command>,
     signals: VecDeque<Event>,
     /// The task of the signalling.
-    signaller: Option<Waker>,
+    signaller: Waiter,
     /// Nobody listens to signals any more.
     settled: bool,
 }
 
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+/// The lock on what is shared. Wakers that are done with are dropped after it: with the last waker of a task the task
+/// itself may go, and it may hold streams that lock in their turn.
+pub(crate) struct Locked<'a> {
+    // In this order.
+    shared: MutexGuard<'a, Shared>,
+    retired: Vec<Waker>,
+}
+
+fn lock(shared: &Mutex<Shared>) -> Locked<'_> {
+    Locked { shared: shared.lock().unwrap_or_else(PoisonError::into_inner), retired: Vec::new() }
+}
+
+impl Deref for Locked<'_> {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Shared {
+        &mut self.shared
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.retired = self.shared.link.take_retired();
+    }
 }
 
 /// The commands of one peer connection. Dropped, it is over.
@@ -111,7 +140,7 @@ impl Commands {
         }
         let command = shared.setup.pop_front().or_else(|| shared.link.next_command());
         if command.is_none() {
-            shared.link.set_backend(cx.waker());
+            shared.link.set_backend(cx);
             return Poll::Pending;
         }
         Poll::Ready(command)
@@ -146,7 +175,8 @@ impl Events {
         }
     }
 
-    /// The other side has opened a channel. `None`: there are too many, it is to be closed at once.
+    /// The other side has opened a channel. It is sent on after [`Event::Open`], messages may come at once. `None`: there
+    /// are too many, it is to be closed at once.
     #[must_use]
     pub fn incoming(&self) -> Option<u32> {
         lock(&self.0).link.incoming()
@@ -164,9 +194,7 @@ impl Shared {
         if !self.settled && self.signals.len() < max {
             self.signals.push_back(event);
         }
-        if let Some(waker) = self.signaller.take() {
-            waker.wake();
-        }
+        self.signaller.wake();
     }
 }
 
@@ -180,14 +208,14 @@ impl Handle {
             link: Link::new(config),
             setup: VecDeque::new(),
             signals: VecDeque::new(),
-            signaller: None,
+            signaller: Waiter::default(),
             settled: false,
         }));
         backend.open(&config.ice_servers, Commands(Arc::clone(&shared)), Events(Arc::clone(&shared)));
         Handle(shared)
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Shared> {
+    pub(crate) fn lock(&self) -> Locked<'_> {
         lock(&self.0)
     }
 
@@ -207,7 +235,8 @@ impl Handle {
         match shared.signals.pop_front() {
             Some(event) => Poll::Ready(event),
             None => {
-                shared.signaller = Some(cx.waker().clone());
+                let old = shared.signaller.set(cx);
+                shared.link.retire(old);
                 Poll::Pending
             }
         }
@@ -216,7 +245,9 @@ impl Handle {
     /// The signalling is done.
     pub(crate) fn settle(&self) {
         let mut shared = self.lock();
-        (shared.settled, shared.signaller) = (true, None);
+        shared.settled = true;
+        let old = shared.signaller.0.take();
+        shared.link.retire(old);
         shared.signals = VecDeque::new();
     }
 }
@@ -238,7 +269,7 @@ impl Held {
         Held { shared, id }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Shared> {
+    pub(crate) fn lock(&self) -> Locked<'_> {
         lock(&self.shared)
     }
 }

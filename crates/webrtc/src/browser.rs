@@ -10,8 +10,9 @@ use js_sys::{Array, ArrayBuffer, Function, JSON, Object, Promise, Reflect, Uint8
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelEvent, RtcDataChannelType, RtcIceCandidateInit,
-    RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
+    MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelEvent, RtcDataChannelState, RtcDataChannelType,
+    RtcIceCandidateInit, RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcSdpType,
+    RtcSessionDescriptionInit,
 };
 
 use crate::backend::{Backend, Command, Commands, Event, Events, Failure, MAX_MESSAGE};
@@ -204,7 +205,13 @@ fn incoming(channels: &Channels, events: &Events, channel: RtcDataChannel) {
         return;
     }
     match events.incoming() {
-        Some(id) => channels.borrow_mut().push(Channel::attach(Some(id), channel, events.clone())),
+        Some(id) => {
+            let open = channel.ready_state() == RtcDataChannelState::Open;
+            channels.borrow_mut().push(Channel::attach(Some(id), channel, events.clone()));
+            if open {
+                events.send(Event::Open(id));
+            }
+        }
         None => channel.close(),
     }
 }

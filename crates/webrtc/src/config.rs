@@ -49,7 +49,8 @@ pub struct Config {
     pub window: u32,
     /// The same for peers that know no windows; a stream that goes over it is reset. 4 MiB.
     pub max_unread: u32,
-    /// The same for all streams of a link together. 16 MiB.
+    /// Unread bytes of all streams of a link together, whatever the peer knows; the stream that goes over it is reset.
+    /// 16 MiB.
     pub max_link_unread: u32,
 }
 

@@ -30,6 +30,8 @@ pub mod browser;
 mod config;
 mod error;
 mod frame;
+#[cfg(any(test, feature = "hostile"))]
+pub mod hostile;
 mod link;
 #[cfg(feature = "memory")]
 pub mod memory;

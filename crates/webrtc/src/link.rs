@@ -27,6 +27,27 @@ enum Channel {
     Forgotten,
 }
 
+/// A task that waits, if one does.
+#[derive(Default)]
+pub(crate) struct Waiter(pub(crate) Option<Waker>);
+
+impl Waiter {
+    /// Gives the one that waited before, if it is another.
+    #[must_use]
+    pub(crate) fn set(&mut self, cx: &Context<'_>) -> Option<Waker> {
+        match &self.0 {
+            Some(waker) if waker.will_wake(cx.waker()) => None,
+            _ => self.0.replace(cx.waker().clone()),
+        }
+    }
+
+    pub(crate) fn wake(&mut self) {
+        if let Some(waker) = self.0.take() {
+            waker.wake();
+        }
+    }
+}
+
 struct Entry {
     id: u32,
     inbound: bool,
@@ -37,15 +58,14 @@ struct Entry {
     age: u8,
     /// It is among [`Link::busy`].
     busy: bool,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
+    reader: Waiter,
+    writer: Waiter,
 }
 
 impl Entry {
     fn wake(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
-            waker.wake();
-        }
+        self.reader.wake();
+        self.writer.wake();
     }
 }
 
@@ -69,9 +89,11 @@ pub(crate) struct Link {
     /// Nothing comes and nothing goes any more.
     ended: Option<ErrorKind>,
     /// The task of the muxer; all its functions are polled by the same.
-    muxer: Option<Waker>,
+    muxer: Waiter,
     /// The backend's task.
-    backend: Option<Waker>,
+    backend: Waiter,
+    /// Wakers that nobody needs any more.
+    retired: Vec<Waker>,
 }
 
 impl Link {
@@ -89,25 +111,32 @@ impl Link {
             busy: VecDeque::new(),
             arrived: VecDeque::new(),
             ended: None,
-            muxer: None,
-            backend: None,
+            muxer: Waiter::default(),
+            backend: Waiter::default(),
+            retired: Vec::new(),
         }
     }
 
-    pub(crate) fn set_backend(&mut self, waker: &Waker) {
-        self.backend = Some(waker.clone());
+    /// To be dropped when no lock is held.
+    pub(crate) fn take_retired(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.retired)
+    }
+
+    pub(crate) fn retire(&mut self, waker: Option<Waker>) {
+        self.retired.extend(waker);
+    }
+
+    pub(crate) fn set_backend(&mut self, cx: &Context<'_>) {
+        let old = self.backend.set(cx);
+        self.retire(old);
     }
 
     pub(crate) fn wake_backend(&mut self) {
-        if let Some(waker) = self.backend.take() {
-            waker.wake();
-        }
+        self.backend.wake();
     }
 
     pub(crate) fn wake_muxer(&mut self) {
-        if let Some(waker) = self.muxer.take() {
-            waker.wake();
-        }
+        self.muxer.wake();
     }
 
     pub(crate) fn ended(&self) -> Option<ErrorKind> {
@@ -140,7 +169,7 @@ impl Link {
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
         let stream = Stream::new(self.bounds);
-        let (reader, writer) = (None, None);
+        let (reader, writer) = Default::default();
         self.entries.push(Entry { id, inbound, channel, stream, held: true, age: 0, busy: false, reader, writer });
         id
     }
@@ -163,7 +192,7 @@ impl Link {
         if self.ended.is_some() || self.count(true) >= self.max_inbound {
             return None;
         }
-        let id = self.add(true, Channel::Open);
+        let id = self.add(true, Channel::Opening);
         self.arrived.push_back(id);
         self.wake_muxer();
         Some(id)
@@ -234,9 +263,7 @@ impl Link {
             Channel::Open => {
                 if let Some(frame) = entry.stream.next_frame() {
                     // There is room again for who writes.
-                    if let Some(writer) = entry.writer.take() {
-                        writer.wake();
-                    }
+                    entry.writer.wake();
                     self.touch(index);
                     return Some(Command::Send(id, frame));
                 }
@@ -288,7 +315,8 @@ impl Link {
 
     /// Keeps the muxer's task, to be woken at the next change.
     pub(crate) fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
-        self.muxer = Some(cx.waker().clone());
+        let old = self.muxer.set(cx);
+        self.retire(old);
         Poll::Pending
     }
 
@@ -311,10 +339,11 @@ impl Link {
             Err(kind) => Poll::Ready(Err(self.ended.unwrap_or(kind).into())),
             Ok(None) => {
                 let slot = if reads { &mut entry.reader } else { &mut entry.writer };
-                *slot = Some(cx.waker().clone());
+                let old = slot.set(cx);
                 if !reads && entry.stream.waits_for_first_word() {
                     self.wake_muxer();
                 }
+                self.retire(old);
                 Poll::Pending
             }
         }
@@ -324,8 +353,10 @@ impl Link {
     pub(crate) fn abandon(&mut self, id: u32) {
         let Some(index) = self.position(id) else { return };
         let entry = &mut self.entries[index];
-        (entry.held, entry.reader, entry.writer) = (false, None, None);
+        entry.held = false;
         entry.stream.abandon();
+        self.retired.extend(entry.reader.0.take());
+        self.retired.extend(entry.writer.0.take());
         if self.ended.is_some() || entry.channel == Channel::Forgotten {
             self.remove(index);
         } else {

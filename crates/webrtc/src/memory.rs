@@ -240,6 +240,7 @@ impl Room {
         match accepted {
             None => told.push((events, Event::Closed(own))),
             Some(theirs) => {
+                told.push((other.events.clone(), Event::Open(theirs)));
                 for (end, own, theirs) in [(me, own, theirs), (peer, theirs, own)] {
                     if let Some(end) = &mut self.ends[end] {
                         end.channels.push(Channel { own, theirs, sent: 0 });

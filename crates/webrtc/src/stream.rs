@@ -122,7 +122,7 @@ impl Stream {
         (self.broken && !self.owes_reset) || complete
     }
 
-    /// A message of the channel came. `spare`: what the link's other streams leave for one that knows no windows.
+    /// A message of the channel came. `spare`: the unread bytes that the link's other streams leave room for.
     pub(crate) fn receive(&mut self, message: &[u8], spare: usize) {
         if self.broken {
             return;
@@ -186,13 +186,12 @@ impl Stream {
         if self.deaf {
             return !self.finished;
         }
+        let unread = self.inbox.len() + data.len();
         let within = match self.knows {
-            Knows::Nothing => {
-                let unread = self.inbox.len() + data.len();
-                unread <= self.bounds.max_unread && unread <= spare
-            }
+            Knows::Nothing => unread <= self.bounds.max_unread,
             _ => self.received <= self.allowed,
         };
+        let within = within && unread <= spare;
         if within && !self.finished {
             self.inbox.extend(data);
         }

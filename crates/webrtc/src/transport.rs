@@ -75,7 +75,10 @@ pub struct Transport {
     backend: Arc<dyn Backend>,
     asks: mpsc::Sender<Ask>,
     offers: mpsc::Receiver<Offer>,
+    /// And whether it has been announced.
     listener: Option<(ListenerId, bool)>,
+    /// One that was removed, and this not yet said.
+    removed: Option<ListenerId>,
     task: Option<std::task::Waker>,
 }
 
@@ -87,7 +90,7 @@ impl Transport {
         asks: mpsc::Sender<Ask>,
         offers: mpsc::Receiver<Offer>,
     ) -> Self {
-        Transport { local, config, backend, asks, offers, listener: None, task: None }
+        Transport { local, config, backend, asks, offers, listener: None, removed: None, task: None }
     }
 
     fn offer(&self, target: Target) -> BoxFuture<'static, Made> {
@@ -159,6 +162,10 @@ impl libp2p::core::Transport for Transport {
         let ours = self.listener.is_some_and(|(listener, _)| listener == id);
         if ours {
             self.listener = None;
+            self.removed = Some(id);
+            if let Some(task) = self.task.take() {
+                task.wake();
+            }
         }
         ours
     }
@@ -171,6 +178,9 @@ impl libp2p::core::Transport for Transport {
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TransportEvent<Self::ListenerUpgrade, Error>> {
+        if let Some(listener_id) = self.removed.take() {
+            return Poll::Ready(TransportEvent::ListenerClosed { listener_id, reason: Ok(()) });
+        }
         if let Some((listener_id, announced @ false)) = &mut self.listener {
             *announced = true;
             let listen_addr = Multiaddr::from(Protocol::WebRTC);

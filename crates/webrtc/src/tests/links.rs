@@ -2,11 +2,12 @@
 
 use std::{
     io::ErrorKind,
-    task::{Context, Poll, Waker},
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Wake, Waker},
 };
 
-use crate::backend::Command;
-use crate::config::Config;
+use crate::backend::{Backend, Command, Commands, Events, Handle, Held};
+use crate::config::{Config, IceServer};
 use crate::frame::{Flag, Frame, INITIAL_WINDOW};
 use crate::link::{Ask, Link};
 
@@ -55,6 +56,7 @@ fn streams_are_counted_and_come_free_again() {
     let mut link = link();
     let ids: Vec<u32> = (0..3).map(|_| link.incoming().unwrap()).collect();
     assert_eq!(link.incoming(), None);
+    ids.iter().for_each(|id| link.opened(*id));
     // That they wait to be taken, or are taken, makes no difference; that they are over does.
     assert!(matches!(link.poll_inbound(&cx()), Poll::Ready(Ok(id)) if id == ids[0]));
     assert_eq!(link.incoming(), None);
@@ -202,4 +204,45 @@ fn the_end_of_a_link_is_the_end_of_its_streams() {
     assert!(
         matches!(link.ask(id, Ask::Flush, &cx()), Poll::Ready(Err(error)) if error.kind() == ErrorKind::NotConnected)
     );
+}
+
+/// It keeps what it is given and does nothing.
+#[derive(Default)]
+struct Idle(Mutex<Vec<(Commands, Events)>>);
+
+impl Backend for Idle {
+    fn open(&self, _: &[IceServer], commands: Commands, events: Events) {
+        self.0.lock().unwrap().push((commands, events));
+    }
+}
+
+/// A task that holds a stream, and that nothing but its waker keeps.
+struct Task(#[expect(dead_code, reason = "held")] Held);
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn a_task_that_goes_with_its_last_waker_may_hold_streams_of_the_link() {
+    let idle = Idle::default();
+    let handle = Handle::open(&idle, &Config::default());
+    let held = |handle: &Handle| {
+        let Poll::Ready(Ok(id)) = handle.lock().link.poll_outbound(&cx()) else { panic!("no stream") };
+        Held::new(handle.share(), id)
+    };
+    let read = held(&handle);
+    for _ in 0..2 {
+        let task = Waker::from(Arc::new(Task(held(&handle))));
+        let waits = Context::from_waker(&task);
+        assert!(read.lock().link.ask(read.id, Ask::Read(&mut [0]), &waits).is_pending());
+        assert!(handle.lock().link.wait::<()>(&waits).is_pending());
+        drop(task);
+        // Another waits in its place; then the stream is dropped.
+        assert!(handle.lock().link.wait::<()>(&cx()).is_pending());
+    }
+    drop(read);
+    // Only what was never begun is left, and that goes when it is looked at.
+    while handle.lock().link.next_command().is_some() {}
+    assert!(!handle.lock().link.is_busy());
 }

@@ -71,3 +71,12 @@ pub(super) fn cut<'a>(bytes: &'a [u8], lengths: &'a [usize]) -> impl Iterator<It
         (!part.is_empty()).then_some(part)
     })
 }
+
+proptest! {
+    #[test]
+    fn no_bytes_open_the_doors_for_fuzzing(bytes in prop::collection::vec(any::<u8>(), 0..3_000), small in any::<bool>()) {
+        let bytes: Vec<u8> = bytes.into_iter().map(|byte| if small { byte % 24 } else { byte }).collect();
+        crate::hostile::stream(&bytes);
+        crate::hostile::signalling(&bytes);
+    }
+}

@@ -22,6 +22,7 @@ pub fn all() -> Vec<Test> {
         ("webrtc: a closed link is noticed by the other side", || closing().boxed_local()),
         ("webrtc: a dropped dial closes its peer connection", || dropped_dials().boxed_local()),
         ("webrtc: refusals say their step", || refusals().boxed_local()),
+        ("webrtc: a peer without rules costs its channels and nothing else", || hostile().boxed_local()),
         ("webrtc: 8 MB in one direction", || much().boxed_local()),
         ("webrtc: 200 connects and disconnects", || again_and_again().boxed_local()),
     ]
@@ -200,6 +201,25 @@ async fn refusals() -> Outcome {
     let error = c.dial(b.peer, direct(b.peer)).await.err().unwrap_or_default();
     ensure(error.contains("Offer") && error.contains("Refused"), &error)?;
     until("all peer connections are closed", || live() == Ok(0.0)).await
+}
+
+async fn hostile() -> Outcome {
+    live()?;
+    let mut pair = pair().await?;
+    let failed = |_| "the hostile peer failed".to_owned();
+    let run = js_sys::eval(include_str!("hostile.js")).map_err(failed)?;
+    let left =
+        within("the hostile peer's end", wasm_bindgen_futures::JsFuture::from(js_sys::Promise::from(run))).await?;
+    let left = left.map_err(failed)?.as_f64().unwrap_or(f64::MAX);
+    ensure(left <= 64.0, &format!("{left} channels were left open"))?;
+    // Both ways still work on the same link.
+    let mut theirs = pair.b.open(&pair.b_link).await?;
+    write_all(&mut theirs, b"alive").await?;
+    ensure(read_exact(&mut pair.a.accept(&pair.a_link).await?, 5).await? == b"alive", "from b to a")?;
+    let (ours, theirs) = pair.stream().await?;
+    let bytes = pattern(300_000, 8);
+    let (at_us, at_them) = join(exchange(ours, &bytes), exchange(theirs, &bytes)).await;
+    ensure(at_us? == bytes && at_them? == bytes, "other bytes came")
 }
 
 async fn much() -> Outcome {
