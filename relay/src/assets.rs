@@ -47,6 +47,8 @@ pub struct About<'a> {
     pub version: u16,
     /// Its public URL; empty when nobody told it.
     pub url: &'a str,
+    /// STUN and TURN servers for its pages: `URL` or `URL NAME PASSWORD` each.
+    pub ice: &'a [String],
 }
 
 /// A file to answer with.
@@ -118,6 +120,9 @@ fn meta(about: About<'_>) -> String {
     let mut json = serde_json::json!({ "peer": peer, "version": about.version });
     if !about.url.is_empty() {
         json["page"] = about.url.into();
+    }
+    if !about.ice.is_empty() {
+        json["ice"] = about.ice.into();
     }
     let json = json.to_string();
     let json = json.replace('&', "&amp;").replace('\'', "&#39;").replace('<', "&lt;").replace('>', "&gt;");

@@ -1,5 +1,6 @@
 //! The command line.
 
+use ledgerno_node::DEFAULT_STUN;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
@@ -43,6 +44,10 @@ pub struct Cli {
     /// Let nodes of other libp2p programs in, too, and carry circuits for them. Whoever finds an open relay may use it up
     #[arg(long)]
     pub open: bool,
+    /// A server that helps friends' browsers to link directly: stun:HOST:PORT, or "turn:HOST:PORT NAME PASSWORD". May be said
+    /// more than once; "none" for none. With --public-url a public STUN server is told, else none
+    #[arg(long, value_name = "SERVER", value_parser = ice)]
+    pub ice: Vec<String>,
     /// What to log on stderr: error, warn, info, debug or trace, or a list like `info,libp2p=debug`
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log)]
     pub log: Targets,
@@ -73,6 +78,14 @@ impl Cli {
     /// Certificate and key, if both are given.
     pub fn tls(&self) -> Option<TlsFiles> {
         Some(TlsFiles { cert: self.tls_cert.clone()?, key: self.tls_key.clone()? })
+    }
+
+    /// The servers that browsers are told: what was asked for; else a public STUN server if the relay is public.
+    pub fn ice(&self) -> Vec<String> {
+        match &self.ice[..] {
+            [] if self.public_url.is_some() => vec![DEFAULT_STUN.to_owned()],
+            asked => asked.iter().filter(|server| *server != NO_ICE).cloned().collect(),
+        }
     }
 
     /// The data folder: what was asked for, or the user's own. `None`: there is no home to put it in.
@@ -145,6 +158,19 @@ fn circle(text: &str) -> Result<CircleId, String> {
 fn listen(text: &str) -> Result<SocketAddr, String> {
     let found = text.to_socket_addrs().map_err(|error| format!("write it as ADDR:PORT ({error})"))?;
     found.into_iter().next().ok_or_else(|| "this name has no address".to_owned())
+}
+
+/// The word for no STUN or TURN server.
+const NO_ICE: &str = "none";
+
+/// `URL`, or `URL NAME PASSWORD`, as browsers take them.
+fn ice(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split(' ').collect();
+    let scheme = ["stun:", "stuns:", "turn:", "turns:"].into_iter().any(|scheme| parts[0].starts_with(scheme));
+    if text == NO_ICE || text.len() <= 512 && scheme && matches!(parts.len(), 1 | 3) {
+        return Ok(text.to_owned());
+    }
+    Err("use stun:HOST:PORT, \"turn:HOST:PORT NAME PASSWORD\", or none".to_owned())
 }
 
 /// One level for ourselves; the libraries below stay quiet unless they are named. A word that is no level is refused:

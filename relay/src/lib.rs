@@ -63,6 +63,8 @@ pub struct Config {
     pub archive: bool,
     /// Whether other libp2p programs' nodes may link, and use circuits.
     pub open: bool,
+    /// STUN and TURN servers for the browsers that it serves: `URL` or `URL NAME PASSWORD` each.
+    pub ice: Vec<String>,
     /// The port's bounds.
     pub limits: Limits,
     /// The protocol version to speak and to claim. Tests pretend another.
@@ -82,6 +84,7 @@ impl Config {
             behind_proxy: false,
             archive: true,
             open: false,
+            ice: Vec::new(),
             page: Page::embedded(),
             limits: Limits::default(),
             version: VERSION,
@@ -133,7 +136,7 @@ async fn serve_here(config: Config, ready: impl FnOnce(Ready)) -> Result<(), Rel
 
     let mut page = config.page;
     let public = config.public_url.as_ref().map_or("", PublicUrl::as_str);
-    if !page.introduce(About { peer: &peer, version: config.version, url: public }) {
+    if !page.introduce(About { peer: &peer, version: config.version, url: public, ice: &config.ice }) {
         warn!("index.html has no place for the relay's name ({}): the page will not find it", assets::PLACEHOLDER);
     }
     let gate = Gate::new(config.limits);

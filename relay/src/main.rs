@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         behind_proxy: cli.behind_proxy,
         archive: !cli.light,
         open: cli.open,
+        ice: cli.ice(),
         ..Config::new(cli.listen, data)
     };
     match run(config, language) {

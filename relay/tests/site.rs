@@ -92,7 +92,7 @@ async fn a_relay_without_its_page_says_so_and_is_healthy() {
 #[tokio::test]
 async fn the_page_is_told_whose_it_is() {
     let mut page = page();
-    assert!(page.introduce(About { peer: &[0xab; 32], version: 7, url: "https://ledger.example/" }));
+    assert!(page.introduce(About { peer: &[0xab; 32], version: 7, url: "https://ledger.example/", ice: &[] }));
     let served = serve(With { page, ..With::default() }).await;
     let answer = get(served.address, "/", "Accept-Encoding: br, gzip\r\n").await;
     let peer = "ab".repeat(32);
@@ -106,7 +106,7 @@ async fn the_page_is_told_whose_it_is() {
 fn a_page_without_a_place_for_it_is_noticed() {
     let index = ledgerno_relay::assets::File { plain: "<!doctype html>".into(), brotli: None, gzip: None };
     let mut page = Page::new([("/index.html".to_owned(), index)]);
-    assert!(!page.introduce(About { peer: &[1; 32], version: 1, url: "" }));
+    assert!(!page.introduce(About { peer: &[1; 32], version: 1, url: "", ice: &[] }));
 }
 
 proptest! {
@@ -114,7 +114,7 @@ proptest! {
     #[test]
     fn no_url_breaks_out_of_the_tag(url in "[ -~]{0,60}") {
         let mut page = page();
-        page.introduce(About { peer: &[3; 32], version: 1, url: &url });
+        page.introduce(About { peer: &[3; 32], version: 1, url: &url, ice: &[] });
         let found = page.find("/", &axum::http::HeaderMap::new()).unwrap();
         let html = String::from_utf8(found.bytes.to_vec()).unwrap();
         let start = html.find("content='").unwrap() + "content='".len();

@@ -37,7 +37,7 @@ export function freshFolder(name = 'data') {
 export async function startRelay({ dataDir = freshFolder(), port = 0, args = [], env = {} } = {}) {
   const program = process.env.LEDGERNO_RELAY;
   if (!program) throw new Error('LEDGERNO_RELAY names the relay: run the tests by `npm test -- --only e2e`.');
-  const child = spawn(program, ['--listen', `127.0.0.1:${port}`, '--data', dataDir, ...args], {
+  const child = spawn(program, ['--listen', `127.0.0.1:${port}`, '--data', dataDir, '--ice', 'none', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });

@@ -63,6 +63,7 @@ class Session {
       relay,
       page: relay?.page,
       joinFrom: relay?.joinFrom,
+      iceServers: relay?.iceServers,
       // Days; no number is the circle's rules.
       retention: Number(remembered('keep') ?? NaN),
       takeOver,

@@ -36,6 +36,7 @@ use futures::{
 };
 use futures_timer::Delay;
 use libp2p::PeerId;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 mod bans;
@@ -72,7 +73,7 @@ pub const VERSION: u16 = 3;
 pub const FIRST_KIND: u16 = 1;
 
 /// A node: its Ed25519 public key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Peer(pub [u8; 32]);
 
 /// What libp2p's peer id of an Ed25519 key begins with: identity multihash of 36 bytes, key type 1, 32 bytes.
@@ -198,7 +199,7 @@ impl Config {
 }
 
 /// A peer of which nothing is taken for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ban {
     /// Who.
     pub peer: Peer,
@@ -235,6 +236,22 @@ pub enum Why {
     /// It broke off.
     #[error("it broke off")]
     Broken,
+}
+
+impl Why {
+    /// Its name, for those who have sentences of their own.
+    pub fn code(self) -> &'static str {
+        match self {
+            Why::NotThere => "not-there",
+            Why::NotAdmitted => "not-admitted",
+            Why::Busy => "busy",
+            Why::NoAnswer => "no-answer",
+            Why::Unsupported => "unsupported",
+            Why::Refused => "refused",
+            Why::NoWay => "no-way",
+            Why::Broken => "broken",
+        }
+    }
 }
 
 /// How direct links are made.

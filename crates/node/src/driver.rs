@@ -132,12 +132,13 @@ impl<S: Store> Node<S> {
         listener: Box<dyn Fn()>,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
+        let links = Links::new(profile.bans.clone());
         let state = State {
             profile,
             profile_space,
             circles: SortedMap::new(),
             topics: HashMap::new(),
-            links: Links::default(),
+            links,
             owner: keeps.owner,
             limits: keeps.limits,
             closed: false,

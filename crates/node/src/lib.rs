@@ -28,6 +28,7 @@ pub use keeper::KeeperConfig;
 pub use ledgerno_engine::Limits;
 /// The version of the protocol between nodes.
 pub use ledgerno_minnet::VERSION as PROTOCOL;
-pub use links::{LinkState, Path, Up};
-pub use member::{INVITE_DAYS, INVITE_USES, Preview};
+pub use ledgerno_minnet::{DEFAULT_STUN, IceServer, Why};
+pub use links::{LinkState, Path, Tried, Up};
+pub use member::{INVITE_DAYS, INVITE_USES, Preview, Settings};
 pub use view::Alert;

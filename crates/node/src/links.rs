@@ -2,13 +2,14 @@
 
 use crate::driver::Node;
 use crate::error::NodeError;
+use crate::profile;
 use crate::rt;
-use crate::store::Store;
+use crate::store::{Space, Store};
 use futures::channel::oneshot;
 use ledgerno_ledger::bytes::DeviceId;
 use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_ledger::sorted::SortedMap;
-use ledgerno_minnet::{self as minnet, DialError, Peer};
+use ledgerno_minnet::{self as minnet, DialError, Peer, Way, Why};
 use std::time::Duration;
 
 /// The first pause before dialling again; it doubles.
@@ -24,7 +25,10 @@ pub enum Path {
     /// It is the relay itself.
     Relay,
     /// Through a relay, or through another friend.
-    Relayed,
+    Relayed {
+        /// Through whom.
+        by: DeviceId,
+    },
     /// Directly.
     Direct,
 }
@@ -33,7 +37,7 @@ impl From<&minnet::Path> for Path {
     fn from(path: &minnet::Path) -> Self {
         match path {
             minnet::Path::Relay { .. } => Path::Relay,
-            minnet::Path::Circuit { .. } => Path::Relayed,
+            minnet::Path::Circuit { carrier } => Path::Relayed { by: DeviceId(carrier.0) },
             minnet::Path::Direct | minnet::Path::Accepted { .. } => Path::Direct,
         }
     }
@@ -72,20 +76,44 @@ struct Kept {
     refused: Option<NodeError>,
 }
 
+/// The last attempt at a friend that came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// Whether it was for a direct link; else for one through somebody.
+    pub direct: bool,
+    /// Why it came to nothing.
+    pub why: Why,
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+}
+
+/// Friends of which the last attempt is remembered.
+const MAX_TRIED: usize = 256;
+
 /// All links, by the other's device key.
 #[derive(Default)]
 pub(crate) struct Links {
     up: SortedMap<DeviceId, Up>,
     kept: SortedMap<DeviceId, Kept>,
+    tried: SortedMap<DeviceId, Tried>,
+    bans: Vec<minnet::Ban>,
 }
 
 impl Links {
+    pub(crate) fn new(bans: Vec<minnet::Ban>) -> Self {
+        Links { bans, ..Links::default() }
+    }
+
     pub(crate) fn is_up(&self, peer: &DeviceId) -> bool {
         self.up.contains_key(peer)
     }
 
     pub(crate) fn up(&self) -> impl Iterator<Item = (&DeviceId, &Up)> {
         self.up.iter()
+    }
+
+    pub(crate) fn tried(&self, peer: &DeviceId) -> Option<Tried> {
+        self.tried.get(peer).copied()
     }
 
     pub(crate) fn url(&self, peer: &DeviceId) -> Option<String> {
@@ -226,10 +254,49 @@ impl<S: Store> Node<S> {
 
     /// A link was replaced by another one.
     pub(crate) fn moved(&self, peer: DeviceId, path: Path) {
-        if let Some(up) = self.0.state.borrow_mut().links.up.get_mut(&peer) {
-            up.path = path;
+        {
+            let mut state = self.0.state.borrow_mut();
+            if let Some(up) = state.links.up.get_mut(&peer) {
+                up.path = path;
+            }
+            if path == Path::Direct {
+                state.links.tried.remove(&peer);
+            }
         }
         self.changed();
+    }
+
+    /// A friend was dialled in vain. A carrier that lacks it says nothing new while the friend is linked.
+    pub(crate) fn tried(&self, peer: DeviceId, way: Way, why: Why) {
+        {
+            let mut state = self.0.state.borrow_mut();
+            let links = &mut state.links;
+            let tried = Tried { direct: way == Way::Direct, why, at: rt::now() };
+            if links.tried.len() >= MAX_TRIED {
+                links.tried = SortedMap::new();
+            }
+            links.tried.insert(peer, tried);
+        }
+        self.changed();
+    }
+
+    /// A peer is banned: that is known after a restart too.
+    pub(crate) fn banned(&self, ban: minnet::Ban) {
+        let (bans, space) = {
+            let mut state = self.0.state.borrow_mut();
+            let now = rt::now();
+            let bans = &mut state.links.bans;
+            bans.retain(|one| one.peer != ban.peer && one.until_ms > now);
+            bans.push(ban);
+            let excess = bans.len().saturating_sub(profile::MAX_BANS);
+            bans.drain(..excess);
+            (profile::bans_batch(bans), state.profile_space.clone())
+        };
+        rt::spawn(async move {
+            if let Err(error) = space.write(bans).await {
+                tracing::warn!(%error, "a ban is not known after a restart");
+            }
+        });
     }
 
     pub(crate) fn unlinked(&self, peer: DeviceId) {

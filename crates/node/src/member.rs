@@ -15,6 +15,7 @@ use ledgerno_ledger::entry::Invite;
 use ledgerno_ledger::genesis::{Genesis, Kind};
 use ledgerno_ledger::invite::{InviteLink, RelayAddress};
 use ledgerno_ledger::op::{OpError, check_name};
+use ledgerno_minnet::IceServer;
 use ledgerno_minnet::{self as minnet, Peer};
 use std::time::Duration;
 
@@ -43,6 +44,15 @@ pub struct Preview {
     pub kind: Kind,
 }
 
+/// What an embedder may set.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// What each circle's engine may hold, and what it lets go.
+    pub limits: Limits,
+    /// STUN and TURN servers for direct links. None: only friends on one machine or in one network link directly.
+    pub ice_servers: Vec<IceServer>,
+}
+
 impl<S: Store> Node<S> {
     /// Opens a person's node over a store: who was here before, or a new person. A relay that is named is linked at once.
     ///
@@ -54,10 +64,10 @@ impl<S: Store> Node<S> {
         relay: Option<RelayAddress>,
         listener: Box<dyn Fn()>,
     ) -> Result<Self, NodeError> {
-        Self::member_within(store, agent, relay, Limits::default(), listener).await
+        Self::member_within(store, agent, relay, Settings::default(), listener).await
     }
 
-    /// As [`Node::member`], within limits for each circle that the embedder sets. Those that decide what is kept:
+    /// As [`Node::member`], with what the embedder sets. Of the limits, those that decide what is kept:
     /// [`Limits::archive`] keeps everything and never joins by a snapshot; [`Limits::retention`] sets how long a light node
     /// keeps what is settled; [`Limits::join_from`] says how long a circle must be to be joined by a snapshot. They may
     /// differ at each start. What was let go, or was before a snapshot that was joined by, does not come back to the store;
@@ -69,7 +79,7 @@ impl<S: Store> Node<S> {
         store: S,
         agent: &str,
         relay: Option<RelayAddress>,
-        limits: Limits,
+        settings: Settings,
         listener: Box<dyn Fn()>,
     ) -> Result<Self, NodeError> {
         let space = store.space(profile::SPACE).await?;
@@ -84,10 +94,22 @@ impl<S: Store> Node<S> {
         let mut config = minnet::Config::new(profile.device, agent);
         // An answer of full size over a slow phone's link.
         config.timeout = Duration::from_secs(30);
+        config.bans = profile.bans.clone();
+        if let Some(direct) = &mut config.direct {
+            direct.ice_servers = settings.ice_servers;
+        }
         let (net, events, network) = minnet::start(config).map_err(|_| NodeError::Random)?;
         rt::spawn(network);
         let circles: Vec<CircleRecord> = profile.circles.values().cloned().collect();
-        let node = Node::assemble(net, events, store, profile, space, Keeps { owner: None, limits }, listener);
+        let node = Node::assemble(
+            net,
+            events,
+            store,
+            profile,
+            space,
+            Keeps { owner: None, limits: settings.limits },
+            listener,
+        );
         // The page's own relay first: it is reached by the address that the page came from.
         if let Some(relay) = relay {
             node.keep_link(relay);

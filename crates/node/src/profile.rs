@@ -12,6 +12,7 @@ use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
 use ledgerno_ledger::seal::LaneKeys;
 use ledgerno_ledger::sorted::SortedMap;
+use ledgerno_minnet::Ban;
 use serde::{Deserialize, Serialize};
 
 /// The space of the device itself.
@@ -19,6 +20,10 @@ pub const SPACE: &str = "profile";
 const IDENTITY: &str = "identity";
 const DEVICE: &str = "device";
 const CIRCLE: &str = "circle-";
+const BANS: &str = "bans";
+/// Bans that are remembered, and the most bytes of them.
+pub(crate) const MAX_BANS: usize = 256;
+const MAX_BANS_BYTES: usize = MAX_BANS * 64;
 /// The most bytes of a circle's record: what is longer is never written, or it would be lost at the next start. A record
 /// comes from a key file or a keybox too, with the keys of all epochs.
 pub(crate) const MAX_RECORD: usize = 1024 * 1024;
@@ -49,6 +54,8 @@ pub struct Profile {
     pub device: [u8; 32],
     /// Its circles.
     pub circles: SortedMap<CircleId, CircleRecord>,
+    /// Peers of which nothing is taken for a while.
+    pub bans: Vec<Ban>,
 }
 
 impl CircleRecord {
@@ -77,7 +84,12 @@ impl Profile {
     /// # Errors
     /// Without randomness.
     pub fn new() -> Result<Self, NodeError> {
-        Ok(Profile { identity: crate::rt::random()?, device: crate::rt::random()?, circles: SortedMap::new() })
+        Ok(Profile {
+            identity: crate::rt::random()?,
+            device: crate::rt::random()?,
+            circles: SortedMap::new(),
+            bans: Vec::new(),
+        })
     }
 
     /// What was stored, or none if nothing was.
@@ -92,7 +104,11 @@ impl Profile {
             let bytes = loaded.records.get(name).and_then(|bytes| <[u8; 32]>::try_from(&bytes[..]).ok());
             bytes.ok_or_else(|| NodeError::Record(name.to_owned()))
         };
-        let mut profile = Profile { identity: secret(IDENTITY)?, device: secret(DEVICE)?, circles: SortedMap::new() };
+        // A ban that is lost is given anew.
+        let bans = loaded.records.get(BANS).and_then(|bytes| codec::decode(bytes, MAX_BANS_BYTES).ok());
+        let bans = bans.unwrap_or_default();
+        let mut profile =
+            Profile { identity: secret(IDENTITY)?, device: secret(DEVICE)?, circles: SortedMap::new(), bans };
         for (name, bytes) in loaded.records.iter().filter(|(name, _)| name.starts_with(CIRCLE)) {
             let record: CircleRecord = codec::decode(bytes, MAX_RECORD).map_err(|_| NodeError::Record(name.clone()))?;
             profile.circles.insert(record.genesis()?.id(), record);
@@ -115,6 +131,11 @@ impl Profile {
         let record = |name: &str, secret: &[u8; 32]| (name.to_owned(), Some(Bytes::copy_from_slice(secret)));
         Batch { records: vec![record(IDENTITY, &self.identity), record(DEVICE, &self.device)], ..Batch::default() }
     }
+}
+
+/// What makes bans durable.
+pub(crate) fn bans_batch(bans: &Vec<Ban>) -> Batch {
+    Batch { records: vec![(BANS.to_owned(), Some(codec::encode(bans).into()))], ..Batch::default() }
 }
 
 /// What makes a circle durable in the profile.
@@ -144,7 +165,7 @@ mod tests {
         let circle = genesis.id();
         let genesis = genesis.encode();
         let record = CircleRecord { genesis, keys: Some(keys), later, vote: None, relays: vec![], pinned: None };
-        let profile = Profile { identity: [1; 32], device: [2; 32], circles: SortedMap::new() };
+        let profile = Profile { identity: [1; 32], device: [2; 32], circles: SortedMap::new(), bans: Vec::new() };
         let written = profile.batch().records.into_iter().chain(circle_batch(circle, &record).records);
         let records = written.filter_map(|(name, bytes)| Some((name, bytes?))).collect();
         let back = Profile::restore(&Loaded { records, ..Loaded::default() }).unwrap().unwrap();

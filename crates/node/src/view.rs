@@ -2,7 +2,7 @@
 
 use crate::driver::Node;
 use crate::error::NodeError;
-use crate::links::{LinkState, Up};
+use crate::links::{LinkState, Tried, Up};
 use crate::store::Store;
 use ledgerno_engine::Engine;
 use ledgerno_engine::view::Shown;
@@ -95,6 +95,11 @@ impl<S: Store> Node<S> {
             Some(parts) => Ok(codec::encode(&parts?)),
             None => Err(self.look(circle, |_| ()).err().unwrap_or(NodeError::NoCircle)),
         }
+    }
+
+    /// The last attempt at a friend that came to nothing.
+    pub fn last_try(&self, peer: &DeviceId) -> Option<Tried> {
+        self.0.state.borrow().links.tried(peer)
     }
 
     /// The friends' devices that are there, and since when.

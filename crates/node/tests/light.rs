@@ -25,7 +25,9 @@ fn small() -> Limits {
 
 async fn light(folder: &Path, limits: Limits) -> Node<Redb> {
     let store = Redb::open(folder).await.unwrap();
-    Node::member_within(store, "test", None, limits, Box::new(|| ())).await.unwrap()
+    Node::member_within(store, "test", None, ledgerno_node::Settings { limits, ..Default::default() }, Box::new(|| ()))
+        .await
+        .unwrap()
 }
 
 /// The store of a relay that lost its power, as soon as its thread has let go of the file.

@@ -13,7 +13,7 @@ use ledgerno_ledger::genesis::Kind;
 use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_ledger::keys::Identity;
 use ledgerno_node::store::idb::IndexedDb as Idb;
-use ledgerno_node::{Limits, Node, NodeError};
+use ledgerno_node::{IceServer, Limits, Node, NodeError, Settings};
 use std::pin::Pin;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -35,8 +35,8 @@ pub struct WasmNode {
 
 #[wasm_bindgen]
 impl WasmNode {
-    /// Opens this profile's node. `options`: `{relay?, page, retention?, joinFrom?, onChange, onProgress}`; `retention` is in
-    /// days.
+    /// Opens this profile's node. `options`: `{relay?, page, retention?, joinFrom?, iceServers, onChange, onProgress}`; `retention`
+    /// is in days.
     ///
     /// # Errors
     /// When the browser gives no storage, or what it holds is damaged.
@@ -51,6 +51,7 @@ impl WasmNode {
         let mut limits = Limits::default();
         limits.retention = number("retention").map(|days| (days * DAY_MS) as u64);
         limits.join_from = number("joinFrom").map_or(limits.join_from, |heights| heights as u64);
+        let ice_servers = Array::from(&field("iceServers")).iter().filter_map(|text| ice_server(&text)).collect();
         progress(&on_progress, "store");
         let store = Idb::open(DATABASE).await.map_err(|error| Thrown::from(NodeError::from(error)))?;
         let listener = move || {
@@ -59,7 +60,9 @@ impl WasmNode {
                 web_sys::console::error_1(&error);
             }
         };
-        let opened = Node::member_within(store, AGENT, relay.clone(), limits, Box::new(listener)).await;
+        let opened =
+            Node::member_within(store, AGENT, relay.clone(), Settings { limits, ice_servers }, Box::new(listener))
+                .await;
         let node = opened.map_err(Thrown::from)?;
         progress(&on_progress, "connect");
         // Invites carry the public address, which need not be the one that this page came by.
@@ -237,6 +240,14 @@ fn progress(listener: &Function, step: &str) {
     if let Err(error) = listener.call1(&JsValue::NULL, &step.into()) {
         web_sys::console::error_1(&error);
     }
+}
+
+/// A STUN or TURN server from `URL` or `URL NAME PASSWORD`.
+fn ice_server(text: &JsValue) -> Option<IceServer> {
+    let text = text.as_string()?;
+    let mut parts = text.split(' ').map(str::to_owned);
+    let urls = vec![parts.next()?];
+    Some(IceServer { urls, login: parts.next().zip(parts.next()) })
 }
 
 /// A relay from `{url, peer}`; none if the page names none.

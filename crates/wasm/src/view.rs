@@ -168,7 +168,7 @@ pub fn circle<S: Store>(node: &Node<S>, id: CircleId, page: &str) -> Result<JsVa
         });
     // Who is not linked is there by way of the relay, or of other friends.
     let others = present.iter().filter(|(device, _)| links.iter().all(|(peer, _)| peer != device));
-    let others = others.map(|(device, since)| peer_view(*device, name(device), "relayed", *since));
+    let others = others.map(|(device, since)| peer_view(node, *device, name(device), "relayed", "", *since));
     let peers: Array = linked.chain(others).collect();
     let alerts: Array = node.alerts(id).into_iter().map(alert).collect();
     let relay = match relay {
@@ -183,12 +183,16 @@ pub fn circle<S: Store>(node: &Node<S>, id: CircleId, page: &str) -> Result<JsVa
     ])))
 }
 
-fn peer_view(peer: DeviceId, name: &str, path: &str, since: u64) -> JsValue {
+fn peer_view<S: Store>(node: &Node<S>, peer: DeviceId, name: &str, path: &str, by: &str, since: u64) -> JsValue {
+    let tried = node.last_try(&peer).filter(|_| path == "relayed");
     object([
         ("id", peer.to_string().into()),
         ("name", name.into()),
         ("path", path.into()),
+        ("by", by.into()),
         ("since", (since as f64).into()),
+        ("why", tried.map_or("", |tried| tried.why.code()).into()),
+        ("tried", tried.map_or(JsValue::NULL, |tried| (tried.at as f64).into())),
     ])
 }
 

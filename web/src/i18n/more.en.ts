@@ -234,6 +234,25 @@ export const en = {
     light: 'This device’s part: light. It reads and writes; others vote.',
     witness: 'This device’s part: witness. It votes on what is settled.',
   },
+
+  // How a friend's device is linked
+  linkedDirectly: 'Nobody is between the two of you. If the relay is away, you go on.',
+  linkedBy: (by: string) => `What you say to each other goes through ${by || 'the relay'}, sealed: nobody on the way can read it.`,
+  relayNode: 'Relay',
+  triedAt: (time: unknown) => `Last tried at ${date(time)}.`,
+  noWebRtc: 'This browser makes no direct links: WebRTC is missing or switched off. A current Chrome, Edge, Firefox or Safari makes them.',
+  linkWhy: {
+    'not-there': 'Neither the relay nor a friend reaches this device just now. It is tried again by itself.',
+    'not-admitted': 'The one in the middle does not know you as a member yet. That passes as soon as it has what you wrote.',
+    busy: 'Somebody on the way has too much to do. It is tried again by itself.',
+    'no-answer': 'The device did not answer in time: it may be asleep, or its network slow. It is tried again by itself.',
+    unsupported: 'That friend’s browser makes no direct links. A current Chrome, Edge, Firefox or Safari does.',
+    refused: 'A browser refused the direct link. An extension or a setting may forbid WebRTC.',
+    'no-way':
+      'Your networks let no direct link through. In one Wi-Fi it would work; elsewhere whoever runs the relay can name a TURN server. Until then all goes on indirectly.',
+    broken: 'The attempt broke off. It is tried again by itself.',
+  } as Record<string, string>,
+
   keep: 'Keep on this device',
   kept: { all: 'What the circle’s rules say', 30: 'The last 30 days', 0: 'Only the newest' } as Record<string, string>,
   keepMeans:

@@ -15,8 +15,8 @@ impl<S: Store> Node<S> {
             match event {
                 minnet::Event::Connected { peer, path } => self.linked(DeviceId(peer.0), Path::from(&path)),
                 minnet::Event::Moved { peer, path } => self.moved(DeviceId(peer.0), Path::from(&path)),
-                minnet::Event::Tried { peer, way, why } => tracing::debug!(%peer, ?way, %why, "not reached"),
-                minnet::Event::Banned(ban) => tracing::warn!(peer = %ban.peer, "banned"),
+                minnet::Event::Tried { peer, way, why } => self.tried(DeviceId(peer.0), way, why),
+                minnet::Event::Banned(ban) => self.banned(ban),
                 minnet::Event::Disconnected { peer } => self.unlinked(DeviceId(peer.0)),
                 minnet::Event::DialFailed { peer, reason, .. } => {
                     self.dial_failed(DeviceId(peer.0), &reason);

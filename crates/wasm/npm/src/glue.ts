@@ -73,6 +73,7 @@ export interface WasmOpenOptions {
   /** Days; what is no number is the circles' rules. */
   retention?: number;
   joinFrom?: number;
+  iceServers: string[];
   /** May be called from within any other call: it only notes that something changed. */
   onChange: (what: Change) => void;
   onProgress: (step: 'store' | 'connect') => void;

@@ -32,6 +32,11 @@ export interface OpenOptions {
    * was before is fetched to be shown.
    */
   joinFrom?: number;
+  /**
+   * STUN and TURN servers, `stun:host:port` or `turn:host:port name password` each. Without any, only friends in one network
+   * link directly.
+   */
+  iceServers?: string[];
   /** Read the views again. Never called within one of this node's own calls. */
   onChange: (what: Change) => void;
   onProgress?: (progress: Progress) => void;
@@ -88,6 +93,7 @@ export class Node {
         page: options.page ?? `${location.origin}/`,
         retention: options.retention,
         joinFrom: options.joinFrom,
+        iceServers: options.iceServers ?? [],
         onChange: (what) => queueMicrotask(() => options.onChange(what)),
         onProgress: (step) => onProgress({ step }),
       });

@@ -58,8 +58,14 @@ export interface PeerView {
   id: string;
   name: string;
   path: 'direct' | 'relayed' | 'relay';
+  /** Of a relayed one: the friend through whom; empty: a relay. */
+  by: string;
   /** Milliseconds since 1970. */
   since: number;
+  /** Why a relayed one is not linked better: of the last attempt; empty when there was none. */
+  why: '' | 'not-there' | 'not-admitted' | 'busy' | 'no-answer' | 'unsupported' | 'refused' | 'no-way' | 'broken';
+  /** When that was, in milliseconds since 1970. */
+  tried: number | null;
 }
 
 export interface InviteView {
