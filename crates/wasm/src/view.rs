@@ -161,10 +161,14 @@ pub fn circle<S: Store>(node: &Node<S>, id: CircleId, page: &str) -> Result<JsVa
         links.iter().filter(|(peer, up)| up.path == Path::Relay || !name(peer).is_empty()).map(|(peer, up)| {
             let path = match up.path {
                 Path::Relay => "relay",
-                Path::Relayed => "relayed",
+                Path::Relayed { .. } => "relayed",
                 Path::Direct => "direct",
             };
-            peer_view(*peer, name(peer), path, up.since)
+            let by = match &up.path {
+                Path::Relayed { by } => name(by),
+                _ => "",
+            };
+            peer_view(node, *peer, name(peer), path, by, up.since)
         });
     // Who is not linked is there by way of the relay, or of other friends.
     let others = present.iter().filter(|(device, _)| links.iter().all(|(peer, _)| peer != device));

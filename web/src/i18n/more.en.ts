@@ -239,7 +239,7 @@ export const en = {
   linkedDirectly: 'Nobody is between the two of you. If the relay is away, you go on.',
   linkedBy: (by: string) => `What you say to each other goes through ${by || 'the relay'}, sealed: nobody on the way can read it.`,
   relayNode: 'Relay',
-  triedAt: (time: unknown) => `Last tried at ${date(time)}.`,
+  triedAt: (time: string) => `Last tried at ${time}.`,
   noWebRtc: 'This browser makes no direct links: WebRTC is missing or switched off. A current Chrome, Edge, Firefox or Safari makes them.',
   linkWhy: {
     'not-there': 'Neither the relay nor a friend reaches this device just now. It is tried again by itself.',

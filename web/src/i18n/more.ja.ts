@@ -222,7 +222,7 @@ export const ja: More = {
   linkedDirectly: '二人のあいだには誰もいません。中継サーバーが止まっても、このまま続けられます。',
   linkedBy: (by: string) => `やり取りは${by ? `${by}さん` : '中継サーバー'}を経由します。封をしてあるので、途中の誰にも読めません。`,
   relayNode: '中継',
-  triedAt: (time: unknown) => `最後に試したのは${date(time)}です。`,
+  triedAt: (time: string) => `最後に試したのは${time}です。`,
   noWebRtc: 'このブラウザは直接つながれません。WebRTC がないか、無効になっています。最新の Chrome、Edge、Firefox、Safari ならつながれます。',
   linkWhy: {
     'not-there': 'いまは、中継サーバーからもほかの友だちからも、この端末に届きません。自動でまた試します。',
