@@ -1,8 +1,9 @@
 //! Finds the connection that carries an offer, opens the signalling stream on it, and takes those of others.
 //!
 //! The rules:
-//! - An offer goes over the newest connection with its peer that is not itself a direct link, else over such a one. If there
-//!   is none and the address names a relay, the peer is dialled through it first.
+//! - An offer goes over the newest connection with its peer that is not itself a direct link. If there is none and the
+//!   address names a relay, the peer is dialled through it first: a direct link that stands may be one that has died and does
+//!   not know it. Only without a relay does such a link carry the offer.
 //! - Streams of others are handed to the transport while there is room; else they are broken off.
 //! - This keeps no connection alive but by the streams that are open.
 
@@ -131,9 +132,9 @@ impl Behaviour {
         }
     }
 
-    fn carrier(&self, peer: PeerId) -> Option<ConnectionId> {
-        let of_peer = || self.carriers.iter().rev().filter(|carrier| carrier.peer == peer);
-        of_peer().find(|carrier| !carrier.direct).or_else(|| of_peer().next()).map(|carrier| carrier.connection)
+    fn carrier(&self, peer: PeerId, direct: bool) -> Option<ConnectionId> {
+        let mut carriers = self.carriers.iter().rev();
+        carriers.find(|carrier| carrier.peer == peer && carrier.direct == direct).map(|carrier| carrier.connection)
     }
 
     fn open(&mut self, peer_id: PeerId, connection: ConnectionId, reply: Reply) {
@@ -144,10 +145,15 @@ impl Behaviour {
     fn ask(&mut self, ask: Ask) {
         self.waiting.retain(|waiting| !waiting.reply.is_canceled());
         let Target { peer, relayed } = ask.target;
-        if let Some(connection) = self.carrier(peer) {
+        if let Some(connection) = self.carrier(peer, false) {
             return self.open(peer, connection, ask.reply);
         }
-        let Some(address) = relayed else { return refuse(ask.reply, Step::Carrier, Cause::NoConnection) };
+        let Some(address) = relayed else {
+            return match self.carrier(peer, true) {
+                Some(connection) => self.open(peer, connection, ask.reply),
+                None => refuse(ask.reply, Step::Carrier, Cause::NoConnection),
+            };
+        };
         if self.waiting.len() >= MAX_ASKS {
             return refuse(ask.reply, Step::Carrier, Cause::Busy);
         }

@@ -95,6 +95,23 @@ async fn an_address_with_a_circuit_makes_its_own_carrier() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_direct_link_carries_an_offer_only_where_no_relay_is_named() {
+    let memory = memory();
+    let mut pair = pair(&memory).await;
+    pair.a.close(&pair.a_carrier);
+    pair.b.lost(&pair.b_carrier).await.unwrap();
+    pair.a.dial(pair.b.peer, direct(pair.b.peer)).await.unwrap();
+    assert_eq!(pair.b.connected().await.unwrap().address, direct(pair.a.peer));
+    // Both links fall silent, and nobody knows it yet.
+    memory.silence();
+    let relay = pair.b.address.clone().with(Protocol::P2pCircuit);
+    pair.a.dial(pair.b.peer, relay.with(Protocol::WebRTC).with(Protocol::P2p(pair.b.peer))).await.unwrap();
+    let carrier = pair.b.connected().await.unwrap();
+    assert!(carrier.address.iter().all(|part| part != Protocol::WebRTC));
+    assert_eq!(pair.b.connected().await.unwrap().address, direct(pair.a.peer));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_carrier_the_error_says_so() {
     let memory = memory();
     let (a, b) = (node(&memory, Config::default()), node(&memory, Config::default()));
@@ -136,17 +153,13 @@ async fn each_failure_says_its_step_and_closes_everything() {
         (Fault::Refused, "Offer", "Refused"),
         (Fault::Description, "Answer", "Interrupted"),
         (Fault::Lost, "Connect", "NoPath"),
-        (Fault::Late(Duration::from_secs(30)), "Offer", "TimedOut"),
     ] {
         let memory = memory();
         memory.set_fault(fault);
-        let config = Config { timeout: Duration::from_secs(1), ..Config::default() };
-        let (a, b) = strangers(&memory, config).await;
+        let (a, b) = strangers(&memory, Config::default()).await;
         let error = a.dial(b.peer, direct(b.peer)).await.unwrap_err();
         assert!(error.contains(step) && error.contains(cause), "{fault:?}: {error}");
-        if !matches!(fault, Fault::Late(_)) {
-            gone(&memory).await;
-        }
+        gone(&memory).await;
         // The carrier does not suffer: with the fault gone, the next dial goes through.
         memory.set_fault(Fault::None);
         a.dial(b.peer, direct(b.peer)).await.unwrap();
@@ -154,17 +167,19 @@ async fn each_failure_says_its_step_and_closes_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_way_ends_with_the_time() {
-    let memory = memory();
-    memory.set_fault(Fault::NoPath);
-    // The other side has longer: if it ended first, that would be seen.
-    let hasty = Config { timeout: Duration::from_millis(500), ..Config::default() };
-    let (a, mut b) = (node(&memory, hasty), node(&memory, Config::default()));
-    a.dial(b.peer, b.address.clone()).await.unwrap();
-    b.connected().await.unwrap();
-    let error = a.dial(b.peer, direct(b.peer)).await.unwrap_err();
-    assert!(error.contains("Connect") && error.contains("TimedOut"), "{error}");
-    gone(&memory).await;
+async fn a_dial_ends_with_its_time() {
+    for (fault, step) in [(Fault::NoPath, "Connect"), (Fault::Late(Duration::from_secs(5)), "Offer")] {
+        let memory = memory();
+        memory.set_fault(fault);
+        // The other side has longer: if it ended first, that would be seen.
+        let hasty = Config { timeout: Duration::from_millis(500), ..Config::default() };
+        let (a, mut b) = (node(&memory, hasty), node(&memory, Config::default()));
+        a.dial(b.peer, b.address.clone()).await.unwrap();
+        b.connected().await.unwrap();
+        let error = a.dial(b.peer, direct(b.peer)).await.unwrap_err();
+        assert!(error.contains(step) && error.contains("TimedOut"), "{error}");
+        gone(&memory).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
