@@ -45,6 +45,8 @@ mod circuit;
 mod codec;
 mod friends;
 mod gossip;
+#[cfg(feature = "hostile")]
+pub mod hostile;
 mod identify;
 mod limits;
 mod links;

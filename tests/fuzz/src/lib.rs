@@ -9,6 +9,7 @@
 #![deny(missing_docs)]
 
 mod batch;
+mod net;
 mod siege;
 
 use ledgerno_ledger::conformance::{self, Format};
@@ -58,7 +59,11 @@ pub fn targets() -> Vec<Target> {
     let topics = conformance::TOPICS.iter().chain(ledgerno_engine::conformance::TOPICS);
     let topics = topics.chain(ledgerno_node::conformance::TOPICS);
     let formats = topics.flat_map(|topic| (topic.formats)().into_iter().map(|format| (topic.name, format)));
-    formats.filter_map(|(topic, format)| Target::of(topic, format)).chain([batch::target(), siege::target()]).collect()
+    formats
+        .filter_map(|(topic, format)| Target::of(topic, format))
+        .chain([batch::target(), siege::target()])
+        .chain(net::targets())
+        .collect()
 }
 
 /// Makes the target of that name, before anything is timed: some fixtures take seconds.

@@ -35,6 +35,19 @@ pub(crate) const STOP: StreamProtocol = StreamProtocol::new("/libp2p/circuit/rel
 /// Bytes handed on at a time, each way.
 const CHUNK: usize = 16 * 1024;
 
+/// Any bytes as each of the messages; whether one of them was read.
+#[cfg(feature = "hostile")]
+pub(crate) fn read_any(bytes: &[u8]) -> bool {
+    wire::read_hop(bytes).is_ok() | wire::read_stop_connect(bytes).is_ok() | wire::read_stop_status(bytes).is_ok()
+}
+
+/// The messages, for seeds.
+#[cfg(feature = "hostile")]
+pub(crate) fn messages(peer: PeerId) -> Vec<Vec<u8>> {
+    let reserved = wire::hop_status(Status::OK, Some((7, &[vec![1, 2]])));
+    vec![wire::connect(peer), wire::stop_connect(peer), reserved, wire::stop_status(Status::OK)]
+}
+
 /// Asks a carrier for a link to a peer.
 pub(crate) async fn connect(opening: Opening, to: PeerId) -> Result<Stream, CircuitError> {
     let connected = async {
