@@ -43,16 +43,20 @@ impl Driver {
         self.ring_at(self.overlay.due());
     }
 
-    /// Who may carry: relays first, then friends with a link of their own.
+    /// Who may carry: relays first, then friends with a link of their own, the nearest first.
     fn carriers(&self) -> Vec<PeerId> {
-        let of = |relay: bool| {
-            self.linked.iter().filter(move |(_, linked)| match linked.path() {
-                Some(Path::Relay { .. }) => relay,
-                Some(Path::Direct | Path::Accepted { .. }) => !relay,
-                Some(Path::Circuit { .. }) | None => false,
+        let mut carriers: Vec<(bool, u32, PeerId)> = self
+            .linked
+            .iter()
+            .filter_map(|(id, linked)| {
+                let link = linked.link(linked.current?)?;
+                let relay = matches!(link.path, Path::Relay { .. });
+                let may = relay || matches!(link.path, Path::Direct | Path::Accepted { .. });
+                may.then(|| (!relay, link.rtt.millis().unwrap_or(u32::MAX), *id))
             })
-        };
-        of(true).chain(of(false)).map(|(id, _)| *id).collect()
+            .collect();
+        carriers.sort_unstable();
+        carriers.into_iter().map(|(.., id)| id).collect()
     }
 
     fn dial_friend(&mut self, id: PeerId, carrier: Option<PeerId>) {

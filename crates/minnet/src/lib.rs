@@ -43,6 +43,8 @@ mod bans;
 mod calls;
 mod circuit;
 mod codec;
+mod config;
+mod error;
 mod friends;
 mod gossip;
 #[cfg(feature = "hostile")]
@@ -65,6 +67,8 @@ mod transport;
 mod ws;
 
 pub use codec::CodecError;
+pub use config::{Config, Direct};
+pub use error::{DialError, NetError, RequestError, StartError, Why};
 pub use ledgerno_webrtc::{DEFAULT_STUN, IceServer};
 pub use limits::Rate;
 pub use ws::UrlError;
@@ -128,78 +132,6 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// What a node is and how much it takes.
-#[derive(Clone)]
-pub struct Config {
-    /// The Ed25519 secret; its public key is the [`Peer`] that others see.
-    pub secret: [u8; 32],
-    /// Program and version, for people; at most 64 bytes are told.
-    pub agent: String,
-    /// The version spoken. Anything but [`VERSION`] is for tests.
-    pub version: u16,
-    /// Whether most others are linked to this node only. It then hands every message to every subscriber, and carries
-    /// circuits without end.
-    pub hub: bool,
-    /// Whether nodes of other programs are peers too: they can say no version, and are taken without. They may use circuits
-    /// as well. Off, for strangers use up what they can reach.
-    pub open: bool,
-    /// Where this node is dialled, which other programs' nodes are told with a reservation.
-    pub urls: Vec<String>,
-    /// How direct links are made; `None`: there are none. In a browser that knows WebRTC there are.
-    pub direct: Option<Direct>,
-    /// Payload bytes of a request, own and others'. 1 MiB.
-    pub max_request: usize,
-    /// Payload bytes of an answer. 4 MiB.
-    pub max_response: usize,
-    /// Bytes of a published message. 72 KiB.
-    pub max_message: usize,
-    /// For a dial with its handshakes, and for a request with its answer. 15 s.
-    pub timeout: Duration,
-    /// How often a link is tried with a ping. 15 s, with which a link that died without a word is noticed in a minute.
-    pub ping: Duration,
-    /// Links with others, inbound and outbound each. 256.
-    pub max_connections: u32,
-    /// Own requests under way, to all peers together. 256.
-    pub max_in_flight: usize,
-    /// Events that wait to be taken. 256.
-    pub events: usize,
-    /// Calls of [`Net`] that wait for the network. 256.
-    pub commands: usize,
-    /// Requests taken of one peer; over it they are answered with `Busy`. 200 at once, 100 a second.
-    pub requests: Rate,
-    /// Who is banned, as [`Event::Banned`] told before a restart.
-    pub bans: Vec<Ban>,
-    /// Messages taken of one peer; over it they are dropped, and the link too if it goes on. 1,000 at once, 200 a second.
-    pub messages: Rate,
-}
-
-impl Config {
-    /// A node with the given secret and agent and the defaults above.
-    pub fn new(secret: [u8; 32], agent: impl Into<String>) -> Self {
-        Config {
-            secret,
-            agent: agent.into(),
-            version: VERSION,
-            hub: false,
-            open: false,
-            urls: Vec::new(),
-            direct: Direct::here(),
-            max_request: 1 << 20,
-            max_response: 4 << 20,
-            max_message: 72 * 1024,
-            timeout: Duration::from_secs(15),
-            ping: Duration::from_secs(15),
-            max_connections: 256,
-            max_in_flight: 256,
-            events: 256,
-            commands: 256,
-            requests: Rate { burst: 200, per_second: 100 },
-            messages: Rate { burst: 1_000, per_second: 200 },
-            bans: Vec::new(),
-        }
-    }
-}
-
 /// A peer of which nothing is taken for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ban {
@@ -209,194 +141,6 @@ pub struct Ban {
     pub until_ms: u64,
     /// How often it was banned, each time within a day of the time before.
     pub times: u32,
-}
-
-/// Why a friend was not linked, or not as well as can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Why {
-    /// The carrier is not linked with it.
-    #[error("the friend is not linked with the carrier")]
-    NotThere,
-    /// The carrier does not carry for this node.
-    #[error("the carrier does not know this node")]
-    NotAdmitted,
-    /// Somebody has too much to do.
-    #[error("somebody has too much to do")]
-    Busy,
-    /// No answer in time.
-    #[error("no answer in time")]
-    NoAnswer,
-    /// The friend makes no direct links.
-    #[error("the friend makes no direct links")]
-    Unsupported,
-    /// The browser makes no direct links, though it knows them.
-    #[error("the browser refuses direct links")]
-    Refused,
-    /// No way was found between the two: their networks let none through.
-    #[error("no way was found between the two networks")]
-    NoWay,
-    /// It broke off.
-    #[error("it broke off")]
-    Broken,
-}
-
-impl Why {
-    /// Its name, for those who have sentences of their own.
-    pub fn code(self) -> &'static str {
-        match self {
-            Why::NotThere => "not-there",
-            Why::NotAdmitted => "not-admitted",
-            Why::Busy => "busy",
-            Why::NoAnswer => "no-answer",
-            Why::Unsupported => "unsupported",
-            Why::Refused => "refused",
-            Why::NoWay => "no-way",
-            Why::Broken => "broken",
-        }
-    }
-}
-
-/// How direct links are made.
-#[derive(Clone)]
-pub struct Direct {
-    /// The browser, or what stands for one in tests.
-    pub backend: Arc<dyn ledgerno_webrtc::Backend>,
-    /// STUN servers, and TURN servers. None: only nodes of one machine or one network find each other.
-    pub ice_servers: Vec<IceServer>,
-}
-
-impl Direct {
-    /// In a browser that knows WebRTC, without any servers.
-    #[cfg(target_arch = "wasm32")]
-    fn here() -> Option<Self> {
-        let known = js_sys::Reflect::has(&js_sys::global(), &"RTCPeerConnection".into()).unwrap_or(false);
-        known.then(|| Direct { backend: Arc::new(ledgerno_webrtc::browser::Browser), ice_servers: Vec::new() })
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn here() -> Option<Self> {
-        None
-    }
-
-    fn of(self, peer: PeerId) -> (ledgerno_webrtc::Transport, ledgerno_webrtc::Behaviour) {
-        let config = ledgerno_webrtc::Config {
-            ice_servers: self.ice_servers,
-            max_inbound_streams: limits::MAX_STREAMS,
-            ..ledgerno_webrtc::Config::default()
-        };
-        ledgerno_webrtc::new(peer, config, self.backend)
-    }
-}
-
-/// Why a network could not start.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StartError {
-    /// The secret gives no key pair.
-    #[error("the secret is no Ed25519 secret")]
-    Secret,
-    /// A part refused its configuration.
-    #[error("the configuration of {part} is not possible: {reason}")]
-    Config {
-        /// Which part.
-        part: &'static str,
-        /// What it said.
-        reason: String,
-    },
-}
-
-/// Why a call was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NetError {
-    /// Too much waits already; try again later.
-    #[error("the network has too much to do")]
-    Busy,
-    /// The network has ended.
-    #[error("the network has ended")]
-    Closed,
-    /// Over the bound of a message.
-    #[error("a message of {len} bytes, at most {max} are sent")]
-    TooLong {
-        /// Bytes given.
-        len: usize,
-        /// Bytes allowed.
-        max: usize,
-    },
-    /// Over 900 topics.
-    #[error("subscribed to as many topics as is possible")]
-    TooManyTopics,
-    /// Not a URL to dial.
-    #[error("not a WebSocket URL: {0}")]
-    Url(#[from] UrlError),
-}
-
-/// Why a request has no answer. Unless it is said otherwise, the peer may have acted on it all the same.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RequestError {
-    /// There is no link to the peer. It has not seen the request.
-    #[error("no link to the peer")]
-    NotConnected,
-    /// The link ended before the answer.
-    #[error("the link ended before the answer")]
-    Disconnected,
-    /// No answer in time.
-    #[error("no answer in time")]
-    Timeout,
-    /// The peer has had too many requests of ours. It has not acted on this one.
-    #[error("the peer is busy")]
-    Busy,
-    /// Too many requests of our own are under way. It was not sent.
-    #[error("too many requests are under way")]
-    Overloaded,
-    /// The peer does not answer this.
-    #[error("the peer refused")]
-    Refused,
-    /// Our request is over our bound (it was not sent), or an answer over it.
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-    /// The request or its answer is over the peer's bounds.
-    #[error("over the peer's bounds")]
-    OverPeersBounds,
-    /// The peer says that it could not read the request.
-    #[error("the peer found the request malformed")]
-    Malformed,
-    /// The peer has no such protocol.
-    #[error("the peer takes no requests")]
-    Unsupported,
-    /// The stream broke.
-    #[error("the stream broke: {0}")]
-    Broken(String),
-    /// The network has ended.
-    #[error("the network has ended")]
-    Closed,
-}
-
-/// Why a dial came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DialError {
-    /// Nobody answers there, or nobody who speaks our protocols.
-    #[error("unreachable: {0}")]
-    Unreachable(String),
-    /// Not done within [`Config::timeout`].
-    #[error("no answer in time")]
-    Timeout,
-    /// Somebody else answered.
-    #[error("somebody else answered: {obtained:?}")]
-    WrongPeer {
-        /// Who answered. `None`: somebody whose key is no Ed25519 key.
-        obtained: Option<Peer>,
-    },
-    /// It is this node itself.
-    #[error("this is the node itself")]
-    Itself,
-    /// There is a link to the peer, or a dial, already.
-    #[error("linked or dialling already")]
-    Already,
-    /// Too many links or dials.
-    #[error("too many links")]
-    TooMany,
-    /// The link stood, and ended before versions were told. A full peer does this too.
-    #[error("the peer ended the link at once")]
-    Dropped,
 }
 
 /// How a peer is linked.

@@ -1,0 +1,111 @@
+//! What a node is, and every bound that may be set, with its default.
+
+use std::{sync::Arc, time::Duration};
+
+use libp2p::PeerId;
+
+use crate::{Ban, IceServer, Rate, VERSION, limits};
+
+/// What a node is and how much it takes.
+#[derive(Clone)]
+pub struct Config {
+    /// The Ed25519 secret; its public key is the [`Peer`] that others see.
+    pub secret: [u8; 32],
+    /// Program and version, for people; at most 64 bytes are told.
+    pub agent: String,
+    /// The version spoken. Anything but [`VERSION`] is for tests.
+    pub version: u16,
+    /// Whether most others are linked to this node only. It then hands every message to every subscriber, and carries
+    /// circuits without end.
+    pub hub: bool,
+    /// Whether nodes of other programs are peers too: they can say no version, and are taken without. They may use circuits
+    /// as well. Off, for strangers use up what they can reach.
+    pub open: bool,
+    /// Where this node is dialled, which other programs' nodes are told with a reservation.
+    pub urls: Vec<String>,
+    /// How direct links are made; `None`: there are none. In a browser that knows WebRTC there are.
+    pub direct: Option<Direct>,
+    /// Payload bytes of a request, own and others'. 1 MiB.
+    pub max_request: usize,
+    /// Payload bytes of an answer. 4 MiB.
+    pub max_response: usize,
+    /// Bytes of a published message. 72 KiB.
+    pub max_message: usize,
+    /// For a dial with its handshakes, and for a request with its answer. 15 s.
+    pub timeout: Duration,
+    /// How often a link is tried with a ping. 15 s, with which a link that died without a word is noticed in a minute.
+    pub ping: Duration,
+    /// Links with others, inbound and outbound each. 256.
+    pub max_connections: u32,
+    /// Own requests under way, to all peers together. 256.
+    pub max_in_flight: usize,
+    /// Events that wait to be taken. 256.
+    pub events: usize,
+    /// Calls of [`Net`] that wait for the network. 256.
+    pub commands: usize,
+    /// Requests taken of one peer; over it they are answered with `Busy`. 200 at once, 100 a second.
+    pub requests: Rate,
+    /// Who is banned, as [`Event::Banned`] told before a restart.
+    pub bans: Vec<Ban>,
+    /// Messages taken of one peer; over it they are dropped, and the link too if it goes on. 1,000 at once, 200 a second.
+    pub messages: Rate,
+}
+
+impl Config {
+    /// A node with the given secret and agent and the defaults above.
+    pub fn new(secret: [u8; 32], agent: impl Into<String>) -> Self {
+        Config {
+            secret,
+            agent: agent.into(),
+            version: VERSION,
+            hub: false,
+            open: false,
+            urls: Vec::new(),
+            direct: Direct::here(),
+            max_request: 1 << 20,
+            max_response: 4 << 20,
+            max_message: 72 * 1024,
+            timeout: Duration::from_secs(15),
+            ping: Duration::from_secs(15),
+            max_connections: 256,
+            max_in_flight: 256,
+            events: 256,
+            commands: 256,
+            requests: Rate { burst: 200, per_second: 100 },
+            messages: Rate { burst: 1_000, per_second: 200 },
+            bans: Vec::new(),
+        }
+    }
+}
+
+/// How direct links are made.
+#[derive(Clone)]
+pub struct Direct {
+    /// The browser, or what stands for one in tests.
+    pub backend: Arc<dyn ledgerno_webrtc::Backend>,
+    /// STUN servers, and TURN servers. None: only nodes of one machine or one network find each other.
+    pub ice_servers: Vec<IceServer>,
+}
+
+impl Direct {
+    /// In a browser that knows WebRTC, without any servers.
+    #[cfg(target_arch = "wasm32")]
+    fn here() -> Option<Self> {
+        let known = js_sys::Reflect::has(&js_sys::global(), &"RTCPeerConnection".into()).unwrap_or(false);
+        known.then(|| Direct { backend: Arc::new(ledgerno_webrtc::browser::Browser), ice_servers: Vec::new() })
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn here() -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn of(self, peer: PeerId) -> (ledgerno_webrtc::Transport, ledgerno_webrtc::Behaviour) {
+        let config = ledgerno_webrtc::Config {
+            ice_servers: self.ice_servers,
+            max_inbound_streams: limits::MAX_STREAMS,
+            ..ledgerno_webrtc::Config::default()
+        };
+        ledgerno_webrtc::new(peer, config, self.backend)
+    }
+}
