@@ -38,11 +38,32 @@ async fn run(ice_servers: Vec<IceServer>, mut commands: Commands, events: Events
         return events.send(Event::Failed(Failure::Refused));
     };
     while let Some(command) = commands.next().await {
-        if let Err(failure) = peer.obey(command).await {
-            return events.send(Event::Failed(failure));
+        let mut waits = peer.obey(command);
+        // In this one place, which keeps the module small.
+        while let Some((promise, after)) = waits {
+            match peer.go_on(after, JsFuture::from(promise).await) {
+                Ok(next) => waits = next,
+                Err(failure) => return events.send(Event::Failed(failure)),
+            }
         }
     }
 }
+
+/// What was asked of the browser and is being waited for.
+enum After {
+    /// To make an offer or an answer.
+    Made,
+    /// To take it as the own description.
+    Described,
+    /// To take the other side's offer.
+    HeardOffer,
+    /// To take its answer.
+    HeardAnswer,
+    /// To take a candidate.
+    Candidate,
+}
+
+type Waits = Option<(Promise, After)>;
 
 type Handler = Closure<dyn FnMut(web_sys::Event)>;
 type Channels = Rc<RefCell<Vec<Channel>>>;
@@ -103,27 +124,22 @@ impl Peer {
         }
     }
 
-    async fn obey(&self, command: Command) -> Result<(), Failure> {
+    /// Begins what is asked for.
+    fn obey(&self, command: Command) -> Waits {
         let connection = &self.connection;
         match command {
             Command::Offer => {
                 let init = connection.create_data_channel(INIT);
                 self.channels.borrow_mut().push(Channel::attach(None, init, self.events.clone()));
-                self.describe(connection.create_offer()).await?;
+                return Some((connection.create_offer(), After::Made));
             }
-            Command::Answer(sdp) => {
-                self.take(RtcSdpType::Offer, &sdp).await?;
-                self.describe(connection.create_answer()).await?;
-            }
-            Command::TakeAnswer(sdp) => self.take(RtcSdpType::Answer, &sdp).await?,
+            Command::Answer(sdp) => return Some((self.take(RtcSdpType::Offer, &sdp), After::HeardOffer)),
+            Command::TakeAnswer(sdp) => return Some((self.take(RtcSdpType::Answer, &sdp), After::HeardAnswer)),
             Command::AddCandidate(json) => {
-                if let Ok(candidate) = JSON::parse(&json) {
-                    let candidate = candidate.unchecked_ref::<RtcIceCandidateInit>();
-                    let added = connection.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(candidate));
-                    if JsFuture::from(added).await.is_err() {
-                        tracing::debug!("the browser did not take a candidate");
-                    }
-                }
+                let candidate = JSON::parse(&json).ok()?;
+                let candidate = candidate.unchecked_ref::<RtcIceCandidateInit>();
+                let added = connection.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(candidate));
+                return Some((added, After::Candidate));
             }
             Command::OpenChannel(id) => {
                 let channel = connection.create_data_channel("");
@@ -131,36 +147,48 @@ impl Peer {
             }
             Command::Send(id, message) => {
                 let channels = self.channels.borrow();
-                let told = channels.iter().find(|channel| channel.id == Some(id)).map(|channel| channel.send(&message));
+                let told = channels.iter().find(|channel| channel.id == Some(id))?.send(&message);
                 drop(channels);
-                if let Some(Some(event)) = told {
-                    self.events.send(event);
-                }
+                self.events.send(told?);
             }
             Command::CloseChannel(id) => self.channels.borrow_mut().retain(|channel| channel.id != Some(id)),
         }
-        Ok(())
+        None
     }
 
-    /// Makes the own description; it is told before the candidates that follow from it.
-    async fn describe(&self, made: Promise) -> Result<(), Failure> {
-        let refused = |_| Failure::Refused;
-        let description = JsFuture::from(made).await.map_err(refused)?;
-        let sdp = Reflect::get(&description, &"sdp".into()).ok().and_then(|sdp| sdp.as_string());
-        self.events.send(Event::Description(sdp.ok_or(Failure::Refused)?));
-        let description = description.unchecked_ref::<RtcSessionDescriptionInit>();
-        JsFuture::from(self.connection.set_local_description(description)).await.map_err(refused)?;
-        self.listen_to_sctp(self.handler.as_ref());
-        Ok(())
+    /// Goes on with what the browser has done.
+    fn go_on(&self, after: After, result: Result<JsValue, JsValue>) -> Result<Waits, Failure> {
+        match after {
+            After::Made => {
+                let description = result.map_err(|_| Failure::Refused)?;
+                let sdp = Reflect::get(&description, &"sdp".into()).ok().and_then(|sdp| sdp.as_string());
+                // Told before the candidates that follow from it.
+                self.events.send(Event::Description(sdp.ok_or(Failure::Refused)?));
+                let set = self.connection.set_local_description(description.unchecked_ref());
+                return Ok(Some((set, After::Described)));
+            }
+            After::Described => {
+                result.map_err(|_| Failure::Refused)?;
+                self.listen_to_sctp(self.handler.as_ref());
+            }
+            After::HeardOffer => {
+                result.map_err(|_| Failure::Description)?;
+                return Ok(Some((self.connection.create_answer(), After::Made)));
+            }
+            After::HeardAnswer => {
+                result.map_err(|_| Failure::Description)?;
+                self.listen_to_sctp(self.handler.as_ref());
+            }
+            // One that it does not take is no loss.
+            After::Candidate => {}
+        }
+        Ok(None)
     }
 
-    async fn take(&self, kind: RtcSdpType, sdp: &str) -> Result<(), Failure> {
+    fn take(&self, kind: RtcSdpType, sdp: &str) -> Promise {
         let description = RtcSessionDescriptionInit::new(kind);
         description.set_sdp(sdp);
-        let taken = JsFuture::from(self.connection.set_remote_description(&description)).await;
-        taken.map_err(|_| Failure::Description)?;
-        self.listen_to_sctp(self.handler.as_ref());
-        Ok(())
+        self.connection.set_remote_description(&description)
     }
 }
 
