@@ -14,13 +14,13 @@ use tokio::sync::oneshot;
 use web_time::{Instant, SystemTime};
 
 use crate::{
-    CodecError, Event, Responder,
+    CodecError, Event, Path, Responder,
     calls::why,
-    circuit::{self, CircuitError, Hop, Status},
+    circuit::{self, CircuitError, Hop, Pass, Status},
     codec::{self, Frame},
     gossip, identify,
     limits::{MAX_REQUEST_STREAMS, RESERVATION},
-    links::{Dial, HELLO},
+    links::{Dial, HELLO, Link},
     ping,
     requests::{self, Answer, Count},
     rt,
@@ -167,12 +167,12 @@ impl Driver {
         let known =
             self.linked.get(&id).is_some_and(|linked| linked.hears(link) && linked.admitted) || self.config.open;
         let status = match hop {
-            Ok(Hop::Connect(to)) if known => match self.carry(id, to, stream) {
-                Ok(()) => return,
-                Err((status, back)) => {
-                    stream = back;
-                    status
+            Ok(Hop::Connect(to)) if known => match self.place_for(id, to) {
+                Ok((link, pass)) => {
+                    let opening = self.swarm.behaviour_mut().streams.open(to, link, circuit::STOP);
+                    return rt::spawn(circuit::carry(stream, id, opening, pass).boxed());
                 }
+                Err(status) => status,
             },
             Ok(Hop::Reserve) if known && self.config.hub => {
                 let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -193,21 +193,15 @@ impl Driver {
         rt::spawn(async move { circuit::tell_hop(&mut stream, status, None).await }.boxed());
     }
 
-    /// Begins to carry, if the other end is there and there is room; else the stream comes back.
-    fn carry(&mut self, from: PeerId, to: PeerId, stream: Stream) -> Result<(), (Status, Stream)> {
-        let target = self.linked.get(&to).and_then(|linked| {
+    /// The other end's link, and a place for a circuit to it.
+    fn place_for(&mut self, from: PeerId, to: PeerId) -> Result<(ConnectionId, Pass), Status> {
+        let link = self.linked.get(&to).and_then(|linked| {
             // A circuit on a circuit would come back to where it began.
-            let direct = |one: &&crate::links::Link| !matches!(one.path, crate::Path::Circuit { .. });
+            let direct = |one: &&Link| !matches!(one.path, Path::Circuit { .. });
             linked.current.and_then(|current| linked.link(current)).filter(direct).map(|one| one.id)
         });
-        let Some(target) = target.filter(|_| from != to) else { return Err((Status::NO_RESERVATION, stream)) };
-        let pass = match self.carrier.admit(from, to) {
-            Ok(pass) => pass,
-            Err(full) => return Err((full, stream)),
-        };
-        let opening = self.swarm.behaviour_mut().streams.open(to, target, circuit::STOP);
-        rt::spawn(circuit::carry(stream, from, opening, pass).boxed());
-        Ok(())
+        let link = link.filter(|_| from != to).ok_or(Status::NO_RESERVATION)?;
+        Ok((link, self.carrier.admit(from, to)?))
     }
 
     /// Somebody wants a link with this node by a carrier.
