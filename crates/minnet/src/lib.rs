@@ -49,6 +49,8 @@ mod links;
 mod messages;
 mod mux;
 mod noise;
+#[cfg(feature = "streams")]
+mod others;
 mod overlay;
 mod peers;
 mod ping;
@@ -63,6 +65,8 @@ mod ws;
 pub use codec::CodecError;
 pub use ledgerno_webrtc::{DEFAULT_STUN, IceServer};
 pub use limits::Rate;
+#[cfg(feature = "streams")]
+pub use others::Others;
 pub use ws::UrlError;
 
 /// The version of everything that nodes say to each other. Nodes of different versions refuse each other.
@@ -141,6 +145,9 @@ pub struct Config {
     pub open: bool,
     /// Where this node is dialled, which other programs' nodes are told with a reservation.
     pub urls: Vec<String>,
+    /// Further protocols that are spoken.
+    #[cfg(feature = "streams")]
+    pub others: Option<Others>,
     /// How direct links are made; `None`: there are none. In a browser that knows WebRTC there are.
     pub direct: Option<Direct>,
     /// Payload bytes of a request, own and others'. 1 MiB.
@@ -177,6 +184,8 @@ impl Config {
             hub: false,
             open: false,
             urls: Vec::new(),
+            #[cfg(feature = "streams")]
+            others: None,
             direct: Direct::here(),
             max_request: 1 << 20,
             max_response: 4 << 20,
@@ -487,16 +496,34 @@ impl Stream for Events {
 
 /// What a [`Net`] asks of the driver.
 pub(crate) enum Command {
-    Publish { topic: Topic, bytes: Bytes },
+    Publish {
+        topic: Topic,
+        bytes: Bytes,
+    },
     Subscribe(Topic),
     Unsubscribe(Topic),
     HandOn(Topic, bool),
-    Request { peer: Peer, kind: u16, bytes: Bytes, answer: oneshot::Sender<Result<Bytes, RequestError>> },
-    Dial { url: String, address: libp2p::Multiaddr, peer: Peer },
+    Request {
+        peer: Peer,
+        kind: u16,
+        bytes: Bytes,
+        answer: oneshot::Sender<Result<Bytes, RequestError>>,
+    },
+    Dial {
+        url: String,
+        address: libp2p::Multiaddr,
+        peer: Peer,
+    },
     Disconnect(Peer),
     Admit(Peer),
     Seek(Peer),
     Hurry,
+    #[cfg(feature = "streams")]
+    Open {
+        peer: Peer,
+        protocol: libp2p::StreamProtocol,
+        answer: oneshot::Sender<streams::Opening>,
+    },
 }
 
 /// The handle of a network; clones are the same network.
