@@ -80,6 +80,18 @@ async function allSubscribe(topic, sides) {
   for (const { node } of sides) await node.call('subscribe', topic);
 }
 
+/** Until the circuit is closed, and js-libp2p says what it has to say on the direct link: what it says between is lost. */
+const spokenToDirectly = (js, ours) =>
+  waitFor(
+    async () => {
+      const all = (await js.node.call('connections')).filter(({ peer }) => peer === ours.peer);
+      const spoken = all.flatMap(({ streams }) => streams).filter((protocol) => protocol === '/meshsub/1.1.0');
+      return all.every(({ direct }) => direct) && spoken.length === 2;
+    },
+    DEADLINE,
+    'both speak on the direct link',
+  );
+
 const knowsOf = (side, topic, peer) =>
   waitFor(async () => (await side.node.call('subscribers', topic)).includes(peer), DEADLINE, 'the other subscribed');
 
@@ -129,6 +141,7 @@ for (const [browser, args] of /** @type {const} */ ([
       for (const ours of [answerer, offerer]) {
         await knowsOf(js, topic, ours.peer);
         await knowsOf(ours, topic, js.peer);
+        await spokenToDirectly(js, ours);
         await arrives(js, ours, topic, `from js-libp2p to ${ours.peer}`);
         await arrives(ours, js, topic, `from ours, ${ours.peer}`);
       }
