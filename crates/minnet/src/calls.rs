@@ -60,6 +60,8 @@ impl Driver {
                 }
             }
             Command::Hurry => self.overlay.hurry(now),
+            #[cfg(feature = "streams")]
+            Command::Open { peer, protocol, answer } => self.open(peer, protocol, answer),
         }
     }
 

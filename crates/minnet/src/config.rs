@@ -23,6 +23,9 @@ pub struct Config {
     pub open: bool,
     /// Where this node is dialled, which other programs' nodes are told with a reservation.
     pub urls: Vec<String>,
+    /// Further protocols that are spoken.
+    #[cfg(feature = "streams")]
+    pub others: Option<crate::Others>,
     /// How direct links are made; `None`: there are none. In a browser that knows WebRTC there are.
     pub direct: Option<Direct>,
     /// Payload bytes of a request, own and others'. 1 MiB.
@@ -61,6 +64,8 @@ impl Config {
             hub: false,
             open: false,
             urls: Vec::new(),
+            #[cfg(feature = "streams")]
+            others: None,
             direct: Direct::here(),
             max_request: 1 << 20,
             max_response: 4 << 20,

@@ -2,7 +2,7 @@
 //! Between our own nodes the hello says what there is to say, so nothing is asked here.
 
 use futures::{AsyncWriteExt, FutureExt};
-use libp2p::{Multiaddr, Stream, StreamProtocol, identity::PublicKey};
+use libp2p::{Multiaddr, Stream, StreamProtocol, identity::PublicKey, multiaddr::Protocol};
 
 use crate::{
     limits::CIRCUIT_SETUP,
@@ -31,14 +31,46 @@ pub(crate) fn about(key: &PublicKey, agent: &str, protocols: &[StreamProtocol]) 
     about
 }
 
+/// Adds where the peer seems to be. js-libp2p throws all of it away if that is not somewhere in the internet.
+fn observe(about: &mut Vec<u8>, observed: &Multiaddr) {
+    if matches!(observed.iter().next(), Some(Protocol::Ip4(_) | Protocol::Ip6(_))) {
+        put_bytes(about, OBSERVED, observed.as_ref());
+    }
+}
+
 /// Tells it, and where the peer seems to be.
 pub(crate) async fn tell(mut stream: Stream, mut about: Vec<u8>, observed: Multiaddr) {
-    put_bytes(&mut about, OBSERVED, observed.as_ref());
+    observe(&mut about, &observed);
     let told = async {
         send(&mut stream, &about).await?;
         stream.close().await
     };
     if !matches!(within(CIRCUIT_SETUP, told.boxed()).await, Some(Ok(()))) {
         tracing::debug!("gone before it was told who is here");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use libp2p::PeerId;
+
+    use super::*;
+    use crate::proto::{Fields, Value};
+
+    #[test]
+    fn only_an_address_in_the_internet_is_told_as_observed() {
+        let told = |address: &str| {
+            let (mut about, address) = (Vec::new(), address.parse::<Multiaddr>().unwrap());
+            observe(&mut about, &address);
+            let expected = (u64::from(OBSERVED), Value::Bytes(address.as_ref()));
+            Fields(&about).any(|field| field == Ok(expected))
+        };
+        assert!(told("/ip4/10.1.2.3/tcp/4000"));
+        assert!(told("/ip6/::1/tcp/4000/ws"));
+        assert!(!told(&format!("/p2p/{0}/p2p-circuit/p2p/{0}", PeerId::random())));
+        assert!(!told("/webrtc"));
+        assert!(!told("/"));
     }
 }

@@ -55,6 +55,8 @@ mod links;
 mod messages;
 mod mux;
 mod noise;
+#[cfg(feature = "streams")]
+mod others;
 mod overlay;
 mod peers;
 mod ping;
@@ -71,6 +73,8 @@ pub use config::{Config, Direct};
 pub use error::{DialError, NetError, RequestError, StartError, Why};
 pub use ledgerno_webrtc::{DEFAULT_STUN, IceServer};
 pub use limits::Rate;
+#[cfg(feature = "streams")]
+pub use others::Others;
 pub use ws::UrlError;
 
 /// The version of everything that nodes say to each other. Nodes of different versions refuse each other.
@@ -296,16 +300,34 @@ impl Stream for Events {
 
 /// What a [`Net`] asks of the driver.
 pub(crate) enum Command {
-    Publish { topic: Topic, bytes: Bytes },
+    Publish {
+        topic: Topic,
+        bytes: Bytes,
+    },
     Subscribe(Topic),
     Unsubscribe(Topic),
     HandOn(Topic, bool),
-    Request { peer: Peer, kind: u16, bytes: Bytes, answer: oneshot::Sender<Result<Bytes, RequestError>> },
-    Dial { url: String, address: libp2p::Multiaddr, peer: Peer },
+    Request {
+        peer: Peer,
+        kind: u16,
+        bytes: Bytes,
+        answer: oneshot::Sender<Result<Bytes, RequestError>>,
+    },
+    Dial {
+        url: String,
+        address: libp2p::Multiaddr,
+        peer: Peer,
+    },
     Disconnect(Peer),
     Admit(Peer),
     Seek(Peer),
     Hurry,
+    #[cfg(feature = "streams")]
+    Open {
+        peer: Peer,
+        protocol: libp2p::StreamProtocol,
+        answer: oneshot::Sender<streams::Opening>,
+    },
 }
 
 /// The handle of a network; clones are the same network.

@@ -20,6 +20,7 @@ use crate::{
     DialError, Event, Path, Peer, RequestError,
     codec::Frame,
     limits::{Bucket, DRAIN, REFUSAL_GRACE},
+    messages::ROUSES,
     overlay::Reach,
     ping::{self, Rtt},
     requests::{self, Count},
@@ -80,6 +81,8 @@ pub(crate) struct Linked {
     pub(crate) flooded: u32,
     pub(crate) asked: Count,
     pub(crate) asking: Count,
+    /// Streams on which it says something.
+    pub(crate) heard: Count,
     /// What is said to it.
     pub(crate) frames: Option<mpsc::Sender<Bytes>>,
 }
@@ -190,6 +193,7 @@ impl Driver {
             flooded: 0,
             asked: Count::default(),
             asking: Count::default(),
+            heard: Count::default(),
             frames: None,
         });
         linked.links.push(one);
@@ -227,6 +231,11 @@ impl Driver {
         }
         let Some(linked) = self.linked.get(&id) else { return };
         let reach = linked.reach();
+        if linked.session.is_none()
+            && let Some(current) = linked.current
+        {
+            self.rouse(id, current, ROUSES);
+        }
         if linked.links.is_empty() {
             self.linked.remove(&id);
         }

@@ -18,6 +18,7 @@ use crate::{
     Event, Peer,
     gossip::{self, Heard},
     limits::{Bucket, COMING, GOSSIP_OVERHEAD, GOSSIP_QUEUE, MAX_COMERS, MAX_FLOODED, MIN_TRANSMIT},
+    links::Linked,
     rt,
     streams::{OpenError, Opening, opened},
     swarm::{Driver, Report},
@@ -25,6 +26,8 @@ use crate::{
 
 /// Before a stream that broke is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often a peer that fell silent is spoken to anew.
+pub(crate) const ROUSES: u8 = 8;
 
 /// Milliseconds since 1970.
 fn now_ms() -> u64 {
@@ -100,13 +103,32 @@ impl Driver {
         }
     }
 
+    /// Nodes of js-libp2p say what they have to say on the link that was first, and when that ends, they say nothing until
+    /// somebody opens a stream to them. So it is opened again until they are heard.
+    pub(crate) fn rouse(&self, id: PeerId, link: ConnectionId, left: u8) {
+        self.report(async move {
+            Delay::new(PAUSE).await;
+            Some(Report::Rouse { id, link, left })
+        });
+    }
+
+    pub(crate) fn on_rouse(&mut self, id: PeerId, link: ConnectionId, left: u8) {
+        let silent = |linked: &Linked| linked.current == Some(link) && linked.heard.is_idle();
+        if left > 0 && self.linked.get(&id).is_some_and(silent) {
+            self.speak(id, link);
+            self.rouse(id, link, left - 1);
+        }
+    }
+
     /// Hears what a peer says on a stream.
     pub(crate) fn listen(&mut self, id: PeerId, link: ConnectionId, mut stream: Stream) {
         let Some(mut gone) = self.gone(id, link) else { return };
+        let heard = self.linked.get(&id).map(|linked| linked.heard.clone());
         let max = self.config.max_message.max(MIN_TRANSMIT) + GOSSIP_OVERHEAD;
         let reports = self.reporter();
         rt::spawn(
             async move {
+                let _heard = heard;
                 loop {
                     let frame = match select(read(&mut stream, max).boxed(), gone.changed().boxed()).await {
                         Either::Left((Ok(frame), _)) => frame,

@@ -70,6 +70,7 @@ impl Driver {
             Report::Hop { id, link, hop, stream } => self.on_hop(id, link, hop, stream),
             Report::Said { id, link, frame } => self.on_said(id, link, &frame),
             Report::Mute { id, link, why } => self.on_mute(id, link, why),
+            Report::Rouse { id, link, left } => self.on_rouse(id, link, left),
             Report::Ping { id, link, stopped } => self.on_ping_stopped(id, link, stopped),
             Report::Close(link) => self.close(link),
         }
@@ -78,6 +79,10 @@ impl Driver {
     fn on_stream(&mut self, Came { peer: id, link, protocol, mut stream }: Came) {
         let Some(linked) = self.linked.get(&id) else { return };
         let Some(one) = linked.link(link) else { return };
+        #[cfg(feature = "streams")]
+        if let Some(others) = self.config.others.filter(|others| others.protocols.contains(&protocol)) {
+            return (others.take)(linked.peer, protocol, stream);
+        }
         if protocol == requests::PROTOCOL {
             let Some(place) = linked.asking.take(MAX_REQUEST_STREAMS) else {
                 return tracing::debug!(%id, "more requests at once than are taken");

@@ -57,7 +57,7 @@ const MAX_AGENT: usize = 64;
 /// An unused link is kept; only this long, for browsers' timers cannot do more than 24 days.
 const IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// What is spoken on streams that others open.
-pub(crate) const SPOKEN: &[StreamProtocol] =
+const SPOKEN: &[StreamProtocol] =
     &[requests::PROTOCOL, gossip::PROTOCOL, ping::PROTOCOL, identify::PROTOCOL, circuit::HOP, circuit::STOP];
 
 /// `limits` comes first: what it denies, the others never see.
@@ -89,7 +89,8 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
     };
     let (webrtc, signalling) = config.direct.clone().map(|direct| direct.of(id)).unzip();
     let transport = transport(&key, webrtc, Transport::new(accepting, circuits), config.timeout)?;
-    let protocols = protocols(&config, signalling);
+    let spoken = spoken(&config);
+    let protocols = protocols(&config, spoken, signalling);
     let driver = async move {
         // Within the future, for the executor needs the runtime that it is spawned on.
         #[cfg(not(target_arch = "wasm32"))]
@@ -99,7 +100,7 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
         let settings =
             settings.with_idle_connection_timeout(IDLE).with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
         let swarm = Swarm::new(transport, protocols, id, settings);
-        let about = identify::about(&key.public(), &agent(&config), SPOKEN);
+        let about = identify::about(&key.public(), &agent(&config), spoken);
         Driver::new(swarm, config, about, Queues { calls: asked, told, accepted, circuits: wanted }).run().await;
     };
     Ok((net, Events(events), driver))
@@ -132,7 +133,11 @@ fn transport(
     Ok(either.map(|made, _| made.into_inner()).map_err(|error| error.into_inner()).boxed())
 }
 
-fn protocols(config: &Config, signalling: Option<ledgerno_webrtc::Behaviour>) -> Protocols {
+fn protocols(
+    config: &Config,
+    spoken: &'static [StreamProtocol],
+    signalling: Option<ledgerno_webrtc::Behaviour>,
+) -> Protocols {
     let limits = ConnectionLimits::default()
         .with_max_pending_incoming(Some(config.max_connections.min(MAX_ACCEPTING)))
         .with_max_pending_outgoing(Some(MAX_DIALS))
@@ -141,9 +146,21 @@ fn protocols(config: &Config, signalling: Option<ledgerno_webrtc::Behaviour>) ->
         .with_max_established_per_peer(Some(MAX_LINKS_PER_PEER));
     Protocols {
         limits: connection_limits::Behaviour::new(limits),
-        streams: Streams::new(SPOKEN),
+        streams: Streams::new(spoken),
         direct: signalling.into(),
     }
+}
+
+#[cfg(not(feature = "streams"))]
+fn spoken(_: &Config) -> &'static [StreamProtocol] {
+    SPOKEN
+}
+
+/// Kept for ever: there are few nodes in a test.
+#[cfg(feature = "streams")]
+fn spoken(config: &Config) -> &'static [StreamProtocol] {
+    let others = config.others.map_or(&[][..], |others| others.protocols);
+    [SPOKEN, others].concat().leak()
 }
 
 /// The agent, cut at a character's border.
@@ -165,6 +182,8 @@ pub(crate) enum Report {
     Said { id: PeerId, link: ConnectionId, frame: bytes::Bytes },
     /// What is said to a peer does not leave.
     Mute { id: PeerId, link: ConnectionId, why: OpenError },
+    /// A peer may have fallen silent.
+    Rouse { id: PeerId, link: ConnectionId, left: u8 },
     /// Pings have stopped.
     Ping { id: PeerId, link: ConnectionId, stopped: ping::Stopped },
     /// A link has had its time.

@@ -32,7 +32,7 @@ pub fn harness(workspace: &Workspace) -> Result<()> {
 }
 
 /// Builds the relay in release mode; it embeds the page as it lies in web/dist.
-fn relay(workspace: &Workspace) -> Result<()> {
+pub fn relay(workspace: &Workspace) -> Result<()> {
     tools::run(tools::cargo(workspace).args(["build", "--release", "--package", "ledgerno-relay"]))
         .context("the relay does not build")
 }

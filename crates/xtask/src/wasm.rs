@@ -59,6 +59,16 @@ fn module(workspace: &Workspace, name: &str, folder: &str) -> Result<()> {
     Ok(())
 }
 
+/// Builds a crate of tests for a page; answers the folder where it is.
+pub fn for_tests(workspace: &Workspace, name: &str) -> Result<PathBuf> {
+    let compiled = compile(workspace, name)?;
+    let package = workspace.target(&format!("xtask/{name}"));
+    let mut inputs = Inputs::new("browser tests 1");
+    inputs.path(&compiled)?;
+    stamp::unless_done(workspace, name, &inputs, &package, || bind(&compiled, &package))?;
+    Ok(package)
+}
+
 /// Builds a cdylib crate of the workspace for the page; cargo knows itself when nothing changed.
 pub fn compile(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     tools::ensure_target(workspace, WASM)?;

@@ -6,17 +6,20 @@ import { join } from 'node:path';
 import { build } from 'vite';
 
 import { openProfile } from '../../lib/profile.mjs';
-import { freshFolder } from '../../lib/relay.mjs';
+import { freshFolder, startRelay } from '../../lib/relay.mjs';
 import { serve } from '../../lib/serve.mjs';
 import { DEADLINE, waitFor } from '../../lib/wait.mjs';
 
-const HTML = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="module" src="/js/page.js"></script>`;
+/** With `?ours` it is ours, else js-libp2p. */
+const HTML = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script type="module">
+  await import(location.search === '?ours' ? '/js/ours.js' : '/js/page.js');
+</script>`;
 const LOG_KEPT = 64 * 1024;
 
 const running = new Set();
 process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
-/** Bundles the page into a folder that goes when the tests end, and serves it. */
+/** Bundles both pages into a folder that goes when the tests end, and serves them; ours only if it was built. */
 export async function servePage() {
   const outDir = freshFolder('interop');
   await build({
@@ -28,11 +31,25 @@ export async function servePage() {
       emptyOutDir: true,
       target: 'es2022',
       reportCompressedSize: false,
-      lib: { entry: join(import.meta.dirname, 'page.mjs'), formats: ['es'], fileName: () => 'page.js' },
+      lib: {
+        entry: { page: join(import.meta.dirname, 'page.mjs'), ours: join(import.meta.dirname, 'ours.mjs') },
+        formats: ['es'],
+        fileName: (_, name) => `${name}.js`,
+      },
     },
     define: { 'process.env.NODE_ENV': '"production"' },
   });
-  return serve(HTML, { js: outDir });
+  const { url, close } = await serve(HTML, { js: outDir, ours: process.env.LEDGERNO_INTEROP ?? '' });
+  return { url, ours: `${url}?ours`, close };
+}
+
+/** Our relay, open to others. js-libp2p in this process is asked who it is. */
+export async function startOurRelay(options = {}) {
+  const relay = await startRelay({ args: ['--open'], ...options });
+  const at = `/ip4/127.0.0.1/tcp/${relay.port}/ws`;
+  const { whoIs } = await import('./in-node.mjs');
+  const peer = await whoIs(at);
+  return { ...relay, peer, address: `${at}/p2p/${peer}` };
 }
 
 /** The js-libp2p relay. @param {number} [port] 0: any free one */
@@ -94,15 +111,16 @@ export async function openNode(url, { args = [], hash } = {}) {
 
 /** @typedef {Awaited<ReturnType<typeof openNode>>} PageNode */
 
-/** Starts the node at relays, and waits until it is reachable there. @param {PageNode} node @param {string[]} relays */
-export async function startAt(node, relays, options = {}) {
-  const peer = await node.call('start', { relays, ...options });
-  const address = await waitFor(() => webRtcAddress(node), DEADLINE, 'a reservation');
-  return { peer, address };
+/**
+ * Starts the node at relays, and waits until it is reachable there; answers where: by WebRTC if it makes direct links.
+ * @param {PageNode} node @param {string[]} relays
+ */
+export async function startAt(node, relays, { direct = true, ...options } = {}) {
+  const peer = await node.call('start', { relays, direct, ...options });
+  const way = direct ? '/p2p-circuit/webrtc' : '/p2p-circuit';
+  const reached = async () => (await node.call('multiaddrs')).find((one) => one.includes(way));
+  return { peer, address: await waitFor(reached, DEADLINE, 'a reservation') };
 }
-
-/** Where the node is reached by WebRTC, once it has a reservation. @param {PageNode} node */
-export const webRtcAddress = async (node) => (await node.call('multiaddrs')).find((one) => one.includes('/p2p-circuit/webrtc'));
 
 /** Waits until a connection of a kind stands. @param {PageNode} node @param {boolean} direct */
 export const connected = (node, peer, direct = true) =>
@@ -116,8 +134,8 @@ const TRIES = 3;
 const PATIENCE = 10_000;
 
 /**
- * Dials by WebRTC until both have a direct connection. One dial in about fifty between two nodes of js-libp2p hangs: the
- * answerer closes the channel `init` before the initiator, who waits for that channel to open, has seen it open.
+ * Dials by WebRTC until both have a direct connection. Between two nodes of js-libp2p a dial hangs now and then: the answerer
+ * closes the channel `init` before the initiator, who waits for that channel to open, has seen it open.
  * @param {{ node: PageNode, peer: string }} from @param {{ node: PageNode, peer: string, address: string }} to
  */
 export async function goDirect(from, to) {

@@ -6,7 +6,6 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 
 use super::{Options, Report};
-use crate::stamp::{self, Inputs};
 use crate::workspace::Workspace;
 use crate::{tools, wasm};
 
@@ -23,11 +22,7 @@ pub fn run(workspace: &Workspace, options: &Options, report: &mut Report) {
 
 fn build_and_run(workspace: &Workspace, name: &str, options: &Options, report: &mut Report) -> Result<()> {
     tools::ensure_node_modules(workspace)?;
-    let compiled = wasm::compile(workspace, name)?;
-    let package = workspace.target("xtask").join(name);
-    let mut inputs = Inputs::new("browser tests 1");
-    inputs.path(&compiled)?;
-    stamp::unless_done(workspace, name, &inputs, &package, || wasm::bind(&compiled, &package))?;
+    let package = wasm::for_tests(workspace, name)?;
 
     let mut node = tools::node(workspace);
     node.arg("tests/lib/run-browser-crate.mjs").arg(&package).args(options.filter.as_deref());

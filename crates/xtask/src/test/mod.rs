@@ -2,7 +2,9 @@
 
 mod browser;
 mod e2e;
+mod interop;
 mod native;
+mod scripts;
 
 use std::process::ExitCode;
 
@@ -20,6 +22,8 @@ pub enum Suite {
     Browser,
     /// Whole stories: the relay and real browsers.
     E2e,
+    /// Our network and js-libp2p with each other, in real browsers.
+    Interop,
 }
 
 /// What to run.
@@ -95,6 +99,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     }
     if wanted(Suite::E2e) {
         e2e::run(workspace, options, &mut report);
+    }
+    if wanted(Suite::Interop) {
+        interop::run(workspace, options, &mut report);
     }
     if options.long && options.only.is_none() && options.filter.is_none() {
         stamp::write(&workspace.path("docs/test-long.txt"), report.text().as_bytes())?;

@@ -1,0 +1,177 @@
+//! Our network in a page, told by a test what to do. `lib/ours.mjs` wraps it, so that it is called as js-libp2p's page is.
+#![cfg(target_arch = "wasm32")]
+
+mod protocols;
+
+use futures::StreamExt;
+use js_sys::{Function, Uint8Array};
+use ledgerno_minnet::{Config, Event, Net, Others, Path, Peer, Topic};
+use libp2p::{PeerId, StreamProtocol, identity::Keypair};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+
+use protocols::{ECHO, HALF_CLOSE, PERF, RESET};
+
+/// Keys tried for one that is below most others.
+const TRIES: usize = 10_000;
+/// Before the key, in a libp2p peer id.
+const ED25519_ID: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
+
+fn error(what: impl std::fmt::Display) -> JsValue {
+    js_sys::Error::new(&what.to_string()).into()
+}
+
+fn shown(peer: Peer) -> String {
+    PeerId::from_bytes(&[&ED25519_ID[..], &peer.0].concat()).map(|id| id.to_string()).unwrap_or_default()
+}
+
+fn peer(text: &str) -> Result<Peer, JsValue> {
+    let bytes = text.parse::<PeerId>().map_err(error)?.to_bytes();
+    let key = bytes.strip_prefix(&ED25519_ID).and_then(|key| key.try_into().ok());
+    key.map(Peer).ok_or_else(|| error("the peer's key is no Ed25519 key"))
+}
+
+fn topic(text: &str) -> Result<Topic, JsValue> {
+    let mut topic = [0; 32];
+    base16ct::lower::decode(text, &mut topic).map_err(error)?;
+    Ok(Topic(topic))
+}
+
+/// A new secret; with `first`, one whose peer id is below most others, for of two friends the lower one begins.
+fn secret(first: bool) -> Result<[u8; 32], JsValue> {
+    for _ in 0..TRIES {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(error)?;
+        let key = Keypair::ed25519_from_bytes(secret).map_err(error)?;
+        if !first || key.public().to_peer_id().to_bytes()[ED25519_ID.len()] == 0 {
+            return Ok(secret);
+        }
+    }
+    Err(error("no such key was found"))
+}
+
+/// A node.
+#[wasm_bindgen]
+pub struct Ours {
+    net: Net,
+}
+
+#[wasm_bindgen]
+impl Ours {
+    /// Starts it. `first`: it begins with most friends; `direct`: it makes direct links; `tell(what, who, detail)` hears of
+    /// what happens.
+    #[wasm_bindgen(constructor)]
+    pub fn new(first: bool, direct: bool, tell: Function) -> Result<Ours, JsValue> {
+        let mut config = Config::new(secret(first)?, concat!("ledgerno-interop/", env!("CARGO_PKG_VERSION")));
+        config.open = true;
+        config.others = Some(Others { protocols: protocols::ANSWERED, take: protocols::take });
+        if !direct {
+            config.direct = None;
+        }
+        let (net, mut events, network) = ledgerno_minnet::start(config).map_err(error)?;
+        spawn_local(network);
+        spawn_local(async move {
+            while let Some(event) = events.next().await {
+                let Some((what, who, detail)) = told(event) else { continue };
+                if tell.call3(&JsValue::NULL, &what.into(), &who.into(), &detail).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Ours { net })
+    }
+
+    /// Its peer id.
+    pub fn peer(&self) -> String {
+        shown(self.net.peer())
+    }
+
+    /// Links to a relay.
+    pub fn dial(&self, url: &str, relay: &str) -> Result<(), JsValue> {
+        self.net.dial(url, peer(relay)?).map_err(error)
+    }
+
+    /// A friend is there.
+    pub fn seek(&self, friend: &str) -> Result<(), JsValue> {
+        self.net.seek(peer(friend)?).map_err(error)
+    }
+
+    /// Ends all links to a peer.
+    pub fn disconnect(&self, friend: &str) -> Result<(), JsValue> {
+        self.net.disconnect(peer(friend)?).map_err(error)
+    }
+
+    pub fn subscribe(&self, name: &str) -> Result<(), JsValue> {
+        self.net.subscribe(topic(name)?).map_err(error)
+    }
+
+    pub fn unsubscribe(&self, name: &str) -> Result<(), JsValue> {
+        self.net.unsubscribe(topic(name)?).map_err(error)
+    }
+
+    pub fn publish(&self, name: &str, bytes: Vec<u8>) -> Result<(), JsValue> {
+        self.net.publish(&topic(name)?, bytes.into()).map_err(error)
+    }
+
+    /// The round trip of a ping, in ms.
+    pub async fn ping(&self, to: &str) -> Result<f64, JsValue> {
+        let stream = self.open(to, protocols::PING).await?;
+        protocols::ask_ping(stream).await.map_err(error)
+    }
+
+    /// See `lib/protocols.mjs` for this and the next three.
+    pub async fn echo(&self, to: &str, count: usize) -> Result<f64, JsValue> {
+        let stream = self.open(to, ECHO).await?;
+        protocols::ask_echo(stream, count).await.map_err(error)
+    }
+
+    pub async fn half_close(&self, to: &str, count: usize) -> Result<f64, JsValue> {
+        let stream = self.open(to, HALF_CLOSE).await?;
+        protocols::ask_half_close(stream, count).await.map_err(error)
+    }
+
+    pub async fn reset(&self, to: &str, who: u8) -> Result<String, JsValue> {
+        let stream = self.open(to, RESET).await?;
+        protocols::ask_reset(stream, who).await.map(str::to_owned).map_err(error)
+    }
+
+    pub async fn perf(&self, to: &str, up: usize, down: usize) -> Result<f64, JsValue> {
+        let stream = self.open(to, PERF).await?;
+        protocols::ask_perf(stream, up, down).await.map_err(error)
+    }
+
+    /// How many streams others broke, in all nodes of this page.
+    pub fn broken(&self) -> u32 {
+        protocols::broken()
+    }
+}
+
+impl Ours {
+    async fn open(&self, to: &str, protocol: StreamProtocol) -> Result<libp2p::Stream, JsValue> {
+        self.net.open(peer(to)?, protocol).await.map_err(error)
+    }
+}
+
+/// What the page hears of an event.
+fn told(event: Event) -> Option<(&'static str, String, JsValue)> {
+    Some(match event {
+        Event::Connected { peer, path } | Event::Moved { peer, path } => ("linked", shown(peer), by(path).into()),
+        Event::Disconnected { peer } => ("gone", shown(peer), JsValue::NULL),
+        Event::Subscribed { peer, topic } => ("subscribed", shown(peer), topic.to_string().into()),
+        Event::Unsubscribed { peer, topic } => ("unsubscribed", shown(peer), topic.to_string().into()),
+        Event::Message { topic, bytes, .. } => ("message", topic.to_string(), Uint8Array::from(&bytes[..]).into()),
+        Event::Tried { peer, way, reason } => ("failed", shown(peer), format!("{way:?}: {reason}").into()),
+        Event::DialFailed { peer, url, reason } => ("failed", shown(peer), format!("{url}: {reason}").into()),
+        Event::Refused { peer, theirs, .. } => ("failed", shown(peer), format!("it speaks version {theirs}").into()),
+        Event::Request { .. } => return None,
+    })
+}
+
+fn by(path: Path) -> String {
+    match path {
+        Path::Relay { url } => url,
+        Path::Accepted { from } => from,
+        Path::Circuit { carrier } => format!("/p2p/{}/p2p-circuit", shown(carrier)),
+        Path::Direct => "/webrtc".to_owned(),
+    }
+}
