@@ -60,6 +60,7 @@ impl Driver {
                 }
             }
             Command::Hurry => self.overlay.hurry(now),
+            Command::Rendezvous(call) => self.on_rendezvous(call, now),
         }
     }
 

@@ -44,6 +44,7 @@ mod codec;
 mod friends;
 mod gossip;
 mod identify;
+mod kad;
 mod limits;
 mod links;
 mod messages;
@@ -53,6 +54,7 @@ mod overlay;
 mod peers;
 mod ping;
 mod proto;
+mod rendezvous;
 mod requests;
 mod rt;
 mod streams;
@@ -442,6 +444,16 @@ pub enum Event {
         /// What it says.
         bytes: Bytes,
     },
+    /// Somebody announced a key that was looked for. It comes again when there is more to say. All of it is what others
+    /// say: nobody has proved anything yet.
+    Found {
+        /// The key.
+        key: [u8; 32],
+        /// Who.
+        peer: Peer,
+        /// The relays to which it is linked, and their URLs; the peer itself, if it has a URL. At most 4.
+        at: Vec<(Peer, String)>,
+    },
     /// A peer asks.
     Request {
         /// Who.
@@ -497,6 +509,7 @@ pub(crate) enum Command {
     Admit(Peer),
     Seek(Peer),
     Hurry,
+    Rendezvous(rendezvous::Call),
 }
 
 /// The handle of a network; clones are the same network.

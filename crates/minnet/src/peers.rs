@@ -68,12 +68,19 @@ impl Driver {
             Report::Mute { id, link, why } => self.on_mute(id, link, why),
             Report::Ping { id, link, stopped } => self.on_ping_stopped(id, link, stopped),
             Report::Close(link) => self.close(link),
+            Report::Answered { walk, peer, answer } => self.on_answered(walk, peer, answer),
+            #[cfg(not(target_arch = "wasm32"))]
+            Report::Sought { id, link, message, stream, place } => self.on_sought(id, link, message, stream, place),
         }
     }
 
     fn on_stream(&mut self, Came { peer: id, link, protocol, mut stream }: Came) {
         let Some(linked) = self.linked.get(&id) else { return };
         let Some(one) = linked.link(link) else { return };
+        #[cfg(not(target_arch = "wasm32"))]
+        if protocol == crate::kad::PROTOCOL {
+            return self.serve(id, link, stream);
+        }
         if protocol == requests::PROTOCOL {
             let Some(place) = linked.asking.take(MAX_REQUEST_STREAMS) else {
                 return tracing::debug!(%id, "more requests at once than are taken");

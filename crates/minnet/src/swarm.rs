@@ -37,7 +37,7 @@ use crate::{
     circuit::{self, Allowance, Carrier, CircuitError, Hop},
     codec::Frame,
     gossip::{self, Gossip},
-    identify,
+    identify, kad,
     limits::*,
     links::{Dial, Linked},
     mux::Yamux,
@@ -54,9 +54,21 @@ use crate::{
 const MAX_AGENT: usize = 64;
 /// An unused link is kept; only this long, for browsers' timers cannot do more than 24 days.
 const IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// What is spoken on streams that others open.
-pub(crate) const SPOKEN: &[StreamProtocol] =
-    &[requests::PROTOCOL, gossip::PROTOCOL, ping::PROTOCOL, identify::PROTOCOL, circuit::HOP, circuit::STOP];
+/// What is spoken on streams that others open; the last one, by hubs only.
+const SPOKEN: &[StreamProtocol] = &[
+    requests::PROTOCOL,
+    gossip::PROTOCOL,
+    ping::PROTOCOL,
+    identify::PROTOCOL,
+    circuit::HOP,
+    circuit::STOP,
+    kad::PROTOCOL,
+];
+
+fn spoken(config: &Config) -> &'static [StreamProtocol] {
+    let serves = config.hub && cfg!(not(target_arch = "wasm32"));
+    &SPOKEN[..SPOKEN.len() - usize::from(!serves)]
+}
 
 /// `limits` comes first: what it denies, the others never see.
 #[derive(NetworkBehaviour)]
@@ -97,8 +109,8 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
         let settings =
             settings.with_idle_connection_timeout(IDLE).with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
         let swarm = Swarm::new(transport, protocols, id, settings);
-        let about = identify::about(&key.public(), &agent(&config), SPOKEN);
-        Driver::new(swarm, config, about, Queues { calls: asked, told, accepted, circuits: wanted }).run().await;
+        let about = identify::about(&key.public(), &agent(&config), spoken(&config));
+        Driver::new(swarm, peer, config, about, Queues { calls: asked, told, accepted, circuits: wanted }).run().await;
     };
     Ok((net, Events(events), driver))
 }
@@ -138,7 +150,7 @@ fn protocols(config: &Config, signalling: Option<ledgerno_webrtc::Behaviour>) ->
         .with_max_established_per_peer(Some(MAX_LINKS_PER_PEER));
     Protocols {
         limits: connection_limits::Behaviour::new(limits),
-        streams: Streams::new(SPOKEN),
+        streams: Streams::new(spoken(config)),
         direct: signalling.into(),
     }
 }
@@ -166,6 +178,11 @@ pub(crate) enum Report {
     Ping { id: PeerId, link: ConnectionId, stopped: ping::Stopped },
     /// A link has had its time.
     Close(ConnectionId),
+    /// A node was asked for a key.
+    Answered { walk: u32, peer: Peer, answer: Option<kad::wire::Message> },
+    /// A peer asks this node for a key, or says something about it.
+    #[cfg(not(target_arch = "wasm32"))]
+    Sought { id: PeerId, link: ConnectionId, message: kad::wire::Message, stream: Stream, place: Count },
 }
 
 #[allow(clippy::large_enum_variant, reason = "made and taken apart at once, one at a time")]
@@ -206,6 +223,9 @@ pub(crate) struct Driver {
     pub(crate) carrier: Carrier,
     pub(crate) overlay: Overlay,
     pub(crate) gossip: Gossip,
+    pub(crate) rendezvous: kad::client::Rendezvous,
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) store: kad::store::Store,
     heartbeat: Instant,
     timer: Option<(Instant, Delay)>,
     /// Topics of which nothing is handed on.
@@ -214,7 +234,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    fn new(swarm: Swarm<Protocols>, config: Config, about: Vec<u8>, queues: Queues) -> Self {
+    fn new(swarm: Swarm<Protocols>, peer: Peer, config: Config, about: Vec<u8>, queues: Queues) -> Self {
         let mut session = [0; 8];
         // Without randomness a page that is loaded anew is not told from the one before; its old link is noticed by pings.
         if getrandom::fill(&mut session).is_err() {
@@ -238,6 +258,9 @@ impl Driver {
             carrier: Carrier::new(allowance),
             overlay: Overlay::new(own, config.direct.is_some()),
             gossip: Gossip::new(config.hub, u64::from_le_bytes(session), now),
+            rendezvous: kad::client::Rendezvous::new(peer),
+            #[cfg(not(target_arch = "wasm32"))]
+            store: kad::store::Store::default(),
             heartbeat: now,
             timer: None,
             kept: HashSet::new(),
@@ -266,6 +289,7 @@ impl Driver {
             }
             self.look_after_friends();
             self.look_after_the_mesh();
+            self.look_after_rendezvous();
             self.send_frames();
             while let Some(event) = self.events.pop_front() {
                 if self.queues.told.send(event).await.is_err() {
