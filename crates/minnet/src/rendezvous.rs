@@ -149,9 +149,10 @@ async fn ask(opening: Opening, message: &[u8]) -> Option<Message> {
 /// What a hub does.
 #[cfg(not(target_arch = "wasm32"))]
 impl Driver {
-    /// Hears what a peer wants to know or to say, one after the other.
+    /// Hears what a peer wants to know or to say, one after the other. It may be quicker than its hello, and is heard all the
+    /// same: a record says nothing but who it is, and that is proved.
     pub(crate) fn serve(&self, id: PeerId, link: ConnectionId, stream: Stream) {
-        let Some(linked) = self.linked.get(&id).filter(|linked| linked.hears(link)) else { return };
+        let Some(linked) = self.linked.get(&id) else { return };
         let Some(place) = linked.asking.take(MAX_REQUEST_STREAMS) else {
             return tracing::debug!(%id, "more questions at once than are taken");
         };
@@ -167,7 +168,7 @@ impl Driver {
         place: Count,
     ) {
         let now = Instant::now();
-        let Some(linked) = self.linked.get_mut(&id).filter(|linked| linked.hears(link)) else { return };
+        let Some(linked) = self.linked.get_mut(&id) else { return };
         let peer = linked.peer;
         if !linked.requests.take(now) {
             return tracing::debug!(%id, "more questions than are taken");
