@@ -51,3 +51,6 @@ pub(crate) fn distance(from: &Place, peer: &Peer) -> Place {
     distance.iter_mut().zip(from).for_each(|(byte, from)| *byte ^= from);
     distance
 }
+
+#[cfg(test)]
+mod tests;
