@@ -50,6 +50,7 @@ mod gossip;
 #[cfg(feature = "hostile")]
 pub mod hostile;
 mod identify;
+mod kad;
 mod limits;
 mod links;
 mod messages;
@@ -61,6 +62,7 @@ mod overlay;
 mod peers;
 mod ping;
 mod proto;
+mod rendezvous;
 mod requests;
 mod rt;
 mod streams;
@@ -255,6 +257,16 @@ pub enum Event {
         /// What it says.
         bytes: Bytes,
     },
+    /// Somebody announced a key that was looked for. It comes again when there is more to say. All of it is what others
+    /// say: nobody has proved anything yet.
+    Found {
+        /// The key.
+        key: [u8; 32],
+        /// Who.
+        peer: Peer,
+        /// The relays to which it is linked, and their URLs; the peer itself, if it has a URL. At most 4.
+        at: Vec<(Peer, String)>,
+    },
     /// A peer asks.
     Request {
         /// Who.
@@ -328,6 +340,7 @@ pub(crate) enum Command {
         protocol: libp2p::StreamProtocol,
         answer: oneshot::Sender<streams::Opening>,
     },
+    Rendezvous(rendezvous::Call),
 }
 
 /// The handle of a network; clones are the same network.

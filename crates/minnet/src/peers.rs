@@ -73,6 +73,9 @@ impl Driver {
             Report::Rouse { id, link, left } => self.on_rouse(id, link, left),
             Report::Ping { id, link, stopped } => self.on_ping_stopped(id, link, stopped),
             Report::Close(link) => self.close(link),
+            Report::Answered { walk, peer, answer } => self.on_answered(walk, peer, answer),
+            #[cfg(not(target_arch = "wasm32"))]
+            Report::Sought { id, link, message, stream, place } => self.on_sought(id, link, message, stream, place),
         }
     }
 
@@ -82,6 +85,10 @@ impl Driver {
         #[cfg(feature = "streams")]
         if let Some(others) = self.config.others.filter(|others| others.protocols.contains(&protocol)) {
             return (others.take)(linked.peer, protocol, stream);
+        }
+        #[cfg(not(target_arch = "wasm32"))]
+        if protocol == crate::kad::PROTOCOL {
+            return self.serve(id, link, stream);
         }
         if protocol == requests::PROTOCOL {
             let Some(place) = linked.asking.take(MAX_REQUEST_STREAMS) else {

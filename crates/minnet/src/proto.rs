@@ -114,6 +114,11 @@ pub(crate) async fn send<T: AsyncWrite + Unpin>(io: &mut T, message: &[u8]) -> i
 
 /// Reads a message with its length, and not a byte after it.
 pub(crate) async fn receive<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<Vec<u8>> {
+    receive_at_most(io, MAX_MESSAGE).await
+}
+
+/// The same, with another bound.
+pub(crate) async fn receive_at_most<T: AsyncRead + Unpin>(io: &mut T, max: usize) -> io::Result<Vec<u8>> {
     let (mut len, mut shift) = (0, 0);
     loop {
         let mut byte = [0];
@@ -127,7 +132,7 @@ pub(crate) async fn receive<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<Vec<
             return Err(Malformed.into());
         }
     }
-    if len > MAX_MESSAGE {
+    if len > max {
         return Err(Malformed.into());
     }
     let mut message = vec![0; len];

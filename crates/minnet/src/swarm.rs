@@ -39,7 +39,7 @@ use crate::{
     circuit::{self, Allowance, Carrier, CircuitError, Hop},
     codec::Frame,
     gossip::{self, Gossip},
-    identify,
+    identify, kad,
     limits::*,
     links::{Dial, Linked},
     mux::Yamux,
@@ -56,9 +56,16 @@ use crate::{
 const MAX_AGENT: usize = 64;
 /// An unused link is kept; only this long, for browsers' timers cannot do more than 24 days.
 const IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// What is spoken on streams that others open.
-const SPOKEN: &[StreamProtocol] =
-    &[requests::PROTOCOL, gossip::PROTOCOL, ping::PROTOCOL, identify::PROTOCOL, circuit::HOP, circuit::STOP];
+/// What is spoken on streams that others open; the last one, by hubs only.
+const SPOKEN: &[StreamProtocol] = &[
+    requests::PROTOCOL,
+    gossip::PROTOCOL,
+    ping::PROTOCOL,
+    identify::PROTOCOL,
+    circuit::HOP,
+    circuit::STOP,
+    kad::PROTOCOL,
+];
 
 /// `limits` comes first: what it denies, the others never see.
 #[derive(NetworkBehaviour)]
@@ -101,7 +108,7 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
             settings.with_idle_connection_timeout(IDLE).with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
         let swarm = Swarm::new(transport, protocols, id, settings);
         let about = identify::about(&key.public(), &agent(&config), spoken);
-        Driver::new(swarm, config, about, Queues { calls: asked, told, accepted, circuits: wanted }).run().await;
+        Driver::new(swarm, peer, config, about, Queues { calls: asked, told, accepted, circuits: wanted }).run().await;
     };
     Ok((net, Events(events), driver))
 }
@@ -151,16 +158,13 @@ fn protocols(
     }
 }
 
-#[cfg(not(feature = "streams"))]
-fn spoken(_: &Config) -> &'static [StreamProtocol] {
-    SPOKEN
-}
-
-/// Kept for ever: there are few nodes in a test.
-#[cfg(feature = "streams")]
 fn spoken(config: &Config) -> &'static [StreamProtocol] {
-    let others = config.others.map_or(&[][..], |others| others.protocols);
-    [SPOKEN, others].concat().leak()
+    let serves = config.hub && cfg!(not(target_arch = "wasm32"));
+    let spoken = &SPOKEN[..SPOKEN.len() - usize::from(!serves)];
+    // Kept for ever: there are few nodes in a test.
+    #[cfg(feature = "streams")]
+    let spoken = [spoken, config.others.map_or(&[][..], |others| others.protocols)].concat().leak();
+    spoken
 }
 
 /// The agent, cut at a character's border.
@@ -188,6 +192,11 @@ pub(crate) enum Report {
     Ping { id: PeerId, link: ConnectionId, stopped: ping::Stopped },
     /// A link has had its time.
     Close(ConnectionId),
+    /// A node was asked for a key.
+    Answered { walk: u32, peer: Peer, answer: Option<kad::wire::Message> },
+    /// A peer asks this node for a key, or says something about it.
+    #[cfg(not(target_arch = "wasm32"))]
+    Sought { id: PeerId, link: ConnectionId, message: kad::wire::Message, stream: Stream, place: Count },
 }
 
 #[allow(clippy::large_enum_variant, reason = "made and taken apart at once, one at a time")]
@@ -231,6 +240,9 @@ pub(crate) struct Driver {
     pub(crate) bans: Bans,
     /// How often each peer came lately.
     pub(crate) comers: HashMap<PeerId, Bucket>,
+    pub(crate) rendezvous: kad::client::Rendezvous,
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) store: kad::store::Store,
     heartbeat: Instant,
     timer: Option<(Instant, Delay)>,
     /// Topics of which nothing is handed on.
@@ -239,7 +251,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    fn new(swarm: Swarm<Protocols>, config: Config, about: Vec<u8>, queues: Queues) -> Self {
+    fn new(swarm: Swarm<Protocols>, peer: Peer, config: Config, about: Vec<u8>, queues: Queues) -> Self {
         let mut session = [0; 8];
         // Without randomness a page that is loaded anew is not told from the one before; its old link is noticed by pings.
         if getrandom::fill(&mut session).is_err() {
@@ -263,6 +275,9 @@ impl Driver {
             carrier: Carrier::new(allowance),
             overlay: Overlay::new(own, config.direct.is_some()),
             gossip: Gossip::new(config.hub, u64::from_le_bytes(session), now),
+            rendezvous: kad::client::Rendezvous::new(peer),
+            #[cfg(not(target_arch = "wasm32"))]
+            store: kad::store::Store::default(),
             heartbeat: now,
             bans: Bans::new(&config.bans),
             comers: HashMap::new(),
@@ -293,6 +308,7 @@ impl Driver {
             }
             self.look_after_friends();
             self.look_after_the_mesh();
+            self.look_after_rendezvous();
             self.send_frames();
             while let Some(event) = self.events.pop_front() {
                 if self.queues.told.send(event).await.is_err() {

@@ -200,6 +200,7 @@ impl<S: Store> Node<S> {
         self.meet(circle);
         if self.is_member_node() {
             self.keep_present(circle);
+            self.be_findable(circle);
         }
         Ok(circle)
     }

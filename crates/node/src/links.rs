@@ -238,6 +238,9 @@ impl<S: Store> Node<S> {
             self.admit(peer);
             self.drive(circle, |engine, now| engine.connected(peer, now));
         }
+        if path == Path::Relay && self.is_member_node() {
+            self.look_for_friends();
+        }
         self.changed();
     }
 

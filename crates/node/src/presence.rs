@@ -2,6 +2,7 @@
 //! It is a hint for people, not of the ledger: nothing is stored, nothing rests on it.
 
 use crate::driver::Node;
+use crate::profile::CircleRecord;
 use crate::rt;
 use crate::store::Store;
 use ledgerno_engine::wire::{There, Topic};
@@ -124,6 +125,55 @@ impl<S: Store> Node<S> {
         if came {
             self.say_there(circle);
             self.changed();
+        }
+    }
+}
+
+/// What a circle's devices meet under at relays: nobody else can make it.
+fn rendezvous(record: &CircleRecord) -> Option<[u8; 32]> {
+    let salt = record.keys.as_ref()?.state.circle_salt();
+    Some(blake3::derive_key("ledgerno v1 circle rendezvous", &salt))
+}
+
+impl<S: Store> Node<S> {
+    /// Is findable by the circle's devices from now on.
+    pub(crate) fn be_findable(&self, circle: CircleId) {
+        let state = self.0.state.borrow();
+        let Some(key) = state.circles.get(&circle).and_then(|circle| rendezvous(&circle.record)) else { return };
+        drop(state);
+        if let Err(error) = self.0.net.announce(key).and_then(|()| self.0.net.find(key)) {
+            tracing::debug!(%error, "not findable");
+        }
+    }
+
+    /// A relay is linked: who is findable there?
+    pub(crate) fn look_for_friends(&self) {
+        let state = self.0.state.borrow();
+        let keys: Vec<[u8; 32]> = state.circles.values().filter_map(|circle| rendezvous(&circle.record)).collect();
+        drop(state);
+        for key in keys {
+            if let Err(error) = self.0.net.find(key) {
+                tracing::debug!(%error, "not looked for friends");
+            }
+        }
+    }
+
+    /// A relay says that somebody is there. If it is a friend, it is sought by the carriers that there are; what URLs are
+    /// named is not dialled, for nobody has proved anything.
+    pub(crate) fn friend_found(&self, key: &[u8; 32], peer: DeviceId) {
+        let friend = {
+            let state = self.0.state.borrow();
+            let own = state.profile.device().id();
+            let circle = state.circles.values().find(|circle| rendezvous(&circle.record).as_ref() == Some(key));
+            peer != own
+                && circle.is_some_and(|circle| {
+                    let present: Vec<DeviceId> = circle.presence.there(rt::now()).map(|(device, _)| device).collect();
+                    circle.engine.as_ref().is_some_and(|engine| engine.is_admitted(&peer))
+                        && are_neighbours(&own, &peer, &present)
+                })
+        };
+        if friend && let Err(error) = self.0.net.seek(minnet::Peer(peer.0)) {
+            tracing::debug!(%error, "a friend is not sought");
         }
     }
 }

@@ -1,0 +1,152 @@
+//! Who is findable under a key is found, between real sockets.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Node, PATIENCE, accept, config, node, url_of};
+use ledgerno_minnet::{Event, Peer};
+use tokio::{net::TcpListener, time::timeout};
+
+const KEY: [u8; 32] = [42; 32];
+
+fn relay(name: u8) -> Node {
+    let mut config = config(name);
+    config.hub = true;
+    node(config)
+}
+
+async fn dial(guest: &mut Node, relay: &mut Node, url: &str) {
+    guest.net.dial(url, relay.peer()).unwrap();
+    guest.connected(relay.peer()).await;
+    relay.connected(guest.peer()).await;
+}
+
+/// Looks for a key, again and again, until somebody is found: what is announced takes its time.
+async fn found(node: &mut Node, key: [u8; 32]) -> (Peer, Vec<(Peer, String)>) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < until, "nobody was found");
+        node.net.find(key).unwrap();
+        let next = timeout(Duration::from_millis(200), node.next()).await;
+        if let Ok(Event::Found { key: of, peer, at }) = next {
+            assert_eq!(of, key);
+            return (peer, at);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_announced_a_key_is_found_under_it_and_where() {
+    let mut relay = relay(1);
+    let url = relay.listen().await;
+    let (mut ann, mut ben) = (node(config(2)), node(config(3)));
+    dial(&mut ann, &mut relay, &url).await;
+    dial(&mut ben, &mut relay, &url).await;
+    ann.net.announce(KEY).unwrap();
+    assert_eq!(found(&mut ben, KEY).await, (ann.peer(), vec![(relay.peer(), url)]));
+    // Who looks for its own key does not find itself.
+    ben.net.announce(KEY).unwrap();
+    assert_eq!(found(&mut ann, KEY).await.0, ben.peer());
+}
+
+#[tokio::test]
+async fn what_was_asked_before_there_was_a_relay_is_done_when_there_is_one() {
+    let mut relay = relay(1);
+    let url = relay.listen().await;
+    let (mut ann, mut ben) = (node(config(2)), node(config(3)));
+    ann.net.announce(KEY).unwrap();
+    dial(&mut ann, &mut relay, &url).await;
+    dial(&mut ben, &mut relay, &url).await;
+    assert_eq!(found(&mut ben, KEY).await.0, ann.peer());
+    let mut cy = node(config(4));
+    cy.net.find(KEY).unwrap();
+    dial(&mut cy, &mut relay, &url).await;
+    let peer = cy.until(|event| match event {
+        Event::Found { key: KEY, peer, .. } => Some(peer),
+        _ => None,
+    });
+    assert_eq!(peer.await, ann.peer());
+}
+
+/// The relay is another run of itself, and knows nothing any more.
+#[tokio::test]
+async fn a_relay_that_comes_back_is_told_anew() {
+    let mut first = relay(1);
+    let (listener, inner) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), first.net.clone());
+    let url = url_of(listener.local_addr().unwrap());
+    let (switch, mut now) = tokio::sync::watch::channel(inner);
+    tokio::spawn(async move {
+        while let Ok((tcp, from)) = listener.accept().await {
+            let net = now.borrow_and_update().clone();
+            accept(&net, tcp, from).await;
+        }
+    });
+    let mut ann = node(config(2));
+    dial(&mut ann, &mut first, &url).await;
+    ann.net.announce(KEY).unwrap();
+    let mut ben = node(config(3));
+    dial(&mut ben, &mut first, &url).await;
+    found(&mut ben, KEY).await;
+
+    let mut second = relay(1);
+    switch.send(second.net.clone()).unwrap();
+    first.driver.abort();
+    for guest in [&mut ann, &mut ben] {
+        guest.disconnected(second.peer()).await;
+        dial(guest, &mut second, &url).await;
+    }
+    assert_eq!(found(&mut ben, KEY).await.0, ann.peer());
+}
+
+/// Both are linked to a relay that the other does not know, and to one that both know.
+#[tokio::test]
+async fn with_several_relays_all_are_told_where_a_node_is() {
+    let (mut one, mut other) = (relay(1), relay(2));
+    let (first, second) = (one.listen().await, other.listen().await);
+    let (mut ann, mut ben) = (node(config(3)), node(config(4)));
+    dial(&mut ann, &mut one, &first).await;
+    ann.net.announce(KEY).unwrap();
+    dial(&mut ann, &mut other, &second).await;
+    dial(&mut ben, &mut other, &second).await;
+    let (peer, mut at) = found(&mut ben, KEY).await;
+    at.sort();
+    let mut both = vec![(one.peer(), first), (other.peer(), second)];
+    both.sort();
+    assert_eq!((peer, at), (ann.peer(), both));
+}
+
+#[tokio::test]
+async fn a_relay_with_a_url_is_found_itself() {
+    let mut home = relay(1);
+    let url = home.listen().await;
+    let mut announcing = config(2);
+    (announcing.hub, announcing.urls) = (true, vec!["ws://127.0.0.1:9/".to_owned()]);
+    let mut announcing = node(announcing);
+    dial(&mut announcing, &mut home, &url).await;
+    announcing.net.announce(KEY).unwrap();
+    let mut guest = node(config(3));
+    dial(&mut guest, &mut home, &url).await;
+    let (peer, at) = found(&mut guest, KEY).await;
+    assert_eq!(peer, announcing.peer());
+    assert_eq!(at[0], (peer, "ws://127.0.0.1:9/".to_owned()));
+}
+
+/// A node that is no hub does not speak the protocol, and nothing breaks by it.
+#[tokio::test]
+async fn who_keeps_nothing_is_asked_in_vain() {
+    let mut plain = node(config(1));
+    let url = plain.listen().await;
+    let mut guest = node(config(2));
+    dial(&mut guest, &mut plain, &url).await;
+    guest.net.announce(KEY).unwrap();
+    guest.net.find(KEY).unwrap();
+    let mut relay = relay(3);
+    let url = relay.listen().await;
+    dial(&mut guest, &mut relay, &url).await;
+    let mut other = node(config(4));
+    dial(&mut other, &mut relay, &url).await;
+    assert_eq!(found(&mut other, KEY).await.0, guest.peer());
+}
