@@ -79,10 +79,12 @@ fn add(nodes: &mut Vec<Node>, bytes: &[u8]) -> Result<(), Malformed> {
             (field, Value::Bytes(id)) if field == u64::from(NODE_ID) => {
                 peer = id.strip_prefix(&ED25519_ID).and_then(|key| key.try_into().ok()).map(Peer);
             }
-            (field, Value::Bytes(address)) if field == u64::from(NODE_ADDRESS) => {
-                if addresses.len() < MAX_ADDRESSES && address.len() <= MAX_ADDRESS {
-                    addresses.push(address.to_vec());
-                }
+            (field, Value::Bytes(address))
+                if field == u64::from(NODE_ADDRESS)
+                    && addresses.len() < MAX_ADDRESSES
+                    && address.len() <= MAX_ADDRESS =>
+            {
+                addresses.push(address.to_vec());
             }
             _ => {}
         }
