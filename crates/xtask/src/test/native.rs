@@ -35,6 +35,8 @@ fn cargo_test(workspace: &Workspace, options: &Options, report: &mut Report) -> 
         "ledgerno-browser-tests",
         "--exclude",
         "ledgerno-webrtc-browser-tests",
+        "--exclude",
+        "ledgerno-interop",
     ]);
     if options.long {
         cargo.args(["--profile", "long", "--", "--include-ignored"]);
