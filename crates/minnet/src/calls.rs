@@ -61,7 +61,7 @@ impl Driver {
             }
             Command::Hurry => self.overlay.hurry(now),
             #[cfg(feature = "streams")]
-            Command::Open { peer, protocol, answer } => self.open(peer, protocol, answer),
+            Command::Open(peer, protocol, answer) => self.open(peer, protocol, answer),
             Command::Rendezvous(call) => self.on_rendezvous(call, now),
         }
     }

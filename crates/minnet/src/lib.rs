@@ -335,11 +335,7 @@ pub(crate) enum Command {
     Seek(Peer),
     Hurry,
     #[cfg(feature = "streams")]
-    Open {
-        peer: Peer,
-        protocol: libp2p::StreamProtocol,
-        answer: oneshot::Sender<streams::Opening>,
-    },
+    Open(Peer, libp2p::StreamProtocol, oneshot::Sender<streams::Opening>),
     Rendezvous(rendezvous::Call),
 }
 

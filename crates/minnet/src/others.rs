@@ -22,7 +22,7 @@ impl Net {
     /// Opens a stream to a linked peer, of any protocol, over the link that is used.
     pub async fn open(&self, peer: Peer, protocol: StreamProtocol) -> Result<Stream, RequestError> {
         let (answer, answered) = oneshot::channel();
-        self.tell(Command::Open { peer, protocol, answer }).map_err(|error| match error {
+        self.tell(Command::Open(peer, protocol, answer)).map_err(|error| match error {
             NetError::Closed => RequestError::Closed,
             _ => RequestError::Overloaded,
         })?;

@@ -160,10 +160,11 @@ fn told(event: Event) -> Option<(&'static str, String, JsValue)> {
         Event::Subscribed { peer, topic } => ("subscribed", shown(peer), topic.to_string().into()),
         Event::Unsubscribed { peer, topic } => ("unsubscribed", shown(peer), topic.to_string().into()),
         Event::Message { topic, bytes, .. } => ("message", topic.to_string(), Uint8Array::from(&bytes[..]).into()),
-        Event::Tried { peer, way, reason } => ("failed", shown(peer), format!("{way:?}: {reason}").into()),
+        Event::Tried { peer, way, why } => ("failed", shown(peer), format!("{way:?}: {why}").into()),
         Event::DialFailed { peer, url, reason } => ("failed", shown(peer), format!("{url}: {reason}").into()),
         Event::Refused { peer, theirs, .. } => ("failed", shown(peer), format!("it speaks version {theirs}").into()),
-        Event::Request { .. } => return None,
+        Event::Banned(ban) => ("failed", shown(ban.peer), "banned".into()),
+        Event::Request { .. } | Event::Found { .. } => return None,
     })
 }
 
