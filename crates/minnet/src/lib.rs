@@ -257,8 +257,8 @@ pub enum Event {
         /// What it says.
         bytes: Bytes,
     },
-    /// Somebody announced a key that was looked for. It comes again when there is more to say. All of it is what others
-    /// say: nobody has proved anything yet.
+    /// Somebody announced a key that was looked for. It comes again with further relays. All of it is what others say:
+    /// nobody has proved anything yet.
     Found {
         /// The key.
         key: [u8; 32],

@@ -73,7 +73,7 @@ impl Driver {
             Report::Rouse { id, link, left } => self.on_rouse(id, link, left),
             Report::Ping { id, link, stopped } => self.on_ping_stopped(id, link, stopped),
             Report::Close(link) => self.close(link),
-            Report::Answered { walk, peer, answer } => self.on_answered(walk, peer, answer),
+            Report::Answered { walk, peer, answer } => self.on_answered(walk, peer, answer.as_deref()),
             #[cfg(not(target_arch = "wasm32"))]
             Report::Sought { id, link, message, stream, place } => self.on_sought(id, link, message, stream, place),
         }

@@ -5,25 +5,25 @@
 //! are asked only if they are linked too: nothing is dialled because a stranger names it.
 
 use futures::{AsyncWriteExt, FutureExt};
-use libp2p::{Stream, swarm::ConnectionId};
+use libp2p::swarm::ConnectionId;
 use std::io;
 use web_time::Instant;
 
 #[cfg(not(target_arch = "wasm32"))]
-use crate::{limits::MAX_REQUEST_STREAMS, requests::Count};
+use crate::{kad::store::Node, limits::MAX_REQUEST_STREAMS, requests::Count};
 #[cfg(not(target_arch = "wasm32"))]
-use libp2p::PeerId;
+use libp2p::{PeerId, Stream};
 
 use crate::{
     Command, Event, Net, NetError, Path, Peer,
     kad::{
         self, MAX_ADDRESSES, PATIENCE,
         client::{Do, Found, Key},
-        wire::{self, MAX_MESSAGE, Message, Node},
+        wire::{self, MAX_MESSAGE},
     },
     proto::{receive_at_most, send},
     rt::within,
-    streams::{Opening, opened},
+    streams::opened,
     swarm::{Driver, Report},
 };
 
@@ -56,8 +56,8 @@ impl Net {
 impl Driver {
     pub(crate) fn on_rendezvous(&mut self, call: Call, now: Instant) {
         let taken = match call {
-            Call::Announce(key) => self.rendezvous.announce(key, now),
-            Call::Find(key) => self.rendezvous.find(key),
+            Call::Announce(key) => self.rendezvous.add(key, true, now),
+            Call::Find(key) => self.rendezvous.add(key, false, now),
             Call::Withdraw(key) => {
                 self.rendezvous.withdraw(&key);
                 true
@@ -73,77 +73,68 @@ impl Driver {
             return;
         }
         let now = Instant::now();
-        let links = self.relays().map(|(peer, link, _)| (peer, link)).collect();
+        let links = self.relays().iter().map(|(peer, link, _)| (*peer, *link)).collect();
         self.rendezvous.linked(links, now);
         while let Some(todo) = self.rendezvous.next(now) {
             match todo {
-                Do::Ask { walk, peer, message } => {
-                    let opening = self.open_kad(peer);
-                    self.report(async move {
-                        let answer = match opening {
-                            Some(opening) => ask(opening, &message).await,
-                            None => None,
-                        };
-                        Some(Report::Answered { walk, peer, answer })
-                    });
+                Do::Ask { walk, peer, message } => self.say(peer, message, Some(walk)),
+                Do::Tell { peers, key } => {
+                    let message = self.provides(&key);
+                    peers.into_iter().for_each(|peer| self.say(peer, message.clone(), None));
                 }
-                Do::Tell { peer, key } => self.provide(peer, &key),
             }
         }
         self.ring_at(self.rendezvous.due());
     }
 
-    pub(crate) fn on_answered(&mut self, walk: u32, peer: Peer, answer: Option<Message>) {
-        let found = self.rendezvous.answered(walk, peer, answer);
-        self.events.extend(found.into_iter().map(|Found { key, peer, at }| Event::Found { key, peer, at }));
+    pub(crate) fn on_answered(&mut self, walk: u32, peer: Peer, answer: Option<&[u8]>) {
+        for Found { key, peer, at } in self.rendezvous.answered(walk, peer, answer) {
+            self.events.push_back(Event::Found { key, peer, at });
+        }
     }
 
     /// The relays that were dialled, the links to them, and their URLs.
-    fn relays(&self) -> impl Iterator<Item = (Peer, ConnectionId, &str)> {
-        self.linked.values().filter_map(|linked| match linked.path()? {
-            Path::Relay { url } => Some((linked.peer, linked.current?, url.as_str())),
-            _ => None,
-        })
-    }
-
-    fn open_kad(&mut self, peer: Peer) -> Option<Opening> {
-        let (_, link, _) = self.relays().find(|(relay, ..)| *relay == peer)?;
-        Some(self.swarm.behaviour_mut().streams.open(peer.to_id()?, link, kad::PROTOCOL))
-    }
-
-    /// Says to a node where this one is.
-    fn provide(&mut self, to: Peer, key: &Key) {
-        let own = *self.swarm.local_peer_id();
-        let Some((own, opening)) = Peer::from_id(own).zip(self.open_kad(to)) else { return };
-        let urls = self.config.urls.iter().map(|url| (own, url.as_str()));
-        let relays = self.relays().map(|(relay, _, url)| (relay, url));
-        let addresses = urls.chain(relays).filter_map(|(relay, url)| wire::address(url, relay, own));
-        let provider = Node { peer: own, addresses: addresses.take(MAX_ADDRESSES).collect() };
-        let message = wire::write(wire::ADD_PROVIDER, &wire::multihash(key), &[], &[provider]);
-        self.report(async move {
-            let said = async { say(&mut opened(opening).await.map_err(io::Error::other)?, &message).await };
-            if !matches!(within(PATIENCE, said.boxed()).await, Some(Ok(()))) {
-                tracing::debug!(%to, "was not told where this node is");
+    fn relays(&self) -> Vec<(Peer, ConnectionId, &str)> {
+        let mut relays = Vec::new();
+        for linked in self.linked.values() {
+            if let (Some(Path::Relay { url }), Some(link)) = (linked.path(), linked.current) {
+                relays.push((linked.peer, link, url.as_str()));
             }
-            None
+        }
+        relays
+    }
+
+    /// That this node is findable under a key, and where.
+    fn provides(&self, key: &Key) -> Vec<u8> {
+        let own = self.rendezvous.own();
+        let mut addresses = Vec::new();
+        let itself = self.config.urls.iter().map(|url| (own, url.as_str()));
+        for (relay, url) in itself.chain(self.relays().into_iter().map(|(relay, _, url)| (relay, url))) {
+            if addresses.len() < MAX_ADDRESSES {
+                addresses.extend(wire::address(url, relay, own));
+            }
+        }
+        let mut message = wire::write(wire::ADD_PROVIDER, &wire::multihash(key));
+        wire::put_node(&mut message, wire::PROVIDERS, &own, &addresses);
+        message
+    }
+
+    /// Says something to a node, and hears the answer if it is a question.
+    fn say(&mut self, peer: Peer, message: Vec<u8>, walk: Option<u32>) {
+        let link = self.linked.values().find(|linked| linked.peer == peer).and_then(|linked| linked.current);
+        let to = link.zip(peer.to_id());
+        let opening = to.map(|(link, id)| self.swarm.behaviour_mut().streams.open(id, link, kad::PROTOCOL));
+        self.report(async move {
+            let said = async {
+                let mut stream = opened(opening.ok_or(io::ErrorKind::NotConnected)?).await.map_err(io::Error::other)?;
+                send(&mut stream, &message).await?;
+                stream.close().await?;
+                if walk.is_some() { receive_at_most(&mut stream, MAX_MESSAGE).await } else { Ok(Vec::new()) }
+            };
+            let answer = within(PATIENCE, said.boxed()).await.and_then(Result::ok);
+            walk.map(|walk| Report::Answered { walk, peer, answer })
         });
     }
-}
-
-/// Says the one thing that there is to say.
-async fn say(stream: &mut Stream, message: &[u8]) -> io::Result<()> {
-    send(stream, message).await?;
-    stream.close().await
-}
-
-/// Asks a node; `None`: it gave no answer.
-async fn ask(opening: Opening, message: &[u8]) -> Option<Message> {
-    let asked = async {
-        let mut stream = opened(opening).await.map_err(io::Error::other)?;
-        say(&mut stream, message).await?;
-        Ok::<_, io::Error>(wire::read(&receive_at_most(&mut stream, MAX_MESSAGE).await?)?)
-    };
-    within(PATIENCE, asked.boxed()).await?.map_err(|error| tracing::debug!(%error, "no answer about a key")).ok()
 }
 
 /// What a hub does.
@@ -163,7 +154,7 @@ impl Driver {
         &mut self,
         id: PeerId,
         link: ConnectionId,
-        message: Message,
+        message: Vec<u8>,
         mut stream: Stream,
         place: Count,
     ) {
@@ -173,12 +164,13 @@ impl Driver {
         if !linked.requests.take(now) {
             return tracing::debug!(%id, "more questions than are taken");
         }
-        let at = kad::place(&message.key);
-        let providers = match message.kind {
+        let Ok(asked) = wire::read(&message) else { return tracing::debug!(%id, "asks nothing that can be read") };
+        let at = kad::place(asked.key);
+        let providers = match asked.kind {
             wire::ADD_PROVIDER => {
                 // Each speaks for itself only.
-                if let Some(node) = message.providers.into_iter().find(|node| node.peer == peer)
-                    && !self.store.add(at, node, now)
+                if let Some(node) = asked.providers.iter().find(|node| node.peer == peer)
+                    && !self.store.add(at, Node { peer, addresses: node.addresses().map(Vec::from).collect() }, now)
                 {
                     tracing::debug!(%id, "no room for what it announces");
                 }
@@ -188,7 +180,14 @@ impl Driver {
             wire::FIND_NODE => Vec::new(),
             kind => return tracing::debug!(%id, kind, "asks what nobody answers"),
         };
-        let answer = wire::write(message.kind, &message.key, &self.nearest(&at, peer), &providers);
+        let mut answer = wire::write(asked.kind, asked.key);
+        for (relay, url) in self.nearest(&at, peer) {
+            let address: Vec<_> = wire::address(url, relay, relay).into_iter().collect();
+            wire::put_node(&mut answer, wire::CLOSER, &relay, &address);
+        }
+        for node in providers {
+            wire::put_node(&mut answer, wire::PROVIDERS, &node.peer, &node.addresses);
+        }
         self.report(async move {
             match within(PATIENCE, send(&mut stream, &answer).boxed()).await {
                 Some(Ok(())) => hear(id, link, stream, place).await,
@@ -197,19 +196,19 @@ impl Driver {
         });
     }
 
-    /// The nodes known here that are nearest to a place.
-    fn nearest(&self, to: &kad::Place, asks: Peer) -> Vec<Node> {
-        let mut relays: Vec<_> = self.relays().filter(|(peer, ..)| *peer != asks).collect();
-        relays.sort_by_key(|(peer, ..)| kad::distance(to, peer));
-        let node = |(peer, _, url)| Node { peer, addresses: wire::address(url, peer, peer).into_iter().collect() };
-        relays.into_iter().take(kad::K).map(node).collect()
+    /// The nodes known here that are nearest to a place, and their URLs.
+    fn nearest(&self, to: &kad::Place, asks: Peer) -> Vec<(Peer, &str)> {
+        let relays = self.relays().into_iter().filter(|(peer, ..)| *peer != asks);
+        let mut relays: Vec<_> = relays.map(|(peer, _, url)| (peer, url)).collect();
+        relays.sort_by_key(|(peer, _)| kad::distance(to, peer));
+        relays.truncate(kad::K);
+        relays
     }
 }
 
 #[cfg(not(target_arch = "wasm32"))]
 async fn hear(id: PeerId, link: ConnectionId, mut stream: Stream, place: Count) -> Option<Report> {
-    let heard = async { Ok::<_, io::Error>(wire::read(&receive_at_most(&mut stream, MAX_MESSAGE).await?)?) };
-    match within(PATIENCE, heard.boxed()).await? {
+    match within(PATIENCE, receive_at_most(&mut stream, MAX_MESSAGE).boxed()).await? {
         Ok(message) => Some(Report::Sought { id, link, message, stream, place }),
         Err(error) => {
             tracing::trace!(%id, %error, "asks no more");

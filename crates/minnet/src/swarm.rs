@@ -193,10 +193,10 @@ pub(crate) enum Report {
     /// A link has had its time.
     Close(ConnectionId),
     /// A node was asked for a key.
-    Answered { walk: u32, peer: Peer, answer: Option<kad::wire::Message> },
+    Answered { walk: u32, peer: Peer, answer: Option<Vec<u8>> },
     /// A peer asks this node for a key, or says something about it.
     #[cfg(not(target_arch = "wasm32"))]
-    Sought { id: PeerId, link: ConnectionId, message: kad::wire::Message, stream: Stream, place: Count },
+    Sought { id: PeerId, link: ConnectionId, message: Vec<u8>, stream: Stream, place: Count },
 }
 
 #[allow(clippy::large_enum_variant, reason = "made and taken apart at once, one at a time")]

@@ -2,13 +2,13 @@
 //! No link, no clock: both come in as values.
 //!
 //! However many nodes are named, and however near they claim to be, no more than [`MAX_ASKED`] are asked, and nobody adds
-//! more than [`K`] to what is known. A node that does not answer makes room for the next one.
+//! more than [`K`] to what is known, for a message names no more. A node that does not answer makes room for the next one.
 
 use std::time::Duration;
 
 use web_time::Instant;
 
-use super::{K, Place, distance};
+use super::{K, Place, distance, wire::Named};
 use crate::Peer;
 
 /// Nodes asked at one time.
@@ -45,9 +45,9 @@ pub(crate) struct Lookup {
 
 impl Lookup {
     /// Begins at nodes that are known already.
-    pub(crate) fn new(own: Peer, target: Place, from: impl Iterator<Item = Peer>, now: Instant) -> Self {
+    pub(crate) fn new(own: Peer, target: Place, from: &[Peer], now: Instant) -> Self {
         let mut lookup = Lookup { own, target, until: now + TIME, asked: 0, known: Vec::new() };
-        from.for_each(|peer| lookup.add(peer));
+        from.iter().for_each(|peer| lookup.add(*peer));
         lookup.known.truncate(K);
         lookup
     }
@@ -74,12 +74,12 @@ impl Lookup {
     }
 
     /// A node answered, and names nearer ones; or it did not.
-    pub(crate) fn ended(&mut self, peer: Peer, named: Option<impl Iterator<Item = Peer>>) {
+    pub(crate) fn ended(&mut self, peer: Peer, named: Option<&[Named<'_>]>) {
         let Some(known) = self.known.iter_mut().find(|known| known.peer == peer && known.state == State::Asked) else {
             return;
         };
         known.state = if named.is_some() { State::Answered } else { State::Failed };
-        named.into_iter().flatten().take(K).for_each(|peer| self.add(peer));
+        named.into_iter().flatten().for_each(|node| self.add(node.peer));
     }
 
     /// Whether nothing comes of it any more, when [`Lookup::next`] has nobody to ask.
@@ -92,8 +92,8 @@ impl Lookup {
     }
 
     /// The nearest nodes that answered.
-    pub(crate) fn nearest(&self) -> impl Iterator<Item = Peer> {
-        self.known.iter().filter(|known| known.state == State::Answered).map(|known| known.peer).take(K)
+    pub(crate) fn nearest(&self) -> Vec<Peer> {
+        self.known.iter().filter(|known| known.state == State::Answered).map(|known| known.peer).take(K).collect()
     }
 
     fn waits(&self) -> usize {

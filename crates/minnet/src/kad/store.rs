@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use web_time::Instant;
 
-use super::{K, Place, wire::Node};
+use super::{K, Place};
 use crate::Peer;
 
 /// How long a record is kept after it was last said: twice as long as announcing nodes wait, and a bit.
@@ -19,6 +19,13 @@ pub(crate) const MAX_RECORDS: usize = 8_192;
 /// How often is cleaned up.
 const SWEEP: Duration = Duration::from_secs(60);
 const NIL: Peer = Peer([0; 32]);
+
+/// A provider and its addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) peer: Peer,
+    pub(crate) addresses: Vec<Vec<u8>>,
+}
 
 struct Record {
     addresses: Vec<Vec<u8>>,

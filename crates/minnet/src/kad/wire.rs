@@ -6,6 +6,7 @@ use super::{K, MAX_ADDRESSES, id_of};
 use crate::{
     ED25519_ID, Peer,
     proto::{Fields, Malformed, Value, put_bytes, put_number},
+    transport::circuit_of,
     ws,
 };
 
@@ -20,27 +21,27 @@ pub(crate) const ADD_PROVIDER: u64 = 2;
 pub(crate) const GET_PROVIDERS: u64 = 3;
 pub(crate) const FIND_NODE: u64 = 4;
 
-const KIND: u8 = 1;
-const KEY: u8 = 2;
-const CLOSER: u8 = 8;
-const PROVIDERS: u8 = 9;
-const NODE_ID: u8 = 1;
-const NODE_ADDRESS: u8 = 2;
+const KIND: u64 = 1;
+const KEY: u64 = 2;
+pub(crate) const CLOSER: u64 = 8;
+pub(crate) const PROVIDERS: u64 = 9;
+const NODE_ID: u64 = 1;
+const NODE_ADDRESS: u64 = 2;
 
-/// A node and where it is, as somebody says. The addresses may be anything.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Node {
+/// A node and where it is, as somebody says, as it lies in the message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
     pub(crate) peer: Peer,
-    pub(crate) addresses: Vec<Vec<u8>>,
+    bytes: &'a [u8],
 }
 
-/// What was read: never more nodes and addresses than is allowed, whatever came.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Message {
+/// What was read: never more nodes than is allowed, whatever came.
+#[derive(Debug, Default)]
+pub(crate) struct Message<'a> {
     pub(crate) kind: u64,
-    pub(crate) key: Vec<u8>,
-    pub(crate) closer: Vec<Node>,
-    pub(crate) providers: Vec<Node>,
+    pub(crate) key: &'a [u8],
+    pub(crate) closer: Vec<Named<'a>>,
+    pub(crate) providers: Vec<Named<'a>>,
 }
 
 /// How a rendezvous key stands in messages: as a multihash, which other programs want. It is a hash of the caller's; which,
@@ -52,19 +53,14 @@ pub(crate) fn multihash(key: &[u8; 32]) -> [u8; 34] {
     hash
 }
 
-pub(crate) fn read(message: &[u8]) -> Result<Message, Malformed> {
+pub(crate) fn read(message: &[u8]) -> Result<Message<'_>, Malformed> {
     let mut read = Message::default();
     for field in Fields(message) {
         match field? {
-            (field, Value::Number(number)) if field == u64::from(KIND) => read.kind = number,
-            (field, Value::Bytes(bytes)) if field == u64::from(KEY) => {
-                if bytes.len() > MAX_KEY {
-                    return Err(Malformed);
-                }
-                read.key = bytes.to_vec();
-            }
-            (field, Value::Bytes(bytes)) if field == u64::from(CLOSER) => add(&mut read.closer, bytes)?,
-            (field, Value::Bytes(bytes)) if field == u64::from(PROVIDERS) => add(&mut read.providers, bytes)?,
+            (KIND, Value::Number(number)) => read.kind = number,
+            (KEY, Value::Bytes(bytes)) if bytes.len() <= MAX_KEY => read.key = bytes,
+            (CLOSER, Value::Bytes(bytes)) => add(&mut read.closer, bytes)?,
+            (PROVIDERS, Value::Bytes(bytes)) => add(&mut read.providers, bytes)?,
             _ => {}
         }
     }
@@ -72,48 +68,52 @@ pub(crate) fn read(message: &[u8]) -> Result<Message, Malformed> {
 }
 
 /// Reads one more node, if there is room for it and its key is one of ours.
-fn add(nodes: &mut Vec<Node>, bytes: &[u8]) -> Result<(), Malformed> {
-    let (mut peer, mut addresses) = (None, Vec::new());
+fn add<'a>(nodes: &mut Vec<Named<'a>>, bytes: &'a [u8]) -> Result<(), Malformed> {
+    let mut peer = None;
     for field in Fields(bytes) {
-        match field? {
-            (field, Value::Bytes(id)) if field == u64::from(NODE_ID) => {
-                peer = id.strip_prefix(&ED25519_ID).and_then(|key| key.try_into().ok()).map(Peer);
-            }
-            (field, Value::Bytes(address))
-                if field == u64::from(NODE_ADDRESS)
-                    && addresses.len() < MAX_ADDRESSES
-                    && address.len() <= MAX_ADDRESS =>
-            {
-                addresses.push(address.to_vec());
-            }
-            _ => {}
+        if let (NODE_ID, Value::Bytes(id)) = field? {
+            peer = id.strip_prefix(&ED25519_ID).and_then(|key| key.try_into().ok()).map(Peer);
         }
     }
-    if let Some(peer) = peer.filter(|peer| nodes.len() < K && nodes.iter().all(|node| node.peer != *peer)) {
-        nodes.push(Node { peer, addresses });
+    if let Some(peer) = peer
+        && nodes.len() < K
+        && nodes.iter().all(|node| node.peer != peer)
+    {
+        nodes.push(Named { peer, bytes });
     }
     Ok(())
 }
 
-/// A message; of nodes that do not fit into it any more nothing is said.
-pub(crate) fn write(kind: u64, key: &[u8], closer: &[Node], providers: &[Node]) -> Vec<u8> {
-    let mut message = Vec::new();
-    put_number(&mut message, KIND, kind);
-    put_bytes(&mut message, KEY, key);
-    for (field, nodes) in [(CLOSER, closer), (PROVIDERS, providers)] {
-        for node in nodes {
-            let mut bytes = Vec::new();
-            put_bytes(&mut bytes, NODE_ID, &id_of(&node.peer));
-            for address in &node.addresses {
-                put_bytes(&mut bytes, NODE_ADDRESS, address);
-            }
-            // The field's number and length.
-            if message.len() + bytes.len() + 4 <= MAX_MESSAGE {
-                put_bytes(&mut message, field, &bytes);
-            }
-        }
+impl<'a> Named<'a> {
+    /// Its addresses, which may be anything, but not too many or too long.
+    pub(crate) fn addresses(self) -> impl Iterator<Item = &'a [u8]> {
+        let address = |field| match field {
+            Ok((NODE_ADDRESS, Value::Bytes(address))) => Some(address),
+            _ => None,
+        };
+        Fields(self.bytes).filter_map(address).filter(|address| address.len() <= MAX_ADDRESS).take(MAX_ADDRESSES)
     }
+}
+
+/// A message that names nobody yet.
+pub(crate) fn write(kind: u64, key: &[u8]) -> Vec<u8> {
+    let mut message = Vec::new();
+    put_number(&mut message, KIND as u8, kind);
+    put_bytes(&mut message, KEY as u8, key);
     message
+}
+
+/// Names a node, unless it does not fit into the message any more.
+pub(crate) fn put_node(message: &mut Vec<u8>, field: u64, peer: &Peer, addresses: &[Vec<u8>]) {
+    let mut node = Vec::new();
+    put_bytes(&mut node, NODE_ID as u8, &id_of(peer));
+    for address in addresses {
+        put_bytes(&mut node, NODE_ADDRESS as u8, address);
+    }
+    // The field's number and length.
+    if message.len() + node.len() + 4 <= MAX_MESSAGE {
+        put_bytes(message, field as u8, &node);
+    }
 }
 
 /// Where a node is reached: at a URL of its own, or at that of a relay.
@@ -131,22 +131,12 @@ pub(crate) fn read_address(bytes: &[u8], of: Peer) -> Option<(Peer, String)> {
     let address = Multiaddr::try_from(bytes.to_vec()).ok()?;
     let url = ws::to_url(&address)?;
     // A name in an address may hold any signs.
-    ws::to_address(&url).ok()?;
-    // After host, port and path.
-    let mut parts = address.iter().skip(3);
-    let (first, circuit, last) = (parts.next(), parts.next(), parts.next());
-    if parts.next().is_some() {
-        return None;
-    }
-    let peer = |part: Option<Protocol<'_>>| match part {
-        Some(Protocol::P2p(id)) => Peer::from_id(id),
-        _ => None,
-    };
-    let relay = match (&first, &circuit) {
-        (None, _) => of,
-        (_, None) => peer(first).filter(|peer| *peer == of)?,
-        (_, Some(Protocol::P2pCircuit)) => peer(first)?,
+    let plain = ws::to_address(&url).ok()?;
+    let id = of.to_id()?;
+    let relay = match circuit_of(&address) {
+        Some((relay, to)) if to.is_none_or(|to| to == id) => Peer::from_id(relay)?,
+        None if address == plain || address == plain.with(Protocol::P2p(id)) => of,
         _ => return None,
     };
-    (last.is_none() || peer(last) == Some(of)).then_some((relay, url))
+    Some((relay, url))
 }

@@ -8,9 +8,9 @@ use web_time::Instant;
 
 use super::{
     super::{
-        client::{Do, Found, Link, MAX_ANNOUNCED, Rendezvous},
+        client::{Do, Found, Link, MAX_FOUND, MAX_KEYS, Rendezvous},
         store::{KEPT, Store},
-        wire::{self, FIND_NODE, GET_PROVIDERS, Message, Node},
+        wire::{self, FIND_NODE, GET_PROVIDERS},
     },
     *,
 };
@@ -39,19 +39,21 @@ impl Side {
                     let hub = hubs.iter().find(|(hub, _)| *hub == peer);
                     let answer = hub.map(|(_, store)| {
                         let providers = match asked.kind {
-                            GET_PROVIDERS => store.providers(place(&asked.key), now),
+                            GET_PROVIDERS => store.providers(place(asked.key), now),
                             kind => (assert_eq!(kind, FIND_NODE), Vec::new()).1,
                         };
-                        wire::read(&wire::write(asked.kind, &asked.key, &[], &providers)).unwrap()
+                        super::message(asked.kind, asked.key, &[], &providers)
                     });
-                    self.found.extend(self.rendezvous.answered(walk, peer, answer));
+                    self.found.extend(self.rendezvous.answered(walk, peer, answer.as_deref()));
                 }
-                Do::Tell { peer, key } => {
-                    self.told += 1;
-                    let addresses = vec![wire::address(URL, peer, self.own).unwrap()];
-                    if let Some((_, store)) = hubs.iter_mut().find(|(hub, _)| *hub == peer) {
-                        let provider = Node { peer: self.own, addresses };
-                        assert!(store.add(place(&wire::multihash(&key)), provider, now));
+                Do::Tell { peers, key } => {
+                    for peer in peers {
+                        self.told += 1;
+                        let addresses = vec![wire::address(URL, peer, self.own).unwrap()];
+                        if let Some((_, store)) = hubs.iter_mut().find(|(hub, _)| *hub == peer) {
+                            let provider = Node { peer: self.own, addresses };
+                            assert!(store.add(place(&wire::multihash(&key)), provider, now));
+                        }
                     }
                 }
             }
@@ -59,7 +61,7 @@ impl Side {
     }
 
     fn finds(&mut self, hubs: &mut [(Peer, Store)], now: Instant) -> Vec<Found> {
-        assert!(self.rendezvous.find(KEY));
+        assert!(self.rendezvous.add(KEY, false, now));
         self.run(hubs, now);
         std::mem::take(&mut self.found)
     }
@@ -80,12 +82,11 @@ fn what_is_announced_is_found_for_as_long_as_it_is_announced() {
     for side in [&mut ann, &mut ben] {
         side.rendezvous.linked(links(&hubs, 0), now);
     }
-    assert!(ann.rendezvous.announce(KEY, now));
+    assert!(ann.rendezvous.add(KEY, true, now));
     ann.run(&mut hubs, now);
     assert_eq!(ann.told, 3);
     let found = ben.finds(&mut hubs, now);
-    // One by one the hubs add theirs.
-    assert_eq!(found.iter().map(|found| found.at.len()).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(found.iter().map(|found| found.at.len()).collect::<Vec<_>>(), [1, 1, 1]);
     assert!(found.iter().all(|found| found.peer == ann.own && found.key == KEY));
     assert_eq!(ann.finds(&mut hubs, now), [], "it found itself");
     // A day long it does what is due when it is due.
@@ -106,7 +107,7 @@ fn what_is_announced_is_found_for_as_long_as_it_is_announced() {
 fn a_relay_that_comes_is_told_also_if_it_is_another_run_of_one_that_was_there() {
     let (mut hubs, now) = (hubs(10..11), Instant::now());
     let (mut ann, mut ben) = (Side::new(1), Side::new(2));
-    ann.rendezvous.announce(KEY, now);
+    ann.rendezvous.add(KEY, true, now);
     assert_eq!(ann.rendezvous.due(), None, "nobody is there");
     ann.rendezvous.linked(links(&hubs, 0), now);
     ann.run(&mut hubs, now);
@@ -126,7 +127,7 @@ fn when_nobody_took_it_it_is_tried_again_soon() {
     let (mut hubs, now) = (hubs(10..11), Instant::now());
     let mut ann = Side::new(1);
     ann.rendezvous.linked(links(&hubs, 0), now);
-    ann.rendezvous.announce(KEY, now);
+    ann.rendezvous.add(KEY, true, now);
     ann.run(&mut [], now);
     let due = ann.rendezvous.due().unwrap();
     assert!(due > now && due <= now + Duration::from_secs(60));
@@ -138,16 +139,16 @@ fn when_nobody_took_it_it_is_tried_again_soon() {
 fn keys_are_bounded() {
     let now = Instant::now();
     let mut ann = Side::new(1);
-    let taken = (0..=255u8).filter(|key| ann.rendezvous.announce([*key; 32], now)).count();
-    assert_eq!(taken, MAX_ANNOUNCED);
-    assert!(ann.rendezvous.announce([0; 32], now), "it is announced already");
-    assert_eq!((0..=255u8).filter(|key| ann.rendezvous.find([*key; 32])).count(), 64);
+    let taken = (0..=255u8).filter(|key| ann.rendezvous.add([*key; 32], true, now)).count();
+    assert_eq!(taken, MAX_KEYS);
+    assert!(ann.rendezvous.add([0; 32], true, now), "it is announced already");
+    assert_eq!((0..=255u8).filter(|key| ann.rendezvous.add([*key; 32], false, now)).count(), MAX_KEYS);
     // All of them get their turn.
     let mut hubs = hubs(10..11);
     ann.rendezvous.linked(links(&hubs, 0), now);
     ann.run(&mut hubs, now);
-    assert_eq!(ann.told, MAX_ANNOUNCED);
-    assert!(ann.rendezvous.find([255; 32]));
+    assert_eq!(ann.told, MAX_KEYS);
+    assert!(ann.rendezvous.add([255; 32], false, now));
 }
 
 proptest! {
@@ -160,8 +161,8 @@ proptest! {
         let now = Instant::now();
         let mut ann = Side::new(1);
         ann.rendezvous.linked(links(&hubs(10..20), 0), now);
-        ann.rendezvous.find(KEY);
-        ann.rendezvous.announce(KEY, now);
+        ann.rendezvous.add(KEY, false, now);
+        ann.rendezvous.add(KEY, true, now);
         let mut told = 0;
         let mut answers = answers.into_iter();
         while let Some(todo) = ann.rendezvous.next(now) {
@@ -169,18 +170,16 @@ proptest! {
             let answer = answers.next().flatten().map(|(closer, providers, mut addresses)| {
                 addresses.push(wire::address(URL, peer(closer), peer(2)).unwrap());
                 let node = |number| Node { peer: peer(number), addresses: addresses.clone() };
-                Message {
-                    closer: (closer..closer + K as u64).map(node).collect(),
-                    providers: (providers..providers + K as u64).map(node).collect(),
-                    ..Message::default()
-                }
+                let closer: Vec<Node> = (closer..closer + K as u64).map(node).collect();
+                let providers: Vec<Node> = (providers..providers + K as u64).map(node).collect();
+                super::message(GET_PROVIDERS, &[], &closer, &providers)
             });
-            for found in ann.rendezvous.answered(walk, asked, answer) {
-                told += 1;
-                prop_assert!(found.at.len() <= MAX_ADDRESSES && found.peer != ann.own);
+            for found in ann.rendezvous.answered(walk, asked, answer.as_deref()) {
+                told += found.at.len();
+                prop_assert!(found.peer != ann.own);
             }
         }
-        prop_assert!(told <= 100 * (1 + MAX_ADDRESSES));
+        prop_assert!(told <= MAX_FOUND);
         prop_assert!(ann.rendezvous.due().is_some_and(|due| due > now));
     }
 }

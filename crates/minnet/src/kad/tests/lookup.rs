@@ -6,7 +6,10 @@ use proptest::prelude::*;
 use web_time::Instant;
 
 use super::{
-    super::lookup::{Lookup, MAX_ASKED, TIME},
+    super::{
+        lookup::{Lookup, MAX_ASKED, TIME},
+        wire::{FIND_NODE, read},
+    },
     *,
 };
 
@@ -94,7 +97,7 @@ impl World {
     /// Walks, hearing answers in another order than they were asked for; gives the nearest, and how many were asked.
     fn walk(&mut self, target: Place, from: &[Peer], order: u64) -> (Vec<Peer>, usize) {
         let now = Instant::now();
-        let mut lookup = Lookup::new(NOBODY, target, from.iter().copied(), now);
+        let mut lookup = Lookup::new(NOBODY, target, from, now);
         let (mut asked, mut waiting) = (BTreeSet::new(), VecDeque::new());
         loop {
             while let Some(next) = lookup.next(now) {
@@ -108,12 +111,17 @@ impl World {
             }
             let Some(next) = waiting.pop_front() else { break };
             let named = self.ask(next, &target);
-            lookup.ended(next, named.map(Vec::into_iter));
+            let named = named.map(|named| {
+                let nodes: Vec<_> = named.into_iter().map(|peer| Node { peer, addresses: Vec::new() }).collect();
+                message(FIND_NODE, &target, &nodes, &[])
+            });
+            let named = named.as_ref().map(|named| read(named).unwrap().closer);
+            lookup.ended(next, named.as_deref());
             assert!(lookup.knows() <= K * (1 + asked.len()), "it holds more than it may");
         }
         assert!(lookup.is_over(now));
         assert!(asked.len() <= MAX_ASKED);
-        (lookup.nearest().collect(), asked.len())
+        (lookup.nearest(), asked.len())
     }
 }
 
@@ -175,7 +183,7 @@ fn where_all_lie_it_ends() {
 #[test]
 fn who_never_answers_holds_it_up_for_a_minute_at_most() {
     let now = Instant::now();
-    let mut lookup = Lookup::new(NOBODY, [0; 32], (0..10).map(peer), now);
+    let mut lookup = Lookup::new(NOBODY, [0; 32], &(0..10).map(peer).collect::<Vec<_>>(), now);
     let asked = std::iter::from_fn(|| lookup.next(now)).count();
     assert_eq!((asked, lookup.is_over(now)), (3, false));
     assert!(lookup.is_over(now + TIME));
