@@ -1,12 +1,12 @@
 // Homes behind routers, and an internet between them, as network namespaces of this machine. Nothing leaves them: no
 // namespace has a link to the machine's own network, and only a home's client has a default route, to its own router.
 //
-//   client 192.168.1.2 ── router ── internet 203.0.113.1 (relay, STUN) ── router ── client 192.168.1.2
+//   client 192.168.1.2 ── router ── internet 203.0.113.1 (relay, STUN, TURN) ── router ── client 192.168.1.2
 //
 // Both homes use the same private addresses, as most homes do.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { accessSync, chmodSync, constants, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 import { findChromium } from './chromium.mjs';
@@ -17,9 +17,12 @@ import { waitFor } from './wait.mjs';
 /** The internet's own addresses. Who asks the STUN server at both learns what kind of NAT is before it. */
 const ADDRESSES = ['203.0.113.1', '203.0.113.2'];
 const STUN_PORT = 3478;
+const [NAME, PASSWORD] = ['friend', 'secret'];
 /** Where the relay and the STUN server are. */
 export const INTERNET = ADDRESSES[0] ?? '';
+/** As the relay takes them. One program is both. */
 export const STUN = `stun:${INTERNET}:${STUN_PORT}`;
+export const TURN = `turn:${INTERNET}:${STUN_PORT} ${NAME} ${PASSWORD}`;
 
 const PACKAGES = { ip: 'iproute2', nft: 'nftables', turnserver: 'coturn' };
 
@@ -33,6 +36,7 @@ const MASQUERADE = {
 
 /** Routers drop what nobody asked for, and say nothing: an answer would take the port that the client is about to use. */
 const rules = (kind) => `
+  flush ruleset
   table ip nat {
     chain out { type nat hook postrouting priority srcnat; oifname "wan" ${MASQUERADE[kind]}; }
   }
@@ -47,6 +51,13 @@ const run = (program, ...args) => execFileSync(program, args, { encoding: 'utf8'
 const standing = new Set();
 process.once('exit', () => standing.forEach((internet) => internet.tearDown()));
 let made = 0;
+
+/** A run that was killed tore nothing down. */
+function sweep() {
+  for (const [name, pid] of run('ip', 'netns', 'list').matchAll(/^ledgerno-(\d+)-\S+/gm)) {
+    if (!existsSync(`/proc/${pid}`)) run('ip', 'netns', 'del', name);
+  }
+}
 
 /**
  * Why there can be no simulated networks here; else nothing, and what they need is installed.
@@ -63,7 +74,7 @@ export function lacking() {
   const name = nameOf('probe');
   try {
     run('ip', 'netns', 'add', name);
-    run('ip', 'netns', 'exec', name, 'nft', `add table ip nat; add chain ip nat out { type nat hook postrouting priority 100; }; add rule ip nat out masquerade fully-random`);
+    run('ip', 'netns', 'exec', name, 'nft', rules('symmetric'));
   } catch (error) {
     return `The kernel refuses: ${/** @type {any} */ (error).stderr?.trim()}`;
   } finally {
@@ -89,8 +100,9 @@ function isThere(program) {
 
 const nameOf = (what) => `ledgerno-${process.pid}-${what}`;
 
-/** An internet with a STUN server, to which homes connect. @param {import('node:test').TestContext} t torn down with the test */
+/** An internet with a STUN and TURN server, to which homes connect. @param {import('node:test').TestContext} t torn down with the test */
 export async function startInternet(t) {
+  sweep();
   made += 1;
   const namespaces = [];
   const children = [];
@@ -118,7 +130,7 @@ export async function startInternet(t) {
   middle.here('link', 'add', 'bridge', 'type', 'bridge');
   for (const address of ADDRESSES) middle.here('addr', 'add', `${address}/24`, 'dev', 'bridge');
   middle.here('link', 'set', 'bridge', 'up');
-  await startStun(middle.within, children);
+  await startTurn(middle.within, children);
 
   let homes = 0;
   return {
@@ -137,11 +149,18 @@ export async function startInternet(t) {
       router.here('addr', 'add', '192.168.1.1/24', 'dev', 'lan');
       router.here('link', 'set', 'lan', 'up');
       run(...exec(router.within), 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward');
-      run(...exec(router.within), 'nft', rules(kind));
+      const become = (/** @type {keyof typeof MASQUERADE} */ other) => void run(...exec(router.within), 'nft', rules(other));
+      become(kind);
       client.here('addr', 'add', '192.168.1.2/24', 'dev', 'eth0');
       client.here('link', 'set', 'eth0', 'up');
       client.here('route', 'add', 'default', 'via', '192.168.1.1');
-      return { within: client.within, executable: browserWithin(client.within) };
+      return {
+        within: client.within,
+        /** What starts its browser. */
+        executable: browserWithin(client.within),
+        /** Makes its router one of another kind; what goes through it goes on. */
+        become,
+      };
     },
   };
 }
@@ -158,11 +177,12 @@ function browserWithin(within) {
 }
 
 /** @param {string[]} within @param {import('node:child_process').ChildProcess[]} children to which it is added */
-async function startStun(within, children) {
+async function startTurn(within, children) {
   const [program, ...words] = [...within, 'turnserver'];
-  const folder = freshFolder('stun');
+  const folder = freshFolder('turn');
   const args = [
-    ...['-n', '--stun-only', '--no-cli', '--no-tls', '--no-dtls', '--no-tcp', '--log-file', 'stdout', '--simple-log'],
+    ...['-n', '--lt-cred-mech', '--user', `${NAME}:${PASSWORD}`, '--realm', 'internet', '--no-cli', '--no-tls', '--no-dtls', '--no-tcp'],
+    ...['--log-file', 'stdout', '--simple-log'],
     ...['--listening-port', String(STUN_PORT), ...ADDRESSES.flatMap((address) => ['--listening-ip', address])],
     ...['--userdb', join(folder, 'db'), '--pidfile', join(folder, 'pid')],
   ];
@@ -178,8 +198,8 @@ async function startStun(within, children) {
   child.once('error', (error) => (ended = error.message));
   child.once('exit', (code, signal) => (ended = String(signal ?? code)));
   const listens = () => ADDRESSES.every((address) => run(...exec(within), 'ss', '-Hlun').includes(`${address}:${STUN_PORT}`));
-  await waitFor(() => ended || listens(), undefined, 'the STUN server listens');
-  if (ended) throw new Error(`The STUN server ended (${ended}). It said:\n${log}`);
+  await waitFor(() => ended || listens(), undefined, 'the TURN server listens');
+  if (ended) throw new Error(`The TURN server ended (${ended}). It said:\n${log}`);
 }
 
 /** Asks the STUN server at several addresses from one socket; says by which ports it was seen. */
