@@ -1,9 +1,10 @@
 // Finds a Chromium, or installs it where that needs nobody's permission, and says how the tests start it.
 
-import { execFileSync } from 'node:child_process';
-import { accessSync, constants, readFileSync, readdirSync } from 'node:fs';
+import { accessSync, constants, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+
+import { install, isRoot, mayInstall } from './debian.mjs';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome', 'microsoft-edge'];
 const PLACES = [
@@ -14,8 +15,6 @@ const PLACES = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
   join(process.env.PROGRAMFILES ?? 'C:\\Program Files', 'Google\\Chrome\\Application\\chrome.exe'),
 ];
-
-const isRoot = process.getuid?.() === 0;
 
 /** Nothing of these reaches out or draws by hardware; as root Chromium's sandbox refuses to start. */
 export const FLAGS = [
@@ -40,8 +39,8 @@ export function findChromium() {
   }
   const found = search();
   if (found) return found;
-  if (isRoot && isDebian()) {
-    installOnDebian();
+  if (mayInstall()) {
+    install('chromium');
     const installed = search();
     if (installed) return installed;
   }
@@ -74,20 +73,4 @@ function runs(path) {
   } catch {
     return false;
   }
-}
-
-function isDebian() {
-  try {
-    return /^ID="?debian"?$/m.test(readFileSync('/etc/os-release', 'utf8'));
-  } catch {
-    return false;
-  }
-}
-
-function installOnDebian() {
-  console.error('Installing Chromium by apt-get');
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const options = { env, stdio: /** @type {const} */ (['ignore', 2, 2]) };
-  execFileSync('apt-get', ['update', '-q'], options);
-  execFileSync('apt-get', ['install', '-q', '-y', 'chromium'], options);
 }

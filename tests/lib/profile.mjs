@@ -15,13 +15,18 @@ export const OUT = join(import.meta.dirname, '../out');
 /**
  * Opens a profile; the same folder is the same person's browser.
  * @param {string} [dir]
- * @param {{ hosts?: Record<string, string>, locale?: string, phone?: boolean, args?: string[], direct?: boolean }} [options]
- *   hosts: names and where they lead, `{ 'circle.test': '127.0.0.1' }`; direct: false for a browser without WebRTC
+ * @param {{ hosts?: Record<string, string>, locale?: string, phone?: boolean, args?: string[], direct?: boolean,
+ *   executable?: string }} [options]
+ *   hosts: names and where they lead, `{ 'circle.test': '127.0.0.1' }`; direct: false for a browser without WebRTC;
+ *   executable: what is started in Chromium's place, and starts it
  */
-export async function openProfile(dir = freshFolder('profile'), { hosts = {}, locale = 'en-US', phone = false, args = [], direct = true } = {}) {
+export async function openProfile(
+  dir = freshFolder('profile'),
+  { hosts = {}, locale = 'en-US', phone = false, args = [], direct = true, executable = findChromium() } = {},
+) {
   const rules = Object.entries(hosts).map(([name, address]) => `MAP ${name} ${address}`);
   const context = await chromium.launchPersistentContext(dir, {
-    executablePath: findChromium(),
+    executablePath: executable,
     headless: true,
     locale,
     viewport: phone ? { width: 360, height: 740 } : { width: 1024, height: 800 },

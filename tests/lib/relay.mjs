@@ -32,12 +32,17 @@ export function freshFolder(name = 'data') {
 
 /**
  * Starts `ledgerno-relay` and waits until it says where it is.
- * @param {{ dataDir?: string, port?: number, args?: string[], env?: Record<string, string> }} [options] port 0: any free one
+ * @param {{ dataDir?: string, host?: string, port?: number, ice?: string[], args?: string[], env?: Record<string, string>,
+ *   within?: string[] }} [options]
+ *   port 0: any free one; ice: the STUN and TURN servers that browsers are told; within: the program that starts it
  */
-export async function startRelay({ dataDir = freshFolder(), port = 0, args = [], env = {} } = {}) {
+export async function startRelay(options = {}) {
+  const { dataDir = freshFolder(), host = '127.0.0.1', port = 0, ice = ['none'], args = [], env = {}, within = [] } = options;
   const program = process.env.LEDGERNO_RELAY;
   if (!program) throw new Error('LEDGERNO_RELAY names the relay: run the tests by `npm test -- --only e2e`.');
-  const child = spawn(program, ['--listen', `127.0.0.1:${port}`, '--data', dataDir, '--ice', 'none', ...args], {
+  const servers = ice.flatMap((server) => ['--ice', server]);
+  const [command = program, ...words] = [...within, program, '--listen', `${host}:${port}`, '--data', dataDir, ...servers, ...args];
+  const child = spawn(command, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });
@@ -92,7 +97,7 @@ export async function startRelay({ dataDir = freshFolder(), port = 0, args = [],
     async restart(more = {}) {
       child.kill('SIGKILL');
       await exited;
-      return startRelay({ dataDir, port: used, args, env, ...more });
+      return startRelay({ ...options, dataDir, port: used, ...more });
     },
   };
 }

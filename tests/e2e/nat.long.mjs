@@ -1,0 +1,107 @@
+// Friends at home behind routers: where the routers let a direct link through it is made, and where they do not all works
+// through the relay, and the page says why.
+
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+
+import * as circle from '../lib/circle.mjs';
+import { INTERNET, STUN, TURN, lacking, portsOf, startInternet } from '../lib/nat.mjs';
+import { person } from '../lib/profile.mjs';
+import { startRelay } from '../lib/relay.mjs';
+import { waitFor } from '../lib/wait.mjs';
+
+const TIMEOUT = 10 * 60_000;
+
+/** @type {string | undefined} */
+let why;
+before(() => {
+  why = lacking();
+});
+
+/** Two friends who met through the relay. Nothing of the browsers is changed: they hide their own addresses by mDNS. */
+async function friends(t, kinds, ice = [STUN]) {
+  const internet = await startInternet(t);
+  const relay = await startRelay({
+    within: internet.within,
+    host: INTERNET,
+    port: 8080,
+    ice,
+    args: ['--public-url', `http://${INTERNET}:8080/`],
+  });
+  t.after(() => relay.kill());
+  const homes = kinds.map((kind) => internet.home(kind));
+  const [ann, ben] = [await person(t, homes[0]), await person(t, homes[1])];
+  const invite = await circle.startCircle(ann.page, relay, { name: 'Street', yourName: 'Ann' });
+  await circle.join(ben.page, invite, 'Ben');
+  const met = performance.now();
+  return { relay, homes, ann, ben, since: () => `${Math.round(performance.now() - met)} ms after joining` };
+}
+
+const linked = (page, path) => page.locator(`[data-testid=peer][data-path=${path}]`);
+
+/** Waits until each is linked with the other by this path. */
+async function both(path, ...people) {
+  for (const { page } of people) await linked(page, path).waitFor();
+}
+
+/** Each writes, and both read it. */
+async function talk(ann, ben, where) {
+  const texts = [`Ann ${where}.`, `Ben ${where}.`];
+  await circle.post(ann.page, texts[0]);
+  await circle.post(ben.page, texts[1]);
+  for (const { page } of [ann, ben]) await circle.eachOnce(page, texts);
+  await circle.agreed(ann.page, ben.page);
+}
+
+test('behind two cone NATs friends link directly', { timeout: TIMEOUT }, async (t) => {
+  if (why) return t.skip(why);
+  const { relay, homes, ann, ben, since } = await friends(t, ['cone', 'cone']);
+  await both('direct', ann, ben);
+  t.diagnostic(`direct ${since()}`);
+  for (const home of homes) {
+    const { own, seen } = portsOf(home);
+    assert.deepEqual(seen, [own, own], 'the router keeps the port, whereto it goes');
+  }
+  await talk(ann, ben, 'at home');
+
+  await relay.kill();
+  await Promise.all([circle.cutOff(ann.page), circle.cutOff(ben.page)]);
+  await talk(ann, ben, 'without the relay');
+});
+
+test('behind two symmetric NATs friends stay relayed, read why, and go direct once they are elsewhere', { timeout: TIMEOUT }, async (t) => {
+  if (why) return t.skip(why);
+  const { homes, ann, ben, since } = await friends(t, ['symmetric', 'symmetric']);
+  await both('relayed', ann, ben);
+  for (const home of homes) {
+    const { seen } = portsOf(home);
+    assert.notEqual(seen[0], seen[1], 'the router takes another port for each destination');
+  }
+  await talk(ann, ben, 'through the relay');
+
+  for (const [who, { page }] of Object.entries({ ann, ben })) {
+    await page.getByTestId('trace').click();
+    const link = page.getByTestId('link');
+    const code = await waitFor(() => link.getAttribute('data-why'), undefined, 'the page says why there is no direct link');
+    t.diagnostic(`${who} reads ${code} ${since()}`);
+    assert.match(code, /^no-(way|answer)$/);
+    assert.equal(await linked(page, 'relayed').count(), 1);
+    assert.equal(await linked(page, 'direct').count(), 0);
+  }
+  await talk(ann, ben, 'after the attempt');
+
+  for (const home of homes) home.become('cone');
+  await both('direct', ann, ben);
+  t.diagnostic(`direct ${since()}`);
+  await talk(ann, ben, 'with other routers');
+});
+
+test('behind two symmetric NATs a TURN server links friends without the relay', { timeout: TIMEOUT }, async (t) => {
+  if (why) return t.skip(why);
+  const { relay, ann, ben, since } = await friends(t, ['symmetric', 'symmetric'], [STUN, TURN]);
+  await both('direct', ann, ben);
+  t.diagnostic(`direct ${since()}`);
+  await relay.kill();
+  await Promise.all([circle.cutOff(ann.page), circle.cutOff(ben.page)]);
+  await talk(ann, ben, 'by TURN');
+});
