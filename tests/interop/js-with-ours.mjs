@@ -186,4 +186,19 @@ describe('at our relay', () => {
     for (const size of SIZES) await cas.echo(ours.peer, size, 'relayed');
     await ours.node.call('echo', cas.peerId(), 65_536, 'relayed');
   });
+
+  test('messages come by the relay, from and to every kind of node', async (t) => {
+    const inProcess = await inNode(t, [relay.address]);
+    const cas = { peer: inProcess.peerId(), node: { call: async (what, ...args) => inProcess[what](...args) } };
+    const topic = await ours.node.call('register', relay.peer, relay.owner.split('/').at(-1));
+    await allSubscribe(topic, [ours, js, cas]);
+    for (const side of [ours, js, cas]) await knowsOf(side, topic, relay.peer);
+    for (const side of [js, cas]) {
+      await waitFor(async () => (await side.node.call('mesh', topic)).includes(relay.peer), DEADLINE, 'the mesh stands');
+    }
+    await arrives(cas, ours, topic, 'from js-libp2p in Node to ours');
+    await arrives(cas, js, topic, 'from js-libp2p in Node to js-libp2p in a page');
+    await arrives(ours, cas, topic, 'from ours to js-libp2p in Node');
+    await arrives(js, cas, topic, 'from js-libp2p in a page to js-libp2p in Node');
+  });
 });

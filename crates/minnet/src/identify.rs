@@ -71,6 +71,6 @@ mod tests {
         assert!(told("/ip6/::1/tcp/4000/ws"));
         assert!(!told(&format!("/p2p/{0}/p2p-circuit/p2p/{0}", PeerId::random())));
         assert!(!told("/webrtc"));
-        assert!(!told("/"));
+        assert!(!told(""));
     }
 }

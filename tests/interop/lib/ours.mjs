@@ -111,6 +111,8 @@ function startNode(Ours, { relays = [], first = false, direct = true }) {
     failed: () => failed,
     /** All of a peer's links, whatever the kind. */
     hangUp: (peer) => node.disconnect(peer),
+    /** A topic that the relay hands on, from now on. */
+    register: (relay, token) => node.register(relay, token),
     ping: (peer) => node.ping(peer),
     echo: (peer, count, way) => node.echo(over(peer, way), count),
     halfClose: (peer, count, way) => node.half_close(over(peer, way), count),

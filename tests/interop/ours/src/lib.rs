@@ -5,6 +5,8 @@ mod protocols;
 
 use futures::StreamExt;
 use js_sys::{Function, Uint8Array};
+use ledgerno_engine::wire::{self, Answer, REGISTER, Register};
+use ledgerno_ledger::{codec, hostile::Circle};
 use ledgerno_minnet::{Config, Event, Net, Others, Path, Peer, Topic};
 use libp2p::{PeerId, StreamProtocol, identity::Keypair};
 use wasm_bindgen::prelude::*;
@@ -111,6 +113,17 @@ impl Ours {
 
     pub fn publish(&self, name: &str, bytes: Vec<u8>) -> Result<(), JsValue> {
         self.net.publish(&topic(name)?, bytes.into()).map_err(error)
+    }
+
+    /// Has a relay keep a circle, as its owner may; answers one of the topics to which it listens from then on.
+    pub async fn register(&self, relay: &str, token: String) -> Result<String, JsValue> {
+        let circle = Circle::new(1);
+        let register = codec::encode(&Register { token, genesis: circle.genesis.encode() });
+        let answer = self.net.request(peer(relay)?, REGISTER, register.into()).await.map_err(error)?;
+        if answer[..] != Answer::Kept.to_bytes() {
+            return Err(error("the relay does not keep it"));
+        }
+        Ok(Topic(wire::Topic::Presence.id(circle.id)).to_string())
     }
 
     /// The round trip of a ping, in ms.
