@@ -358,6 +358,7 @@ impl Driver {
         }
         if comes {
             self.gossip.joined(id);
+            self.overlay.carrier_came(Instant::now());
         }
         if let Some(stream) = early {
             self.listen(id, link, stream);

@@ -17,8 +17,10 @@ use crate::limits::MAX_SOUGHT;
 
 /// How long a friend is sought after it was last heard of.
 const SOUGHT: Duration = Duration::from_secs(90);
-/// How long the one with the higher id waits for the other to begin.
+/// How long the one with the higher id waits for the other to dial by a carrier.
 const DEFERENCE: Duration = Duration::from_secs(8);
+/// The same for a direct link: longer than an attempt takes, so that not both try at once all the time.
+const DIRECT_DEFERENCE: Duration = Duration::from_secs(30);
 /// The first pause after all carriers failed, and the longest.
 const REDIAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// The first pause after a direct link failed, and the longest.
@@ -88,14 +90,14 @@ impl Overlay {
         if let Some(friend) = self.friend(peer) {
             friend.until = until;
         } else if self.friends.len() < MAX_SOUGHT {
-            let next = now + self.deference(peer);
+            let next = now + self.deference(peer, reach);
             self.friends.push(Friend { peer, until, reach, busy: false, next, failures: 0, tried: Vec::new() });
         }
     }
 
     /// How a peer is linked now.
     pub(crate) fn reached(&mut self, peer: PeerId, reach: Reach, now: Instant) {
-        let deference = self.deference(peer);
+        let deference = self.deference(peer, reach);
         let Some(friend) = self.friend(peer).filter(|friend| friend.reach != reach) else { return };
         friend.reach = reach;
         friend.failures = 0;
@@ -119,6 +121,17 @@ impl Overlay {
             _ => RETRY,
         };
         friend.pause(first, longest, now);
+    }
+
+    /// Somebody came who may carry: who could not be dialled for want of that is dialled now.
+    pub(crate) fn carrier_came(&mut self, now: Instant) {
+        for at in 0..self.friends.len() {
+            let deference = self.deference(self.friends[at].peer, Reach::None);
+            let friend = &mut self.friends[at];
+            if friend.reach == Reach::None && !friend.busy {
+                friend.next = friend.next.min(now + deference);
+            }
+        }
     }
 
     /// The page woke up, or the network is another one: everything is tried anew.
@@ -175,8 +188,12 @@ impl Overlay {
         self.friends.iter().filter(waits).map(|friend| friend.next).min()
     }
 
-    fn deference(&self, peer: PeerId) -> Duration {
-        if self.own < peer { Duration::ZERO } else { DEFERENCE }
+    fn deference(&self, peer: PeerId, reach: Reach) -> Duration {
+        match reach {
+            _ if self.own < peer => Duration::ZERO,
+            Reach::None => DEFERENCE,
+            Reach::Relayed | Reach::Direct => DIRECT_DEFERENCE,
+        }
     }
 
     fn friend(&mut self, peer: PeerId) -> Option<&mut Friend> {

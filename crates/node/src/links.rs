@@ -234,6 +234,13 @@ impl<S: Store> Node<S> {
         for waiter in waiters {
             waiter.send(Ok(())).ok();
         }
+        if !circles.is_empty()
+            && path != Path::Relay
+            && self.is_member_node()
+            && let Err(error) = self.0.net.seek(Peer(peer.0))
+        {
+            tracing::debug!(%error, "a friend is not sought");
+        }
         for circle in circles {
             self.admit(peer);
             self.drive(circle, |engine, now| engine.connected(peer, now));

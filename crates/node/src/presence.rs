@@ -30,6 +30,8 @@ const MAX_DEVICES: usize = 2_000;
 pub(crate) struct Presence {
     heard: SortedMap<DeviceId, Heard>,
     said_at: u64,
+    /// A saying is put off to the end of the pause.
+    put_off: bool,
 }
 
 #[derive(Debug)]
@@ -76,7 +78,8 @@ impl<S: Store> Node<S> {
         });
     }
 
-    /// Says that this device is there, unless it just did, or is not in the circle, or nobody is linked.
+    /// Says that this device is there, unless it is not in the circle, or nobody is linked. If it just did, it does so again
+    /// after a pause: who came meanwhile heard nothing.
     pub(crate) fn say_there(&self, circle: CircleId) {
         let now = rt::now();
         let bytes = {
@@ -86,7 +89,21 @@ impl<S: Store> Node<S> {
             let Some(circle_state) = state.circles.get_mut(&circle) else { return };
             let in_it = circle_state.engine.as_ref().is_some_and(ledgerno_engine::Engine::is_in);
             let presence = &mut circle_state.presence;
-            if !linked || !in_it || now.saturating_sub(presence.said_at) < PAUSE_MS {
+            if !linked || !in_it {
+                return;
+            }
+            let pause = PAUSE_MS.saturating_sub(now.saturating_sub(presence.said_at));
+            if pause > 0 {
+                if !std::mem::replace(&mut presence.put_off, true) {
+                    let node = self.clone();
+                    rt::spawn(async move {
+                        rt::sleep(Duration::from_millis(pause)).await;
+                        if let Some(circle) = node.0.state.borrow_mut().circles.get_mut(&circle) {
+                            circle.presence.put_off = false;
+                        }
+                        node.say_there(circle);
+                    });
+                }
                 return;
             }
             presence.said_at = now;

@@ -166,6 +166,7 @@ if (wish) {
   const { start, dial } = JSON.parse(wish);
   page
     .start(start)
+    .then(() => Promise.all((start.relays ?? []).map((relay) => /** @type {any} */ (page).dial(relay))))
     .then(() => dial && /** @type {any} */ (page).dial(dial))
     .catch((error) => {
       page.failed = String(error?.stack ?? error);

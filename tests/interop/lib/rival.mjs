@@ -1,32 +1,49 @@
-// js-libp2p measured: what ours is compared with. Run alone, it prints the rows of js-libp2p with itself.
+// js-libp2p with itself, and ours with itself, measured in the same way. Each at a relay of its own kind.
 //
 // All pages run on this machine, so `performance.timeOrigin + performance.now()` is one clock.
 
-import { median, ms, quantile, report } from '../../lib/measure.mjs';
 import { DEADLINE, waitFor } from '../../lib/wait.mjs';
-import { connected, freshTopic, goDirect, openNode, servePage, startAt, startJsRelay } from './rig.mjs';
+import { connected, freshTopic, goDirect, openNode, startAt, startJsRelay, startOurRelay } from './rig.mjs';
 
-/** Of another size: js-libp2p takes a message for a duplicate by its bytes alone, whatever the topic. */
+/** Of another size, by which they are told apart. */
 const WARM = { count: 10, size: 299, gap: 20 };
+
+/** @typedef {{ page: string, startRelay: () => Promise<{ address: string, peer: string, owner?: string, stop: () => Promise<unknown> }> }} Side */
+
+/** Who is measured. @param {{ url: string, ours: string }} site from `servePage` */
+export const sides = (site) => ({
+  /** @type {Side} */
+  js: { page: site.url, startRelay: startJsRelay },
+  /** @type {Side} */
+  ours: {
+    page: site.ours,
+    async startRelay() {
+      const relay = await startOurRelay();
+      return { ...relay, stop: () => relay.kill() };
+    },
+  },
+});
 
 /** When `node` first had a direct connection to `peer`, or undefined. @param {import('./rig.mjs').PageNode} node */
 const firstDirect = async (node, peer, since = 0) =>
   (await node.call('opened')).find((one) => one.peer === peer && one.direct && one.at > since)?.at;
 
 /**
- * Two pages that are reachable at a relay of their own.
+ * Two pages that are reachable at a relay of their own. Of ours the first begins, as it does with js-libp2p, where whoever
+ * dials begins.
  * @template T
- * @param {(rig: { site: string, relay: Awaited<ReturnType<typeof startJsRelay>>, ann: import('./rig.mjs').PageNode,
+ * @param {Side} side
+ * @param {(rig: { relay: Awaited<ReturnType<Side['startRelay']>>, ann: import('./rig.mjs').PageNode,
  *   ben: import('./rig.mjs').PageNode, annPeer: string, benPeer: string, benAddress: string }) => Promise<T>} measure
  */
-async function withPair(site, measure) {
-  const relay = await startJsRelay();
-  const ann = await openNode(site);
-  const ben = await openNode(site);
+async function withPair(side, measure, options = {}) {
+  const relay = await side.startRelay();
+  const ann = await openNode(side.page);
+  const ben = await openNode(side.page);
   try {
-    const { peer: annPeer } = await startAt(ann, [relay.address]);
-    const { peer: benPeer, address: benAddress } = await startAt(ben, [relay.address]);
-    return await measure({ site, relay, ann, ben, annPeer, benPeer, benAddress });
+    const { peer: annPeer } = await startAt(ann, [relay.address], { first: true, ...options });
+    const { peer: benPeer, address: benAddress } = await startAt(ben, [relay.address], options);
+    return await measure({ relay, ann, ben, annPeer, benPeer, benAddress });
   } finally {
     await Promise.all([ann.close(), ben.close(), relay.stop()]);
   }
@@ -59,20 +76,34 @@ async function succeeding(runs, measure) {
 
 /**
  * From a page's load until it is directly connected to another page, which waits at the relay: ms of each run, and how many failed.
- * @param {string} site the page's URL, from `servePage`
+ * @param {Side} side
  */
-export const loadToDirect = (site, { runs = 7 } = {}) =>
-  withPair(site, ({ relay, ann, benPeer, benAddress }) =>
+export const loadToDirect = (side, { runs = 7 } = {}) =>
+  withPair(side, ({ relay, ann, benPeer, benAddress }) =>
     succeeding(runs, async () => {
-      await ann.load({ start: { relays: [relay.address] }, dial: benAddress });
+      await ann.load({ start: { relays: [relay.address], first: true }, dial: benAddress });
       const at = await waitFor(() => firstDirect(ann, benPeer), PATIENCE, 'a direct connection');
       return at - (await ann.page.evaluate(() => performance.timeOrigin));
     }),
   );
 
-/** The upgrade alone: a relayed connection stands, until both have a direct one: ms of each run, and how many failed. */
-export const upgrade = (site, { runs = 11 } = {}) =>
-  withPair(site, async ({ ann, ben, annPeer, benPeer, benAddress }) => {
+/**
+ * The upgrade alone: from when a relayed connection stands until both have a direct one: ms of each run, and how many failed.
+ * Ours makes it by itself, so there the page is loaded anew for each run.
+ * @param {Side} side
+ */
+export const upgrade = (side, { runs = 11 } = {}) =>
+  withPair(side, async ({ relay, ann, ben, annPeer, benPeer, benAddress }) => {
+    if (relay.owner) {
+      return succeeding(runs, async () => {
+        await ann.load({ start: { relays: [relay.address], first: true }, dial: benAddress });
+        const there = await waitFor(() => firstDirect(ann, benPeer), PATIENCE, 'the dialler has it');
+        const own = await ann.call('peerId');
+        const here = await waitFor(() => firstDirect(ben, own), PATIENCE, 'the other has it');
+        const relayed = (await ann.call('opened')).find((one) => one.peer === benPeer && !one.direct);
+        return Math.max(there, here) - relayed.at;
+      });
+    }
     await ann.call('dial', benAddress.replace('/webrtc', ''));
     await connected(ben, annPeer, false);
     const hangUp = async () => {
@@ -94,37 +125,46 @@ export const upgrade = (site, { runs = 11 } = {}) =>
 /**
  * From a publish in one page until the other has the message: ms of each message.
  * `direct`: over WebRTC, the relay gone; else through the relay's GossipSub, the two not connected to each other.
+ * @param {Side} side
  */
-export const publishToReceive = (site, { direct = true, count = 200, size = 300, gap = 25 } = {}) =>
-  withPair(site, async ({ relay, ann, ben, annPeer, benPeer, benAddress }) => {
-    const topic = freshTopic();
-    for (const node of [ann, ben]) await node.call('subscribe', topic);
-    if (direct) {
-      await goDirect({ node: ann, peer: annPeer }, { node: ben, peer: benPeer, address: benAddress });
-      await relay.stop();
-      await waitFor(async () => (await ann.call('subscribers', topic)).includes(benPeer), DEADLINE, 'the other subscribed');
-    }
-    const far = direct ? [benPeer, annPeer] : [relay.peer, relay.peer];
-    for (const [at, node] of [ann, ben].entries()) {
-      await waitFor(async () => (await node.call('mesh', topic)).includes(far[at]), DEADLINE, 'the mesh stands');
-    }
-    const received = async () => {
-      const all = (await ben.call('messages')).filter((one) => one.topic === topic);
-      return new Map(all.map(({ data, at }) => [parseInt(Buffer.from(data, 'hex').toString()), at]));
-    };
-    // The first ones warm up what compiles while it runs, and the other topic's numbers do not count.
-    const warm = freshTopic();
-    for (const node of [ann, ben]) await node.call('subscribe', warm);
-    await ann.call('publishMany', warm, WARM);
-    const sent = await ann.call('publishMany', topic, { count, size, gap });
-    await waitFor(async () => (await received()).size === count, DEADLINE, 'all messages come');
-    const at = await received();
-    return sent.map((begin, number) => (at.get(number) ?? NaN) - begin);
-  });
+export const publishToReceive = (side, { direct = true, count = 200, size = 300, gap = 25 } = {}) =>
+  withPair(
+    side,
+    async ({ relay, ann, ben, annPeer, benPeer, benAddress }) => {
+      // Our relay hands on what belongs to a circle that it keeps.
+      const topic = relay.owner ? await ann.call('register', relay.peer, relay.owner.split('/owner/')[1]) : freshTopic();
+      for (const node of [ann, ben]) await node.call('subscribe', topic);
+      if (direct) {
+        await goDirect({ node: ann, peer: annPeer }, { node: ben, peer: benPeer, address: benAddress });
+        await relay.stop();
+        await waitFor(async () => (await ann.call('subscribers', topic)).includes(benPeer), DEADLINE, 'the other subscribed');
+      }
+      const far = direct ? [benPeer, annPeer] : [relay.peer, relay.peer];
+      for (const [at, node] of [ann, ben].entries()) {
+        await waitFor(async () => (await node.call('mesh', topic)).includes(far[at]), DEADLINE, 'the mesh stands');
+      }
+      const received = async (size) => {
+        const all = (await ben.call('messages')).filter((one) => one.topic === topic && one.data.length === 2 * size);
+        return new Map(all.map(({ data, at }) => [parseInt(Buffer.from(data, 'hex').toString()), at]));
+      };
+      // The first ones warm up what compiles while it runs.
+      await ann.call('publishMany', topic, WARM);
+      await waitFor(async () => (await received(WARM.size)).size === WARM.count, DEADLINE, 'the first messages come');
+      const sent = await ann.call('publishMany', topic, { count, size, gap });
+      await waitFor(async () => (await received(size)).size === count, DEADLINE, 'all messages come');
+      const at = await received(size);
+      return sent.map((begin, number) => (at.get(number) ?? NaN) - begin);
+    },
+    // Ours would link directly as soon as the two hear of each other.
+    direct ? {} : { direct: false },
+  );
 
-/** One stream's throughput over WebRTC, in MB (10^6 bytes) a second, of each run; the asker sends `up`, or takes `down`. */
-export const throughput = (site, { runs = 5, bytes = 8_000_000 } = {}) =>
-  withPair(site, async ({ ann, annPeer, ben, benPeer, benAddress }) => {
+/**
+ * One stream's throughput over WebRTC, in MB (10^6 bytes) a second, of each run; the asker sends `up`, or takes `down`.
+ * @param {Side} side
+ */
+export const throughput = (side, { runs = 5, bytes = 8_000_000 } = {}) =>
+  withPair(side, async ({ ann, annPeer, ben, benPeer, benAddress }) => {
     await goDirect({ node: ann, peer: annPeer }, { node: ben, peer: benPeer, address: benAddress });
     /** @type {{ up: number[], down: number[] }} */
     const rates = { up: [], down: [] };
@@ -137,30 +177,3 @@ export const throughput = (site, { runs = 5, bytes = 8_000_000 } = {}) =>
     }
     return rates;
   });
-
-async function alone() {
-  const spread = (times) => `${ms(median(times))} (${ms(Math.min(...times))} to ${ms(Math.max(...times))})`;
-  const tried = ({ values, failed }) => spread(values) + (failed ? `; ${failed} more failed` : '');
-  const late = (times) => `${ms(quantile(times, 0.5))} (p99 ${ms(quantile(times, 0.99))})`;
-  const rate = (all) => `${median(all).toFixed(1)} MB/s (${Math.min(...all).toFixed(1)} to ${Math.max(...all).toFixed(1)})`;
-  const site = await servePage();
-  try {
-    const load = await loadToDirect(site.url);
-    const upgrades = await upgrade(site.url);
-    const direct = await publishToReceive(site.url);
-    const relayed = await publishToReceive(site.url, { direct: false });
-    const { up, down } = await throughput(site.url);
-    report([
-      { what: `js-libp2p: page load until the first direct link, median of ${load.values.length}`, value: tried(load) },
-      { what: `js-libp2p: the upgrade alone, median of ${upgrades.values.length}`, value: tried(upgrades) },
-      { what: `js-libp2p: publish until received, over WebRTC, median of ${direct.length}`, value: late(direct) },
-      { what: `js-libp2p: publish until received, through its relay, median of ${relayed.length}`, value: late(relayed) },
-      { what: `js-libp2p: one stream over WebRTC, sent, median of ${up.length}`, value: rate(up) },
-      { what: `js-libp2p: one stream over WebRTC, taken, median of ${down.length}`, value: rate(down) },
-    ]);
-  } finally {
-    site.close();
-  }
-}
-
-if (process.argv[1] === import.meta.filename) await alone();

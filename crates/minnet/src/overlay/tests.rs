@@ -120,3 +120,26 @@ fn the_sought_are_bounded() {
     }
     assert_eq!(overlay.friends.len(), MAX_SOUGHT);
 }
+
+#[test]
+fn who_comes_and_may_carry_is_tried_at_once() {
+    let (peers, now) = (peers(3), Instant::now());
+    let mut overlay = Overlay::new(peers[0], true);
+    overlay.seek(peers[1], Reach::None, now);
+    assert_eq!(overlay.next(&[], now), None);
+    assert_eq!(overlay.next(&[peers[2]], now), None, "it pauses");
+    overlay.carrier_came(now);
+    assert_eq!(overlay.next(&[peers[2]], now), Some(Do::Dial { peer: peers[1], carrier: peers[2] }));
+}
+
+/// An attempt at a direct link takes up to 20 s; meanwhile the other side makes none.
+#[test]
+fn the_higher_id_waits_longer_before_it_dials_directly() {
+    let (peers, now) = (peers(2), Instant::now());
+    let mut high = Overlay::new(peers[1], true);
+    high.seek(peers[0], Reach::None, now);
+    high.reached(peers[0], Reach::Relayed, now);
+    assert_eq!(high.next(&[], now + secs(29)), None);
+    high.seek(peers[0], Reach::Relayed, now + secs(29));
+    assert_eq!(high.next(&[], now + secs(30)), Some(Do::Upgrade { peer: peers[0] }));
+}
