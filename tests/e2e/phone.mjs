@@ -30,8 +30,9 @@ async function fits(page, testid) {
 
 test('on a phone in Japanese: start, join, post and thank by keyboard', async (t) => {
   const relay = await startRelay();
-  const ann = await openProfile(undefined, { locale: 'ja-JP' });
-  const ben = await openProfile(undefined, { locale: 'ja-JP' });
+  // Without direct links, for it is shown too what is when the relay is away and nobody else is there.
+  const ann = await openProfile(undefined, { locale: 'ja-JP', direct: false });
+  const ben = await openProfile(undefined, { locale: 'ja-JP', direct: false });
   t.after(async () => {
     await Promise.all([ann.close(), ben.close()]);
     await relay.kill();

@@ -31,6 +31,7 @@ pub fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     let page = build::everything(workspace)?;
     let module = browser_module(workspace)?;
     let load = native_load(workspace)?;
+    let interop = wasm::for_tests(workspace, "ledgerno-interop")?;
     let relay = std::fs::metadata(workspace.relay()).context("the relay")?.len();
     let mut rows = vec![Row {
         what: "relay, size of the stripped binary".into(),
@@ -42,7 +43,7 @@ pub fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
         rows.extend(ledger(workspace)?);
     }
     for script in scripts(workspace, filter)? {
-        rows.extend(measure(workspace, &module, &load, &script)?);
+        rows.extend(measure(workspace, [&module, &load, &interop], &script)?);
     }
     let machine = machine(workspace)?;
     let table = format!("{machine}\n\n{}\n{}", sizes_table(&page), rows_table(&rows));
@@ -84,13 +85,14 @@ fn scripts(workspace: &Workspace, filter: Option<&str>) -> Result<Vec<PathBuf>> 
     Ok(scripts)
 }
 
-fn measure(workspace: &Workspace, module: &Path, load: &Path, script: &Path) -> Result<Vec<Row>> {
+fn measure(workspace: &Workspace, [module, load, interop]: [&Path; 3], script: &Path) -> Result<Vec<Row>> {
     let name = script.strip_prefix(workspace.root()).unwrap_or(script).display().to_string();
     let mut node = tools::node(workspace);
     node.arg(script)
         .env("LEDGERNO_RELAY", workspace.relay())
         .env("LEDGERNO_BROWSER_TESTS", module)
-        .env("LEDGERNO_LOAD", load);
+        .env("LEDGERNO_LOAD", load)
+        .env("LEDGERNO_INTEROP", interop);
     rows(node, &name)
 }
 

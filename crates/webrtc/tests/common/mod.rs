@@ -7,7 +7,7 @@ mod streams;
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -114,7 +114,14 @@ impl Node {
             .upgrade(Version::V1Lazy)
             .authenticate(noise::Config::new(&key).unwrap())
             .multiplex(yamux::Config::default());
+        // Beside libp2p's errors, whose texts are left out of what is built as the page is.
+        let failed = Arc::new(Mutex::new(None));
+        let failure = Arc::clone(&failed);
         let transport = transport
+            .map_err(move |error| {
+                *failure.lock().unwrap() = Some((error.step, error.cause));
+                error
+            })
             .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
             .or_transport(Circuit(memory.boxed()))
             .map(|either, _| either.into_inner())
@@ -130,7 +137,7 @@ impl Node {
         }
         let ((todo, todos), (made_tx, made), (gone_tx, gone)) =
             (mpsc::unbounded(), mpsc::unbounded(), mpsc::unbounded());
-        spawn(drive(swarm, todos, made_tx, gone_tx).boxed());
+        spawn(drive(swarm, todos, made_tx, gone_tx, failed).boxed());
         Node { peer, address, todo, inbound, made, gone }
     }
 
@@ -203,6 +210,7 @@ async fn drive(
     mut todos: mpsc::UnboundedReceiver<Do>,
     made: mpsc::UnboundedSender<Made>,
     gone: mpsc::UnboundedSender<ConnectionId>,
+    failed: Arc<Mutex<Option<(ledgerno_webrtc::Step, ledgerno_webrtc::Cause)>>>,
 ) {
     let mut dials: Vec<(ConnectionId, oneshot::Sender<Outcome<Made>>)> = Vec::new();
     loop {
@@ -237,7 +245,8 @@ async fn drive(
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 if let Some(place) = dials.iter().position(|(dial, _)| *dial == connection_id) {
-                    drop(dials.swap_remove(place).1.send(Err(format!("{error:?}"))));
+                    let failed = failed.lock().unwrap().take();
+                    drop(dials.swap_remove(place).1.send(Err(format!("{failed:?} {error:?}"))));
                 }
             }
             SwarmEvent::ConnectionClosed { connection_id, .. } => drop(gone.unbounded_send(connection_id)),
