@@ -77,6 +77,7 @@ pub(crate) struct Linked {
     /// Whether it may use circuits by this node.
     pub(crate) admitted: bool,
     pub(crate) requests: Bucket,
+    pub(crate) streams: Bucket,
     pub(crate) messages: Bucket,
     pub(crate) flooded: u32,
     pub(crate) asked: Count,
@@ -189,6 +190,7 @@ impl Driver {
             session: None,
             admitted: false,
             requests: Bucket::new(requests, now),
+            streams: Bucket::new(requests, now),
             messages: Bucket::new(messages, now),
             flooded: 0,
             asked: Count::default(),

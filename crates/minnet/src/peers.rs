@@ -81,7 +81,7 @@ impl Driver {
 
     fn on_stream(&mut self, Came { peer: id, link, protocol, mut stream }: Came) {
         let Some(linked) = self.linked.get(&id) else { return };
-        let Some(one) = linked.link(link) else { return };
+        let Some(address) = linked.link(link).map(|one| one.address.clone()) else { return };
         #[cfg(feature = "streams")]
         if let Some(others) = self.config.others.filter(|others| others.protocols.contains(&protocol)) {
             return (others.take)(linked.peer, protocol, stream);
@@ -107,10 +107,12 @@ impl Driver {
             {
                 one.early = Some(stream);
             }
+        } else if !self.takes_stream(id) {
+            tracing::debug!(%id, "more streams than are taken");
         } else if protocol == ping::PROTOCOL {
             rt::spawn(ping::echo(stream).boxed());
         } else if protocol == identify::PROTOCOL {
-            rt::spawn(identify::tell(stream, self.about.clone(), one.address.clone()).boxed());
+            rt::spawn(identify::tell(stream, self.about.clone(), address).boxed());
         } else if protocol == circuit::HOP {
             self.report(async move {
                 let hop = circuit::hear_hop(&mut stream).await;
@@ -124,6 +126,15 @@ impl Driver {
 
 /// Requests.
 impl Driver {
+    /// Streams of pings, questions about this node, and circuits come no faster than requests may.
+    fn takes_stream(&mut self, id: PeerId) -> bool {
+        let takes = self.linked.get_mut(&id).is_some_and(|linked| linked.streams.take(Instant::now()));
+        if !takes {
+            self.flooded(id);
+        }
+        takes
+    }
+
     fn on_asked(
         &mut self,
         id: PeerId,

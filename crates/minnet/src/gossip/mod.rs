@@ -87,6 +87,7 @@ struct Peer {
     /// It was not told of all subscriptions.
     untold: bool,
     asked: usize,
+    wanted: usize,
     given: usize,
     /// One of the messages that were asked for, and until when it is waited for.
     promise: Option<(Id, Instant)>,
@@ -144,6 +145,7 @@ impl Gossip {
             score: Score::default(),
             untold: false,
             asked: 0,
+            wanted: 0,
             given: 0,
             promise: None,
         });
@@ -320,6 +322,11 @@ impl Gossip {
     /// A peer asks for messages.
     fn asked(&mut self, at: usize, want: &[Id]) {
         for id in want {
+            // Each id costs a search, found or not.
+            if self.peers[at].wanted >= MAX_ASKED {
+                return self.peers[at].score.misbehaved();
+            }
+            self.peers[at].wanted += 1;
             let Some((topic, data)) = self.cache.get(id) else { continue };
             let peer = &mut self.peers[at];
             if peer.given + data.len() > MAX_GIVEN || peer.topics.binary_search(&topic).is_err() {
@@ -335,7 +342,7 @@ impl Gossip {
     pub(crate) fn heartbeat(&mut self, now: Instant) {
         for at in 0..self.peers.len() {
             let peer = &mut self.peers[at];
-            (peer.asked, peer.given) = (0, 0);
+            (peer.asked, peer.wanted, peer.given) = (0, 0, 0);
             peer.backoff.retain(|(_, until)| *until > now);
             if let Some((id, until)) = peer.promise
                 && (until <= now || self.seen.knows(&id))

@@ -345,6 +345,21 @@ fn what_a_peer_asks_for_is_bounded_in_each_heartbeat() {
 }
 
 #[test]
+fn who_asks_and_asks_is_passed_over_in_the_end() {
+    let now = Instant::now();
+    let (mut node, peer) = one_peer(now);
+    let want = Rpc { want: (0..100).map(|byte| [byte; 20]).collect(), ..Rpc::default() };
+    for _ in 0..5 {
+        say(&mut node, peer, &want, now);
+    }
+    assert!(node.peers[0].score.value() >= 0.0);
+    for _ in 0..20 {
+        say(&mut node, peer, &want, now);
+    }
+    assert!(node.peers[0].wanted <= MAX_ASKED && node.peers[0].score.value() <= GOSSIP);
+}
+
+#[test]
 fn subscriptions_of_a_peer_are_bounded() {
     let now = Instant::now();
     let (mut node, peer) = one_peer(now);
