@@ -20,7 +20,6 @@ use crate::{
     DialError, Event, Path, Peer, RequestError,
     codec::Frame,
     limits::{Bucket, DRAIN, REFUSAL_GRACE},
-    messages::ROUSES,
     overlay::Reach,
     ping::{self, Rtt},
     requests::{self, Count},
@@ -236,7 +235,7 @@ impl Driver {
         if linked.session.is_none()
             && let Some(current) = linked.current
         {
-            self.rouse(id, current, ROUSES);
+            self.rouse(id, current, 0);
         }
         if linked.links.is_empty() {
             self.linked.remove(&id);

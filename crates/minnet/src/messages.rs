@@ -3,7 +3,7 @@
 //! Each side opens one stream to say what it has to say. Ours goes over the link that is used, and over another one when
 //! that takes over; theirs are heard on every link that is ready.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use futures::{
     AsyncReadExt, AsyncWriteExt, FutureExt,
     future::{Either, select},
@@ -26,8 +26,10 @@ use crate::{
 
 /// Before a stream that broke is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often a peer that fell silent is spoken to anew.
-pub(crate) const ROUSES: u8 = 8;
+/// How often a peer that fell silent is spoken to anew, and the first pause before; each is twice as long as the one before,
+/// up to [`PAUSE`].
+const ROUSES: u8 = 14;
+const ROUSE: Duration = Duration::from_millis(20);
 
 /// Milliseconds since 1970.
 fn now_ms() -> u64 {
@@ -48,27 +50,59 @@ async fn write(opening: Opening, mut frames: mpsc::Receiver<Bytes>) -> Result<()
     stream.close().await.map_err(|_| OpenError::Gone)
 }
 
-/// Reads one frame of at most `max` bytes; the buffer grows with what has come.
-async fn read(stream: &mut Stream, max: usize) -> io::Result<Bytes> {
-    let (mut len, mut shift) = (0usize, 0);
-    loop {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).await?;
-        len |= usize::from(byte[0] & 0x7f) << shift;
-        shift += 7;
-        if byte[0] & 0x80 == 0 {
-            break;
-        }
-        if shift > 21 {
-            return Err(io::ErrorKind::InvalidData.into());
+/// Bytes asked of a stream at once.
+const CHUNK: usize = 4 * 1024;
+
+/// The frames of a stream, each of at most `max` bytes; what is kept is what has come. A [`Frames::next`] that is dropped
+/// loses nothing.
+struct Frames {
+    stream: Stream,
+    max: usize,
+    came: BytesMut,
+}
+
+impl Frames {
+    async fn next(&mut self) -> io::Result<Bytes> {
+        loop {
+            if let Some(frame) = self.take()? {
+                return Ok(frame);
+            }
+            let mut chunk = [0; CHUNK];
+            match self.stream.read(&mut chunk).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                len => self.came.extend_from_slice(&chunk[..len]),
+            }
         }
     }
-    if len > max {
-        return Err(io::ErrorKind::InvalidData.into());
+
+    /// A frame that is there whole.
+    fn take(&mut self) -> io::Result<Option<Bytes>> {
+        let (mut len, mut shift) = (0usize, 0);
+        for (at, byte) in self.came.iter().enumerate() {
+            len |= usize::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte & 0x80 != 0 {
+                if shift > 21 {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                continue;
+            }
+            if len > self.max {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            if self.came.len() <= at + len {
+                return Ok(None);
+            }
+            // Copied: who keeps a frame would keep all that came with it.
+            let frame = Bytes::copy_from_slice(&self.came[at + 1..=at + len]);
+            self.came.advance(at + 1 + len);
+            if self.came.is_empty() && self.came.capacity() > CHUNK {
+                self.came = BytesMut::new();
+            }
+            return Ok(Some(frame));
+        }
+        Ok(None)
     }
-    let mut frame = Vec::new();
-    stream.take(len as u64).read_to_end(&mut frame).await?;
-    if frame.len() < len { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(frame.into()) }
 }
 
 impl Driver {
@@ -105,23 +139,25 @@ impl Driver {
 
     /// Nodes of js-libp2p say what they have to say on the link that was first, and when that ends, they say nothing until
     /// somebody opens a stream to them. So it is opened again until they are heard.
-    pub(crate) fn rouse(&self, id: PeerId, link: ConnectionId, left: u8) {
-        self.report(async move {
-            Delay::new(PAUSE).await;
-            Some(Report::Rouse { id, link, left })
-        });
+    pub(crate) fn rouse(&self, id: PeerId, link: ConnectionId, tried: u8) {
+        if tried < ROUSES {
+            self.report(async move {
+                Delay::new((ROUSE * (1 << tried)).min(PAUSE)).await;
+                Some(Report::Rouse { id, link, tried: tried + 1 })
+            });
+        }
     }
 
-    pub(crate) fn on_rouse(&mut self, id: PeerId, link: ConnectionId, left: u8) {
+    pub(crate) fn on_rouse(&mut self, id: PeerId, link: ConnectionId, tried: u8) {
         let silent = |linked: &Linked| linked.current == Some(link) && linked.heard.is_idle();
-        if left > 0 && self.linked.get(&id).is_some_and(silent) {
+        if self.linked.get(&id).is_some_and(silent) {
             self.speak(id, link);
-            self.rouse(id, link, left - 1);
+            self.rouse(id, link, tried);
         }
     }
 
     /// Hears what a peer says on a stream.
-    pub(crate) fn listen(&mut self, id: PeerId, link: ConnectionId, mut stream: Stream) {
+    pub(crate) fn listen(&mut self, id: PeerId, link: ConnectionId, stream: Stream) {
         let Some(mut gone) = self.gone(id, link) else { return };
         let heard = self.linked.get(&id).map(|linked| linked.heard.clone());
         let max = self.config.max_message.max(MIN_TRANSMIT) + GOSSIP_OVERHEAD;
@@ -129,8 +165,10 @@ impl Driver {
         rt::spawn(
             async move {
                 let _heard = heard;
+                let mut frames = Frames { stream, max, came: BytesMut::new() };
+                let mut gone = gone.changed().boxed();
                 loop {
-                    let frame = match select(read(&mut stream, max).boxed(), gone.changed().boxed()).await {
+                    let frame = match select(frames.next().boxed(), &mut gone).await {
                         Either::Left((Ok(frame), _)) => frame,
                         Either::Left((Err(error), _)) => return tracing::debug!(%id, %error, "says no more"),
                         Either::Right(_) => return,

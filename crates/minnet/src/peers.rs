@@ -70,7 +70,7 @@ impl Driver {
             Report::Hop { id, link, hop, stream } => self.on_hop(id, link, hop, stream),
             Report::Said { id, link, frame } => self.on_said(id, link, &frame),
             Report::Mute { id, link, why } => self.on_mute(id, link, why),
-            Report::Rouse { id, link, left } => self.on_rouse(id, link, left),
+            Report::Rouse { id, link, tried } => self.on_rouse(id, link, tried),
             Report::Ping { id, link, stopped } => self.on_ping_stopped(id, link, stopped),
             Report::Close(link) => self.close(link),
             Report::Answered { walk, peer, answer } => self.on_answered(walk, peer, answer.as_deref()),

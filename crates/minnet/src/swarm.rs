@@ -107,7 +107,9 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
         let settings =
             settings.with_idle_connection_timeout(IDLE).with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
         let swarm = Swarm::new(transport, protocols, id, settings);
-        let about = identify::about(&key.public(), &agent(&config), spoken);
+        let mut known = spoken.to_vec();
+        known.extend(config.direct.is_some().then_some(ledgerno_webrtc::PROTOCOL));
+        let about = identify::about(&key.public(), &agent(&config), &known);
         Driver::new(swarm, peer, config, about, Queues { calls: asked, told, accepted, circuits: wanted }).run().await;
     };
     Ok((net, Events(events), driver))
@@ -187,7 +189,7 @@ pub(crate) enum Report {
     /// What is said to a peer does not leave.
     Mute { id: PeerId, link: ConnectionId, why: OpenError },
     /// A peer may have fallen silent.
-    Rouse { id: PeerId, link: ConnectionId, left: u8 },
+    Rouse { id: PeerId, link: ConnectionId, tried: u8 },
     /// Pings have stopped.
     Ping { id: PeerId, link: ConnectionId, stopped: ping::Stopped },
     /// A link has had its time.

@@ -270,7 +270,7 @@ pub struct Handler {
     asks: VecDeque<Reply>,
 }
 
-const UPGRADE: ReadyUpgrade<StreamProtocol> = ReadyUpgrade::new(StreamProtocol::new(PROTOCOL));
+const UPGRADE: ReadyUpgrade<StreamProtocol> = ReadyUpgrade::new(PROTOCOL);
 
 impl Handler {
     fn offered(&mut self, stream: Stream) {

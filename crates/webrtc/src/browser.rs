@@ -21,7 +21,7 @@ use crate::config::IceServer;
 /// What the offer's side opens so that the description speaks of data at all.
 const INIT: &str = "init";
 /// With less than this unsent of a channel, it is reported how much has left.
-const LOW: u32 = 128 * 1024;
+const LOW: u32 = 512 * 1024;
 
 /// The browser that runs this. It has no peer connections in workers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,6 +66,7 @@ enum After {
 type Waits = Option<(Promise, After)>;
 
 type Handler = Closure<dyn FnMut(web_sys::Event)>;
+type Hearer = Closure<dyn FnMut(MessageEvent)>;
 type Channels = Rc<RefCell<Vec<Channel>>>;
 
 /// A peer connection and its handlers.
@@ -251,38 +252,40 @@ struct Channel {
     channel: RtcDataChannel,
     /// Bytes given to the browser.
     given: Rc<Cell<u64>>,
-    _handler: Handler,
+    handler: Handler,
+    /// Of its own, for most of what happens is a message, and an event's name is copied to be read.
+    hearer: Hearer,
 }
 
 impl Channel {
     fn attach(id: Option<u32>, channel: RtcDataChannel, events: Events) -> Self {
         let given = Rc::new(Cell::new(0));
-        let (channel_, given_) = (channel.clone(), Rc::clone(&given));
+        let (channel_, given_, events_) = (channel.clone(), Rc::clone(&given), events.clone());
         let handler = Handler::new(move |event: web_sys::Event| {
             let Some(id) = id else { return channel_.close() };
             let told = match &*event.type_() {
                 "open" => Event::Open(id),
-                "message" => match message(event.unchecked_ref()) {
-                    Some(message) => Event::Message(id, message),
-                    None => Event::Closed(id),
-                },
                 "close" => Event::Closed(id),
                 // "bufferedamountlow"
                 _ => left(id, &channel_, given_.get()),
             };
-            events.send(told);
+            events_.send(told);
+        });
+        let hearer = Hearer::new(move |event: MessageEvent| {
+            let Some(id) = id else { return };
+            events.send(message(&event).map_or(Event::Closed(id), |message| Event::Message(id, message)));
         });
         channel.set_binary_type(RtcDataChannelType::Arraybuffer);
         channel.set_buffered_amount_low_threshold(LOW);
-        let channel = Channel { id, channel, given, _handler: handler };
-        channel.listen(Some(channel._handler.as_ref().unchecked_ref()));
+        let channel = Channel { id, channel, given, handler, hearer };
+        channel.listen(Some(channel.handler.as_ref().unchecked_ref()), Some(channel.hearer.as_ref().unchecked_ref()));
         channel
     }
 
-    fn listen(&self, handler: Option<&Function>) {
+    fn listen(&self, handler: Option<&Function>, hearer: Option<&Function>) {
         self.channel.set_onopen(handler);
         if self.id.is_some() {
-            self.channel.set_onmessage(handler);
+            self.channel.set_onmessage(hearer);
             self.channel.set_onclose(handler);
             self.channel.set_onbufferedamountlow(handler);
         }
@@ -301,7 +304,7 @@ impl Channel {
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        self.listen(None);
+        self.listen(None, None);
         self.channel.close();
     }
 }

@@ -45,7 +45,7 @@ pub struct Config {
     /// Streams of a link that this side opened; more wait. 128.
     pub max_outbound_streams: usize,
     /// Bytes of a stream that a peer may send ahead of the reader, if it knows our windows; at least 256 KiB, for that
-    /// much is taken before anything is said. 256 KiB.
+    /// much is taken before anything is said. 1 MiB: 10 MB a second over a round trip of 100 ms.
     pub window: u32,
     /// The same for peers that know no windows; a stream that goes over it is reset. 4 MiB.
     pub max_unread: u32,
@@ -63,7 +63,7 @@ impl Default for Config {
             max_answering_per_connection: 2,
             max_inbound_streams: 64,
             max_outbound_streams: 128,
-            window: 256 * 1024,
+            window: 1024 * 1024,
             max_unread: 4 * 1024 * 1024,
             max_link_unread: 16 * 1024 * 1024,
         }

@@ -50,6 +50,7 @@ pub use behaviour::{Behaviour, Handler};
 pub use config::{Config, DEFAULT_STUN, IceServer};
 pub use error::{Cause, Error, Step};
 pub use muxer::{Muxer, Substream};
+pub use signalling::PROTOCOL;
 pub use transport::Transport;
 
 /// Offers that wait for the transport to take them.

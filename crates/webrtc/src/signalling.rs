@@ -8,12 +8,14 @@
 //! - Candidates may come before the description that they belong to; they are kept until then. Of each side 64 count.
 //! - The stream may end once both descriptions are exchanged: the other side may be through before we are.
 
+use libp2p::StreamProtocol;
+
 use crate::backend::{Command, Event, Failure, MAX_CANDIDATES};
 use crate::error::{Cause, Error, Step};
 use crate::wire::{Fields, Splitter, Value, prefixed, put_varint};
 
-/// The protocol, in libp2p's words.
-pub(crate) const PROTOCOL: &str = "/webrtc-signaling/0.0.1";
+/// What the signalling's streams are called in libp2p, for identify to tell.
+pub const PROTOCOL: StreamProtocol = StreamProtocol::new("/webrtc-signaling/0.0.1");
 /// Messages taken of the other side, whatever they are.
 const MAX_MESSAGES: usize = 256;
 /// What says that there are no more candidates.

@@ -20,7 +20,7 @@ use crate::wire::Splitter;
 /// Written bytes that wait for the backend.
 const MAX_PENDING: usize = 64 * 1024;
 /// Bytes that the backend may have unsent before it gets more data.
-const MAX_HANDED: u64 = 512 * 1024;
+const MAX_HANDED: u64 = 1024 * 1024;
 /// What an inbox may keep allocated while it is empty.
 const SPARE: usize = 32 * 1024;
 

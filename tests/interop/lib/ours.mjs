@@ -58,7 +58,10 @@ function startNode(Ours, { relays = [], first = false, direct = true }) {
     },
     subscribed: (peer, topic) => topics.set(peer, (topics.get(peer) ?? new Set()).add(topic)),
     unsubscribed: (peer, topic) => topics.get(peer)?.delete(topic),
-    message: (topic, bytes) => keep(messages, { topic, data: hex(bytes), at: clock() }),
+    message(topic, bytes) {
+      const at = clock();
+      keep(messages, { topic, data: hex(bytes), at });
+    },
     failed: (peer, why) => keep(failed, { peer, why, at: clock() }),
   };
   const node = new Ours(first, direct, (what, who, detail) => {

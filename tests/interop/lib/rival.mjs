@@ -6,7 +6,7 @@ import { DEADLINE, waitFor } from '../../lib/wait.mjs';
 import { connected, freshTopic, goDirect, openNode, startAt, startJsRelay, startOurRelay } from './rig.mjs';
 
 /** Of another size, by which they are told apart. */
-const WARM = { count: 10, size: 299, gap: 20 };
+const WARM = { count: 50, size: 299, gap: 20 };
 
 /** @typedef {{ page: string, startRelay: () => Promise<{ address: string, peer: string, owner?: string, stop: () => Promise<unknown> }> }} Side */
 
