@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use libp2p::PeerId;
 
-use crate::{Ban, IceServer, Rate, VERSION, limits};
+use crate::{IceServer, Rate, Standings, VERSION, limits};
 
 /// What a node is and how much it takes.
 #[derive(Clone)]
@@ -48,8 +48,8 @@ pub struct Config {
     pub commands: usize,
     /// Requests taken of one peer; over it they are answered with `Busy`. 200 at once, 100 a second.
     pub requests: Rate,
-    /// Who is banned, as [`Event::Banned`] told before a restart.
-    pub bans: Vec<Ban>,
+    /// What is remembered of peers, as [`Event::Judged`] told before a restart.
+    pub standings: Standings,
     /// Messages taken of one peer; over it they are dropped, and the link too if it goes on. 1,000 at once, 200 a second.
     pub messages: Rate,
 }
@@ -78,7 +78,7 @@ impl Config {
             commands: 256,
             requests: Rate { burst: 200, per_second: 100 },
             messages: Rate { burst: 1_000, per_second: 200 },
-            bans: Vec::new(),
+            standings: Standings::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use web_time::Instant;
 use crate::{
     Topic, circuit,
     codec::Frame,
-    gossip::{Gossip, Heard},
+    gossip::{Faults, Gossip, Heard},
     limits::MAX_TOPICS,
 };
 
@@ -30,8 +30,8 @@ pub fn gossip(bytes: &[u8]) {
     let mut now = Instant::now();
     let (mut node, peer, other) = (Gossip::new(false, 1, now), PeerId::random(), PeerId::random());
     node.subscribe(TOPIC, now);
-    node.joined(peer);
-    node.joined(other);
+    node.joined(peer, Faults::default());
+    node.joined(other, Faults::default());
     let (mut subscribed, mut taken) = (0usize, 0usize);
     for (turn, part) in parts(bytes).enumerate() {
         for heard in node.heard(peer, &Bytes::copy_from_slice(part), now) {

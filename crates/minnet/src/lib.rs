@@ -39,7 +39,6 @@ use libp2p::PeerId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-mod bans;
 mod calls;
 mod circuit;
 mod codec;
@@ -65,6 +64,7 @@ mod proto;
 mod rendezvous;
 mod requests;
 mod rt;
+mod standings;
 mod streams;
 mod swarm;
 mod transport;
@@ -73,10 +73,12 @@ mod ws;
 pub use codec::CodecError;
 pub use config::{Config, Direct};
 pub use error::{DialError, NetError, RequestError, StartError, Why};
+pub use gossip::Faults;
 pub use ledgerno_webrtc::{DEFAULT_STUN, IceServer};
 pub use limits::Rate;
 #[cfg(feature = "streams")]
 pub use others::Others;
+pub use standings::{MAX_STANDINGS, Standings};
 pub use ws::UrlError;
 
 /// The version of everything that nodes say to each other. Nodes of different versions refuse each other.
@@ -138,15 +140,19 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// A peer of which nothing is taken for a while.
+/// What is remembered of a peer that behaved badly, over links and restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ban {
+pub struct Standing {
     /// Who.
     pub peer: Peer,
-    /// Until when, in milliseconds since 1970.
+    /// Until when nothing was or is taken of it, in milliseconds since 1970; 0: it was never banned.
     pub until_ms: u64,
     /// How often it was banned, each time within a day of the time before.
     pub times: u32,
+    /// What it has done since.
+    pub faults: Faults,
+    /// When its faults were these, in milliseconds since 1970; they fade.
+    pub at_ms: u64,
 }
 
 /// How a peer is linked.
@@ -209,8 +215,9 @@ pub enum Event {
         /// Why it came to nothing.
         why: Why,
     },
-    /// A peer flooded this node, or said what no honest node says. Its links are closed, and new ones refused.
-    Banned(Ban),
+    /// A peer flooded this node, or said what no honest node says. If it is banned, its links are closed, and new ones
+    /// refused. The last of each peer is what [`Config::standings`] wants after a restart.
+    Judged(Standing),
     /// It is gone.
     Disconnected {
         /// Who.

@@ -225,7 +225,7 @@ impl Driver {
                 }
                 None => {
                     (linked.current, linked.session, linked.frames) = (None, None, None);
-                    self.gossip.left(id);
+                    self.parted(id);
                     self.events.push_back(Event::Disconnected { peer });
                 }
             }
@@ -358,7 +358,7 @@ impl Driver {
             self.speak(id, link);
         }
         if comes {
-            self.gossip.joined(id);
+            self.met(id, peer);
             self.overlay.carrier_came(Instant::now());
         }
         if let Some(stream) = early {

@@ -130,7 +130,7 @@ impl Driver {
         let current = self.linked.get(&id).and_then(|linked| linked.current);
         if why == OpenError::Unsupported {
             tracing::debug!(%id, "takes no messages");
-            self.gossip.left(id);
+            self.parted(id);
         } else if current == Some(link) {
             self.speak(id, link);
             self.gossip.lost(id);
@@ -232,19 +232,49 @@ impl Driver {
         }
     }
 
+    /// Messages go to and come from a peer. It begins where it was when it was here last.
+    pub(crate) fn met(&mut self, id: PeerId, peer: Peer) {
+        self.parted(id);
+        self.gossip.joined(id, self.standings.faults(peer, now_ms()));
+    }
+
+    /// No more messages go to or come from a peer.
+    pub(crate) fn parted(&mut self, id: PeerId) {
+        self.judge();
+        if let (Some(faults), Some(peer)) = (self.gossip.left(id), Peer::from_id(id))
+            && !faults.is_forgotten()
+            && !self.is_banned(&id)
+        {
+            self.standings.note(peer, faults, now_ms());
+        }
+    }
+
+    /// Takes note of who has behaved badly lately.
+    pub(crate) fn judge(&mut self) {
+        for (id, faults) in self.gossip.worse() {
+            if let Some(peer) = Peer::from_id(id).filter(|_| !self.is_banned(&id)) {
+                let standing = self.standings.note(peer, faults, now_ms());
+                self.events.push_back(Event::Judged(standing));
+            }
+        }
+    }
+
     /// Takes nothing of a peer for a while.
     pub(crate) fn ban(&mut self, id: PeerId) {
         let Some(peer) = Peer::from_id(id) else { return };
-        let ban = self.bans.ban(peer, now_ms());
-        tracing::warn!(%peer, until = ban.until_ms, "banned");
-        self.events.push_back(Event::Banned(ban));
+        // What it said before its links are closed is no further reason.
+        if !self.is_banned(&id) {
+            let ban = self.standings.ban(peer, now_ms());
+            tracing::warn!(%peer, until = ban.until_ms, "banned");
+            self.events.push_back(Event::Judged(ban));
+        }
         if self.swarm.disconnect_peer_id(id).is_err() {
             tracing::trace!("closed already");
         }
     }
 
     pub(crate) fn is_banned(&self, id: &PeerId) -> bool {
-        self.bans.is_banned(id, now_ms())
+        self.standings.is_banned(id, now_ms())
     }
 
     /// Whether a peer that comes is turned away: it is banned, or comes again and again.

@@ -35,7 +35,6 @@ use web_time::Instant;
 
 use crate::{
     CodecError, Command, Config, Event, Events, Net, Peer, RequestError, StartError, Topic,
-    bans::Bans,
     circuit::{self, Allowance, Carrier, CircuitError, Hop},
     codec::Frame,
     gossip::{self, Gossip},
@@ -48,6 +47,7 @@ use crate::{
     ping,
     requests::{self, Bounds, Count},
     rt,
+    standings::Standings,
     streams::{OpenError, Streams},
     transport::{Accepted, Circuit, Transport},
 };
@@ -239,7 +239,7 @@ pub(crate) struct Driver {
     pub(crate) carrier: Carrier,
     pub(crate) overlay: Overlay,
     pub(crate) gossip: Gossip,
-    pub(crate) bans: Bans,
+    pub(crate) standings: Standings,
     /// How often each peer came lately.
     pub(crate) comers: HashMap<PeerId, Bucket>,
     pub(crate) rendezvous: kad::client::Rendezvous,
@@ -281,7 +281,7 @@ impl Driver {
             #[cfg(not(target_arch = "wasm32"))]
             store: kad::store::Store::default(),
             heartbeat: now,
-            bans: Bans::new(&config.bans),
+            standings: config.standings.clone(),
             comers: HashMap::new(),
             timer: None,
             kept: HashSet::new(),
@@ -355,6 +355,7 @@ impl Driver {
         let now = Instant::now();
         if self.heartbeat <= now {
             self.gossip.heartbeat(now);
+            self.judge();
             self.heartbeat = now + gossip::HEARTBEAT;
         }
         self.ring_at(Some(self.heartbeat));

@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Node, PATIENCE, accept, config, node, pair, url_of};
+use common::{Node, PATIENCE, accept, config, dial_failure, node, pair, url_of};
 use futures::future::join_all;
 use ledgerno_minnet::{
     CodecError, DialError, Event, NetError, Path, Peer, Rate, RequestError, Topic, UrlError, VERSION,
@@ -19,15 +19,6 @@ use tokio::{
 };
 
 const TOPIC: Topic = Topic([7; 32]);
-
-async fn dial_failure(node: &mut Node) -> DialError {
-    node.until(|event| match event {
-        Event::DialFailed { reason, .. } => Some(reason),
-        Event::Connected { .. } => panic!("connected"),
-        _ => None,
-    })
-    .await
-}
 
 #[tokio::test]
 async fn requests_go_both_ways() {
@@ -513,74 +504,4 @@ fn a_peer_is_the_public_key() {
 fn hex(text: &str) -> [u8; 32] {
     let bytes: Vec<u8> = (0..64).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect();
     bytes.try_into().unwrap()
-}
-
-/// Bans hold over links, and over a restart.
-#[tokio::test]
-async fn who_floods_is_banned_for_a_while_after_a_restart_too() {
-    let mut strict = config(1);
-    strict.requests = Rate { burst: 10, per_second: 0 };
-    let (mut hub, mut guest) = pair(strict.clone(), config(2)).await;
-    let (net, peer) = (guest.net.clone(), hub.peer());
-    let flood = tokio::spawn(async move {
-        loop {
-            match net.request(peer, 1, Bytes::new()).await {
-                Err(RequestError::Busy | RequestError::Refused | RequestError::Overloaded) => {}
-                _ => return,
-            }
-        }
-    });
-    let ban = hub
-        .until(|event| match event {
-            Event::Banned(ban) => Some(ban),
-            _ => None,
-        })
-        .await;
-    assert_eq!((ban.peer, ban.times), (guest.peer(), 1));
-    guest.disconnected(hub.peer()).await;
-    timeout(PATIENCE, flood).await.unwrap().unwrap();
-    let url = hub.listen().await;
-    guest.net.dial(&url, hub.peer()).unwrap();
-    assert_eq!(dial_failure(&mut guest).await, DialError::Dropped);
-
-    strict.bans = vec![ban];
-    let again = node(strict);
-    let url = again.listen().await;
-    guest.net.dial(&url, again.peer()).unwrap();
-    assert_eq!(dial_failure(&mut guest).await, DialError::Dropped);
-    let mut other = node(config(3));
-    other.net.dial(&url, again.peer()).unwrap();
-    other.connected(again.peer()).await;
-}
-
-#[tokio::test]
-async fn who_comes_again_and_again_is_banned() {
-    let mut hub = node(config(1));
-    let url = hub.listen().await;
-    let banned = tokio::spawn(async move {
-        let ban = hub
-            .until(|event| match event {
-                Event::Banned(ban) => Some(ban),
-                _ => None,
-            })
-            .await;
-        (ban, hub)
-    });
-    let mut guest = node(config(2));
-    let peer = node(config(1)).peer();
-    while !banned.is_finished() {
-        guest.net.dial(&url, peer).unwrap();
-        let linked = guest
-            .until(|event| match event {
-                Event::Connected { .. } => Some(true),
-                Event::DialFailed { .. } => Some(false),
-                _ => None,
-            })
-            .await;
-        if linked {
-            guest.net.disconnect(peer).unwrap();
-            guest.disconnected(peer).await;
-        }
-    }
-    assert_eq!(banned.await.unwrap().0.peer, guest.peer());
 }

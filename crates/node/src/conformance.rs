@@ -2,7 +2,7 @@
 //! the engine's, in the same folder. Who changes these bytes locks people out of their circles.
 
 use crate::portable::{self, Exported};
-use crate::profile::{CircleRecord, MAX_RECORD};
+use crate::profile::{CircleRecord, MAX_RECORD, MAX_STANDINGS_BYTES};
 use ledgerno_ledger::bytes::{DeviceId, EntryId, HeaderHash};
 use ledgerno_ledger::codec::encode;
 use ledgerno_ledger::conformance::{Format, Frozen, Topic};
@@ -10,6 +10,7 @@ use ledgerno_ledger::entry::Anchor;
 use ledgerno_ledger::hostile::Circle;
 use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_ledger::seal::{LaneKey, LaneKeys};
+use ledgerno_minnet::{Faults, Peer, Standing, Standings};
 
 /// The topic.
 pub const TOPICS: &[Topic] = &[Topic {
@@ -37,12 +38,21 @@ fn formats() -> Vec<Format> {
     };
     let keeper =
         CircleRecord { keys: None, later: Vec::new(), vote: None, relays: Vec::new(), pinned: None, ..member.clone() };
+    let mut standings = Standings::default();
+    let faulty = |wrong: u32, misbehaviour: u32| Faults { wrong, misbehaviour };
+    let banned = Standing { peer: Peer([71; 32]), until_ms: 900, times: 2, faults: faulty(0, 0), at_ms: 800 };
+    let faulty = Standing { peer: Peer([72; 32]), until_ms: 0, times: 0, faults: faulty(2_998, 1_000), at_ms: 850 };
+    standings.put(banned, 850);
+    standings.put(faulty, 850);
     let file = portable::text(&Exported { identity: [3; 32], circles: vec![member.clone()] });
     let changed = file.replacen("0303", "0304", 1);
     vec![
         Format::plain::<CircleRecord>("circle", Frozen(1), MAX_RECORD)
             .accepts("of a member who votes", encode(&member))
             .accepts("of a relay without keys", encode(&keeper)),
+        Format::plain::<Standings>("standings", Frozen(1), MAX_STANDINGS_BYTES)
+            .accepts("47, banned twice, and 48, with faults", encode(&standings))
+            .accepts("of nobody", encode(&Standings::default())),
         Format::new("key file", Frozen(1), key_file)
             .accepts_alone("identity 03, one circle", file.clone().into_bytes())
             .refuses("a digit changed", changed.into_bytes())

@@ -132,7 +132,7 @@ impl<S: Store> Node<S> {
         listener: Box<dyn Fn()>,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let links = Links::new(profile.bans.clone());
+        let links = Links::new(profile.standings.clone());
         let state = State {
             profile,
             profile_space,

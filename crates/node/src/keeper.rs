@@ -66,7 +66,7 @@ impl<S: Store> Node<S> {
         profile.device = config.device;
         let mut net_config = minnet::Config::new(config.device, config.agent);
         net_config.hub = true;
-        net_config.bans = profile.bans.clone();
+        net_config.standings = profile.standings.clone();
         net_config.open = config.open;
         net_config.urls = vec![config.url];
         net_config.version = config.version;

@@ -96,12 +96,12 @@ pub(crate) struct Links {
     up: SortedMap<DeviceId, Up>,
     kept: SortedMap<DeviceId, Kept>,
     tried: SortedMap<DeviceId, Tried>,
-    bans: Vec<minnet::Ban>,
+    standings: minnet::Standings,
 }
 
 impl Links {
-    pub(crate) fn new(bans: Vec<minnet::Ban>) -> Self {
-        Links { bans, ..Links::default() }
+    pub(crate) fn new(standings: minnet::Standings) -> Self {
+        Links { standings, ..Links::default() }
     }
 
     pub(crate) fn is_up(&self, peer: &DeviceId) -> bool {
@@ -290,21 +290,16 @@ impl<S: Store> Node<S> {
         self.changed();
     }
 
-    /// A peer is banned: that is known after a restart too.
-    pub(crate) fn banned(&self, ban: minnet::Ban) {
-        let (bans, space) = {
+    /// A peer behaved badly: that is known after a restart too.
+    pub(crate) fn judged(&self, standing: minnet::Standing) {
+        let (standings, space) = {
             let mut state = self.0.state.borrow_mut();
-            let now = rt::now();
-            let bans = &mut state.links.bans;
-            bans.retain(|one| one.peer != ban.peer && one.until_ms > now);
-            bans.push(ban);
-            let excess = bans.len().saturating_sub(profile::MAX_BANS);
-            bans.drain(..excess);
-            (profile::bans_batch(bans), state.profile_space.clone())
+            state.links.standings.put(standing, rt::now());
+            (profile::standings_batch(&state.links.standings), state.profile_space.clone())
         };
         rt::spawn(async move {
-            if let Err(error) = space.write(bans).await {
-                tracing::warn!(%error, "a ban is not known after a restart");
+            if let Err(error) = space.write(standings).await {
+                tracing::warn!(%error, "who behaved badly is not known after a restart");
             }
         });
     }

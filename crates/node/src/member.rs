@@ -94,7 +94,7 @@ impl<S: Store> Node<S> {
         let mut config = minnet::Config::new(profile.device, agent);
         // An answer of full size over a slow phone's link.
         config.timeout = Duration::from_secs(30);
-        config.bans = profile.bans.clone();
+        config.standings = profile.standings.clone();
         if let Some(direct) = &mut config.direct {
             direct.ice_servers = settings.ice_servers;
         }

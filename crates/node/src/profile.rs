@@ -12,7 +12,7 @@ use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_ledger::keys::{DeviceKey, Identity, VoteSecret};
 use ledgerno_ledger::seal::LaneKeys;
 use ledgerno_ledger::sorted::SortedMap;
-use ledgerno_minnet::Ban;
+use ledgerno_minnet::{MAX_STANDINGS, Standings};
 use serde::{Deserialize, Serialize};
 
 /// The space of the device itself.
@@ -20,10 +20,11 @@ pub const SPACE: &str = "profile";
 const IDENTITY: &str = "identity";
 const DEVICE: &str = "device";
 const CIRCLE: &str = "circle-";
+const STANDINGS: &str = "standings";
+/// Bans alone, as earlier versions kept them. The longest is over in a day, so they are not read any more.
 const BANS: &str = "bans";
-/// Bans that are remembered, and the most bytes of them.
-pub(crate) const MAX_BANS: usize = 256;
-const MAX_BANS_BYTES: usize = MAX_BANS * 64;
+/// The most bytes of all that is remembered of peers.
+pub(crate) const MAX_STANDINGS_BYTES: usize = MAX_STANDINGS * 72;
 /// The most bytes of a circle's record: what is longer is never written, or it would be lost at the next start. A record
 /// comes from a key file or a keybox too, with the keys of all epochs.
 pub(crate) const MAX_RECORD: usize = 1024 * 1024;
@@ -54,8 +55,8 @@ pub struct Profile {
     pub device: [u8; 32],
     /// Its circles.
     pub circles: SortedMap<CircleId, CircleRecord>,
-    /// Peers of which nothing is taken for a while.
-    pub bans: Vec<Ban>,
+    /// Peers that behaved badly.
+    pub standings: Standings,
 }
 
 impl CircleRecord {
@@ -88,7 +89,7 @@ impl Profile {
             identity: crate::rt::random()?,
             device: crate::rt::random()?,
             circles: SortedMap::new(),
-            bans: Vec::new(),
+            standings: Standings::default(),
         })
     }
 
@@ -104,11 +105,11 @@ impl Profile {
             let bytes = loaded.records.get(name).and_then(|bytes| <[u8; 32]>::try_from(&bytes[..]).ok());
             bytes.ok_or_else(|| NodeError::Record(name.to_owned()))
         };
-        // A ban that is lost is given anew.
-        let bans = loaded.records.get(BANS).and_then(|bytes| codec::decode(bytes, MAX_BANS_BYTES).ok());
-        let bans = bans.unwrap_or_default();
+        // Who behaves badly earns it anew if it is lost.
+        let standings = loaded.records.get(STANDINGS);
+        let standings = standings.and_then(|bytes| codec::decode(bytes, MAX_STANDINGS_BYTES).ok()).unwrap_or_default();
         let mut profile =
-            Profile { identity: secret(IDENTITY)?, device: secret(DEVICE)?, circles: SortedMap::new(), bans };
+            Profile { identity: secret(IDENTITY)?, device: secret(DEVICE)?, circles: SortedMap::new(), standings };
         for (name, bytes) in loaded.records.iter().filter(|(name, _)| name.starts_with(CIRCLE)) {
             let record: CircleRecord = codec::decode(bytes, MAX_RECORD).map_err(|_| NodeError::Record(name.clone()))?;
             profile.circles.insert(record.genesis()?.id(), record);
@@ -133,9 +134,10 @@ impl Profile {
     }
 }
 
-/// What makes bans durable.
-pub(crate) fn bans_batch(bans: &Vec<Ban>) -> Batch {
-    Batch { records: vec![(BANS.to_owned(), Some(codec::encode(bans).into()))], ..Batch::default() }
+/// What makes it durable who behaved badly.
+pub(crate) fn standings_batch(standings: &Standings) -> Batch {
+    let written = Some(codec::encode(standings).into());
+    Batch { records: vec![(STANDINGS.to_owned(), written), (BANS.to_owned(), None)], ..Batch::default() }
 }
 
 /// What makes a circle durable in the profile.
@@ -150,6 +152,8 @@ mod tests {
     use ledgerno_ledger::bytes::EntryId;
     use ledgerno_ledger::hostile::Circle;
     use ledgerno_ledger::seal::LaneKey;
+    use ledgerno_minnet::{Faults, Peer, Standing};
+    use std::collections::BTreeMap;
 
     #[test]
     fn a_circle_of_many_epochs_is_read_back() {
@@ -165,10 +169,37 @@ mod tests {
         let circle = genesis.id();
         let genesis = genesis.encode();
         let record = CircleRecord { genesis, keys: Some(keys), later, vote: None, relays: vec![], pinned: None };
-        let profile = Profile { identity: [1; 32], device: [2; 32], circles: SortedMap::new(), bans: Vec::new() };
+        let profile =
+            Profile { identity: [1; 32], device: [2; 32], circles: SortedMap::new(), standings: Standings::default() };
         let written = profile.batch().records.into_iter().chain(circle_batch(circle, &record).records);
         let records = written.filter_map(|(name, bytes)| Some((name, bytes?))).collect();
         let back = Profile::restore(&Loaded { records, ..Loaded::default() }).unwrap().unwrap();
         assert_eq!(back.circles.get(&circle).unwrap().later.len(), 500);
+    }
+
+    #[test]
+    fn who_behaved_badly_is_read_back_and_what_can_not_be_read_is_nobody() {
+        let standings = Standings::default();
+        let mut profile = Profile { identity: [1; 32], device: [2; 32], circles: SortedMap::new(), standings };
+        let faults = Faults { wrong: u32::MAX, misbehaviour: u32::MAX };
+        let standing = |peer: u8| Standing {
+            peer: Peer([peer; 32]),
+            until_ms: u64::MAX,
+            times: u32::MAX,
+            faults,
+            at_ms: u64::MAX,
+        };
+        (0..=u8::MAX).for_each(|peer| profile.standings.put(standing(peer), 1));
+        let written = profile.batch().records.into_iter().chain(standings_batch(&profile.standings).records);
+        let mut records: BTreeMap<_, _> = written.filter_map(|(name, bytes)| Some((name, bytes?))).collect();
+        let restored = |records: &BTreeMap<String, Bytes>| {
+            let loaded = Loaded { records: records.clone(), ..Loaded::default() };
+            Profile::restore(&loaded).unwrap().unwrap().standings
+        };
+        assert_eq!(restored(&records), profile.standings);
+        records.insert(STANDINGS.to_owned(), Bytes::from_static(&[200, 1, 7]));
+        // An earlier version's.
+        records.insert(BANS.to_owned(), codec::encode(&vec![([7u8; 32], 8u64, 1u32)]).into());
+        assert_eq!(restored(&records), Standings::default());
     }
 }

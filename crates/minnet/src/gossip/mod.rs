@@ -26,6 +26,8 @@ use self::{
 };
 use crate::{Topic, limits::MAX_TOPICS};
 
+pub use self::score::Faults;
+
 pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/meshsub/1.1.0");
 /// How often the mesh is looked after while there are peers.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -43,6 +45,8 @@ const LAZY: usize = 6;
 /// Of a peer, in one heartbeat: ids that are asked for, and bytes that are given again.
 const MAX_ASKED: usize = 500;
 const MAX_GIVEN: usize = 1024 * 1024;
+/// What a peer's faults grow by before they are told, in thousandths: one that counts.
+const TELLING: u64 = 900;
 /// How long a message that was asked for may take.
 const PROMISE: Duration = Duration::from_secs(5);
 
@@ -84,6 +88,8 @@ struct Peer {
     /// Until when no graft goes either way.
     backoff: Vec<(Topic, Instant)>,
     score: Score,
+    /// The faults that were told of it.
+    told: Faults,
     /// It was not told of all subscriptions.
     untold: bool,
     asked: usize,
@@ -134,15 +140,16 @@ impl Gossip {
         !self.peers.is_empty()
     }
 
-    /// A peer is there. It is told of all subscriptions.
-    pub(crate) fn joined(&mut self, id: PeerId) {
+    /// A peer is there, and has these faults from before. It is told of all subscriptions.
+    pub(crate) fn joined(&mut self, id: PeerId, faults: Faults) {
         self.left(id);
         self.peers.push(Peer {
             id,
             topics: Vec::new(),
             mesh: Vec::new(),
             backoff: Vec::new(),
-            score: Score::default(),
+            score: Score::with(faults),
+            told: faults,
             untold: false,
             asked: 0,
             wanted: 0,
@@ -152,9 +159,26 @@ impl Gossip {
         self.tell_all(id);
     }
 
-    pub(crate) fn left(&mut self, id: PeerId) {
-        self.peers.retain(|peer| peer.id != id);
+    /// A peer is gone; with which faults, if it was there.
+    pub(crate) fn left(&mut self, id: PeerId) -> Option<Faults> {
+        let at = self.peers.iter().position(|peer| peer.id == id)?;
         self.out.retain(|frame| frame.to != id);
+        Some(self.peers.swap_remove(at).score.faults())
+    }
+
+    /// Whose faults have grown, and to what; each time once.
+    pub(crate) fn worse(&mut self) -> Vec<(PeerId, Faults)> {
+        let mut worse = Vec::new();
+        for peer in &mut self.peers {
+            let faults = peer.score.faults();
+            if faults.sum() >= peer.told.sum() + TELLING {
+                worse.push((peer.id, faults));
+                peer.told = faults;
+            } else if faults.sum() < peer.told.sum() {
+                peer.told = faults;
+            }
+        }
+        worse
     }
 
     /// A frame that matters did not reach its peer.

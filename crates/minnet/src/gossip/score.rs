@@ -1,5 +1,8 @@
 //! How well a peer behaves, as GossipSub v1.1 has it: the parts that can be told in circles where most hear of a message from
-//! several at once. Good deeds count little and fade soon; bad ones count much and fade slowly.
+//! several at once. Good deeds count little and fade soon; bad ones count much and fade slowly. The bad ones outlast a link:
+//! [`Faults`].
+
+use serde::{Deserialize, Serialize};
 
 /// What a heartbeat leaves of a good deed, and of a bad one: half of it fades in a minute, and in ten.
 const GOOD_FADES: f32 = 0.9885;
@@ -18,6 +21,35 @@ pub(super) const GOSSIP: f32 = -10.0;
 /// Below this, nothing that it says is taken.
 pub(super) const IGNORED: f32 = -80.0;
 
+/// Faults are kept in parts of one; what is less than a tenth is forgotten.
+const PARTS: f32 = 1_000.0;
+const FORGOTTEN: u64 = 100;
+
+/// The bad deeds of a peer, in thousandths of one, for they fade.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Faults {
+    /// Messages and parts that were not as they must be.
+    pub wrong: u32,
+    /// What no honest node does.
+    pub misbehaviour: u32,
+}
+
+impl Faults {
+    /// What is left of them later.
+    pub(crate) fn after(self, ms: u64) -> Self {
+        let fades = BAD_FADES.powi(i32::try_from(ms / 1_000).unwrap_or(i32::MAX));
+        Faults { wrong: (self.wrong as f32 * fades) as u32, misbehaviour: (self.misbehaviour as f32 * fades) as u32 }
+    }
+
+    pub(crate) fn sum(self) -> u64 {
+        u64::from(self.wrong) + u64::from(self.misbehaviour)
+    }
+
+    pub(crate) fn is_forgotten(self) -> bool {
+        self.sum() < FORGOTTEN
+    }
+}
+
 /// One peer's.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Score {
@@ -27,6 +59,17 @@ pub(super) struct Score {
 }
 
 impl Score {
+    /// Of a peer that comes with faults.
+    pub(super) fn with(faults: Faults) -> Self {
+        let whole = |parts: u32| parts as f32 / PARTS;
+        Score { deliveries: 0.0, wrong: whole(faults.wrong), misbehaviour: whole(faults.misbehaviour) }
+    }
+
+    pub(super) fn faults(&self) -> Faults {
+        let parts = |whole: f32| (whole * PARTS).round() as u32;
+        Faults { wrong: parts(self.wrong), misbehaviour: parts(self.misbehaviour) }
+    }
+
     pub(super) fn value(&self) -> f32 {
         let over = (self.misbehaviour - FORGIVEN).max(0.0);
         self.deliveries * DELIVERY + self.wrong * WRONG + over * over * MISBEHAVIOUR

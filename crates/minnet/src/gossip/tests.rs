@@ -1,107 +1,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod large;
+mod world;
 
 use proptest::prelude::*;
 
+use self::world::World;
 use super::*;
 
 const TOPIC: Topic = Topic([7; 32]);
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
-}
-
-/// Nodes, and who is linked with whom. Frames arrive in a shuffled order; `cut` pairs lose what they say to each other.
-struct World {
-    nodes: BTreeMap<PeerId, Gossip>,
-    linked: BTreeSet<(PeerId, PeerId)>,
-    heard: BTreeMap<PeerId, Vec<Bytes>>,
-    sent: usize,
-    random: u64,
-    now: Instant,
-}
-
-impl World {
-    fn new(count: usize, hub: bool, seed: u64) -> Self {
-        let now = Instant::now();
-        let nodes: BTreeMap<_, _> = (0..count)
-            .map(|at| (PeerId::random(), Gossip::new(hub && at == 0, seed.wrapping_add(at as u64 * 7_919), now)))
-            .collect();
-        World { nodes, linked: BTreeSet::new(), heard: BTreeMap::new(), sent: 0, random: seed | 1, now }
-    }
-
-    fn ids(&self) -> Vec<PeerId> {
-        self.nodes.keys().copied().collect()
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.random >> 33) as usize % bound
-    }
-
-    fn link(&mut self, one: PeerId, other: PeerId) {
-        if one != other && self.linked.insert((one, other)) && self.linked.insert((other, one)) {
-            self.nodes.get_mut(&one).unwrap().joined(other);
-            self.nodes.get_mut(&other).unwrap().joined(one);
-        }
-    }
-
-    fn subscribe_all(&mut self) {
-        let now = self.now;
-        self.nodes.values_mut().for_each(|node| node.subscribe(TOPIC, now));
-    }
-
-    /// Everything that is said, until nobody says anything.
-    fn settle(&mut self) {
-        loop {
-            let mut frames = Vec::new();
-            for (from, node) in &mut self.nodes {
-                while let Some(frame) = node.next() {
-                    frames.push((*from, frame));
-                }
-            }
-            if frames.is_empty() {
-                return;
-            }
-            while !frames.is_empty() {
-                let at = self.below(frames.len());
-                let (from, frame) = frames.swap_remove(at);
-                if !self.linked.contains(&(from, frame.to)) {
-                    continue;
-                }
-                self.sent += 1;
-                // Without the length before it.
-                let skip = frame.bytes.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
-                let node = self.nodes.get_mut(&frame.to).unwrap();
-                for heard in node.heard(from, &frame.bytes.slice(skip..), self.now) {
-                    if let Heard::Message { id, topic, data } = heard {
-                        node.hand_on(id, topic, data.clone(), from);
-                        self.heard.entry(frame.to).or_default().push(data);
-                    }
-                }
-            }
-        }
-    }
-
-    fn beat(&mut self, times: usize) {
-        for _ in 0..times {
-            self.now += HEARTBEAT;
-            let now = self.now;
-            self.nodes.values_mut().for_each(|node| node.heartbeat(now));
-            self.settle();
-        }
-    }
-
-    fn publish(&mut self, from: PeerId, data: &'static [u8]) {
-        let now = self.now;
-        self.nodes.get_mut(&from).unwrap().publish(TOPIC, Bytes::from_static(data), now);
-        self.settle();
-    }
-
-    fn degree(&self, id: PeerId) -> usize {
-        self.nodes[&id].mesh(&TOPIC).count()
-    }
 }
 
 proptest! {
@@ -160,7 +70,7 @@ proptest! {
         bytes.truncate(cut.index(bytes.len()) + 1);
         let (mut node, peer) = (Gossip::new(false, 1, now), PeerId::random());
         node.subscribe(TOPIC, now);
-        node.joined(peer);
+        node.joined(peer, Faults::default());
         let heard = node.heard(peer, &bytes.into(), now);
         prop_assert!(heard.len() <= 2);
         prop_assert!(node.peers[0].topics.len() <= 1 && node.peers[0].asked <= 3);
@@ -251,7 +161,7 @@ fn a_crowded_mesh_is_thinned_and_a_pruned_peer_stays_away() {
 fn one_peer(now: Instant) -> (Gossip, PeerId) {
     let (mut node, peer) = (Gossip::new(false, 1, now), PeerId::random());
     node.subscribe(TOPIC, now);
-    node.joined(peer);
+    node.joined(peer, Faults::default());
     (node, peer)
 }
 

@@ -5,7 +5,7 @@ use std::{future::ready, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt, TryStreamExt};
-use ledgerno_minnet::{Config, Event, Events, Net, Peer, Topic, start};
+use ledgerno_minnet::{Config, DialError, Event, Events, Net, Peer, Topic, start};
 use rw_stream_sink::RwStreamSink;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -100,6 +100,15 @@ impl Node {
             }
         })
     }
+}
+
+pub async fn dial_failure(node: &mut Node) -> DialError {
+    node.until(|event| match event {
+        Event::DialFailed { reason, .. } => Some(reason),
+        Event::Connected { .. } => panic!("connected"),
+        _ => None,
+    })
+    .await
 }
 
 pub fn url_of(address: SocketAddr) -> String {

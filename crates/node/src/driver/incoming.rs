@@ -17,7 +17,7 @@ impl<S: Store> Node<S> {
                 minnet::Event::Moved { peer, path } => self.moved(DeviceId(peer.0), Path::from(&path)),
                 minnet::Event::Tried { peer, way, why } => self.tried(DeviceId(peer.0), way, why),
                 minnet::Event::Found { key, peer, .. } => self.friend_found(&key, DeviceId(peer.0)),
-                minnet::Event::Banned(ban) => self.banned(ban),
+                minnet::Event::Judged(standing) => self.judged(standing),
                 minnet::Event::Disconnected { peer } => self.unlinked(DeviceId(peer.0)),
                 minnet::Event::DialFailed { peer, reason, .. } => {
                     self.dial_failed(DeviceId(peer.0), &reason);

@@ -176,8 +176,8 @@ fn told(event: Event) -> Option<(&'static str, String, JsValue)> {
         Event::Tried { peer, way, why } => ("failed", shown(peer), format!("{way:?}: {why}").into()),
         Event::DialFailed { peer, url, reason } => ("failed", shown(peer), format!("{url}: {reason}").into()),
         Event::Refused { peer, theirs, .. } => ("failed", shown(peer), format!("it speaks version {theirs}").into()),
-        Event::Banned(ban) => ("failed", shown(ban.peer), "banned".into()),
-        Event::Request { .. } | Event::Found { .. } => return None,
+        Event::Judged(standing) if standing.until_ms > 0 => ("failed", shown(standing.peer), "banned".into()),
+        Event::Judged(_) | Event::Request { .. } | Event::Found { .. } => return None,
     })
 }
 

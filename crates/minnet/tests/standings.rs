@@ -1,0 +1,135 @@
+//! What is remembered of peers that behave badly: over links, and over restarts.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use common::{Node, PATIENCE, config, dial_failure, node, pair};
+use ledgerno_minnet::{DialError, Event, Rate, RequestError, Standing, Topic};
+use tokio::time::timeout;
+
+const TOPIC: Topic = Topic([7; 32]);
+
+/// When a peer is banned, as the hub tells it.
+async fn banned(hub: &mut Node) -> Standing {
+    hub.until(|event| match event {
+        Event::Judged(standing) if standing.times > 0 => Some(standing),
+        _ => None,
+    })
+    .await
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64
+}
+
+/// Bans hold over links, and over a restart.
+#[tokio::test]
+async fn who_floods_is_banned_for_a_while_after_a_restart_too() {
+    let mut strict = config(1);
+    strict.requests = Rate { burst: 10, per_second: 0 };
+    let (mut hub, mut guest) = pair(strict.clone(), config(2)).await;
+    let (net, peer) = (guest.net.clone(), hub.peer());
+    let flood = tokio::spawn(async move {
+        loop {
+            match net.request(peer, 1, Bytes::new()).await {
+                Err(RequestError::Busy | RequestError::Refused | RequestError::Overloaded) => {}
+                _ => return,
+            }
+        }
+    });
+    let ban = banned(&mut hub).await;
+    assert_eq!((ban.peer, ban.times), (guest.peer(), 1));
+    guest.disconnected(hub.peer()).await;
+    timeout(PATIENCE, flood).await.unwrap().unwrap();
+    let url = hub.listen().await;
+    guest.net.dial(&url, hub.peer()).unwrap();
+    assert_eq!(dial_failure(&mut guest).await, DialError::Dropped);
+
+    strict.standings.put(ban, now_ms());
+    let again = node(strict);
+    let url = again.listen().await;
+    guest.net.dial(&url, again.peer()).unwrap();
+    assert_eq!(dial_failure(&mut guest).await, DialError::Dropped);
+    let mut other = node(config(3));
+    other.net.dial(&url, again.peer()).unwrap();
+    other.connected(again.peer()).await;
+}
+
+#[tokio::test]
+async fn who_comes_again_and_again_is_banned() {
+    let mut hub = node(config(1));
+    let url = hub.listen().await;
+    let banned = tokio::spawn(async move { (banned(&mut hub).await, hub) });
+    let mut guest = node(config(2));
+    let peer = node(config(1)).peer();
+    while !banned.is_finished() {
+        guest.net.dial(&url, peer).unwrap();
+        let linked = guest
+            .until(|event| match event {
+                Event::Connected { .. } => Some(true),
+                Event::DialFailed { .. } => Some(false),
+                _ => None,
+            })
+            .await;
+        if linked {
+            guest.net.disconnect(peer).unwrap();
+            guest.disconnected(peer).await;
+        }
+    }
+    assert_eq!(banned.await.unwrap().0.peer, guest.peer());
+}
+
+/// A message that the hub does not take, being too long, each of which counts; what the hub says of that.
+async fn offend(hub: &mut Node, guest: &Node, round: u8) -> Standing {
+    guest.net.publish(&TOPIC, vec![round; 3_000].into()).unwrap();
+    hub.until(|event| match event {
+        Event::Judged(standing) => Some(standing),
+        Event::Message { .. } => panic!("it was taken"),
+        _ => None,
+    })
+    .await
+}
+
+/// Eight of these in a row make a ban. Three on one link, three on the next, and then at a hub that has started anew: there
+/// the sum is what counts, with one or two more for the time that passes.
+#[tokio::test]
+async fn what_a_peer_did_counts_when_it_comes_anew_and_after_a_restart() {
+    let mut strict = config(1);
+    (strict.hub, strict.max_message) = (true, 2_000);
+    let (mut hub, mut guest) = pair(strict.clone(), config(2)).await;
+    let mut told: Vec<Standing> = Vec::new();
+    for link in 0..3 {
+        if link > 0 {
+            guest.net.disconnect(hub.peer()).unwrap();
+            guest.disconnected(hub.peer()).await;
+            hub.disconnected(guest.peer()).await;
+        }
+        if link == 2 {
+            told.iter().for_each(|standing| strict.standings.put(*standing, now_ms()));
+            hub = node(strict.clone());
+        }
+        if link > 0 {
+            guest.net.dial(&hub.listen().await, hub.peer()).unwrap();
+            hub.connected(guest.peer()).await;
+        }
+        hub.net.subscribe(TOPIC).unwrap();
+        guest.subscribed(hub.peer(), TOPIC).await;
+        for _ in 0..3 {
+            if told.last().is_none_or(|standing| standing.times == 0) {
+                told.push(offend(&mut hub, &guest, told.len() as u8).await);
+            }
+        }
+        if link < 2 {
+            assert!(told.iter().all(|standing| standing.times == 0), "{told:?}");
+        }
+    }
+    if told.last().is_none_or(|standing| standing.times == 0) {
+        told.push(offend(&mut hub, &guest, 100).await);
+    }
+    let ban = told.last().unwrap();
+    assert_eq!((ban.peer, ban.times, ban.faults.wrong), (guest.peer(), 1, 0), "{told:?}");
+}
