@@ -162,7 +162,7 @@ impl Driver {
         let Some(linked) = self.linked.get_mut(&id) else { return };
         let peer = linked.peer;
         if !linked.requests.take(now) {
-            return tracing::debug!(%id, "more questions than are taken");
+            return self.flooded(id);
         }
         let Ok(asked) = wire::read(&message) else { return tracing::debug!(%id, "asks nothing that can be read") };
         let at = kad::place(asked.key);

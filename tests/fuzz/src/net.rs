@@ -30,6 +30,8 @@ pub fn targets() -> Vec<Target> {
     vec![
         target("net_gossip", vec![cut(4, &[&subscribe, &graft, &message, &have, &want])], hostile::gossip),
         target("net_circuit", hostile::circuit_seeds(), hostile::circuit),
+        target("net_kad", hostile::kad_seeds(), hostile::kad),
+        target("net_rendezvous", hostile::rendezvous_seeds(), hostile::rendezvous),
         target("net_request", vec![vec![1, 2, 3, 4], vec![0x80, 0x01, 0]], hostile::request),
         target(
             "webrtc_stream",

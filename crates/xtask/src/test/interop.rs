@@ -1,4 +1,4 @@
-//! Our network and js-libp2p in real browsers, at our relay: `tests/interop/*.mjs`.
+//! Our network, the example of `crates/webrtc`, and js-libp2p in real browsers, at our relay: `tests/interop/*.mjs`.
 
 use anyhow::Result;
 
@@ -18,8 +18,10 @@ fn build_and_run(workspace: &Workspace, options: &Options, report: &mut Report) 
     files.retain(|file| file.parent() == Some(&folder));
     tools::ensure_node_modules(workspace)?;
     let ours = wasm::for_tests(workspace, "ledgerno-interop")?;
+    let example = wasm::for_tests(workspace, "ledgerno-webrtc-example")?;
     build::relay(workspace)?;
     scripts::run(workspace, options, report, "interop", files, |node| {
-        node.env("LEDGERNO_RELAY", workspace.relay()).env("LEDGERNO_INTEROP", ours);
+        node.env("LEDGERNO_RELAY", workspace.relay());
+        node.env("LEDGERNO_INTEROP", ours).env("LEDGERNO_EXAMPLE", example);
     })
 }

@@ -37,6 +37,8 @@ fn cargo_test(workspace: &Workspace, options: &Options, report: &mut Report) -> 
         "ledgerno-webrtc-browser-tests",
         "--exclude",
         "ledgerno-interop",
+        "--exclude",
+        "ledgerno-webrtc-example",
     ]);
     if options.long {
         cargo.args(["--profile", "long", "--", "--include-ignored"]);
