@@ -62,11 +62,43 @@ fn module(workspace: &Workspace, name: &str, folder: &str) -> Result<()> {
 /// Builds a crate of tests for a page; answers the folder where it is.
 pub fn for_tests(workspace: &Workspace, name: &str) -> Result<PathBuf> {
     let compiled = compile(workspace, name)?;
+    bound(workspace, name, &compiled, bind)
+}
+
+/// Builds an example for a page by cargo alone, as who finds it does: with debug information and all texts of libraries,
+/// which our page's compiler leaves out.
+pub fn example(workspace: &Workspace, name: &str) -> Result<PathBuf> {
+    tools::ensure_target(workspace, WASM)?;
+    tools::run(tools::cargo(workspace).args(["build", "--target", WASM, "--package", name]))
+        .with_context(|| format!("{name} does not build for a page"))?;
+    let compiled = workspace.target(&format!("{WASM}/debug/{}.wasm", name.replace('-', "_")));
+    bound(workspace, name, &compiled, |compiled, out| {
+        empty(out)?;
+        let mut bindgen = Bindgen::new();
+        bindgen.input_path(compiled).web(true)?.omit_default_module_path(false);
+        bindgen.generate(out).context("wasm-bindgen failed")
+    })
+}
+
+/// The folder where a compiled module's JavaScript is.
+fn bound(
+    workspace: &Workspace,
+    name: &str,
+    compiled: &Path,
+    bind: impl FnOnce(&Path, &Path) -> Result<()>,
+) -> Result<PathBuf> {
     let package = workspace.target(&format!("xtask/{name}"));
     let mut inputs = Inputs::new("browser tests 1");
-    inputs.path(&compiled)?;
-    stamp::unless_done(workspace, name, &inputs, &package, || bind(&compiled, &package))?;
+    inputs.path(compiled)?;
+    stamp::unless_done(workspace, name, &inputs, &package, || bind(compiled, &package))?;
     Ok(package)
+}
+
+fn empty(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+    }
+    Ok(())
 }
 
 /// Builds a cdylib crate of the workspace for the page; cargo knows itself when nothing changed.
@@ -96,9 +128,7 @@ fn rust_flags() -> String {
 
 /// Writes the module and its JavaScript and types into a folder, emptied first.
 pub fn bind(compiled: &Path, out: &Path) -> Result<()> {
-    if out.exists() {
-        std::fs::remove_dir_all(out).with_context(|| format!("{}", out.display()))?;
-    }
+    empty(out)?;
     let bytes = std::fs::read(compiled).with_context(|| format!("{}", compiled.display()))?;
     let name = compiled.file_stem().context("a module without a name")?.to_string_lossy();
     Bindgen::new()

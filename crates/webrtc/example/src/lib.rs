@@ -113,9 +113,8 @@ async fn run(mut swarm: Swarm<Behaviour>, mut todos: mpsc::Receiver<Do>, todo: m
             event = swarm.select_next_some() => match event {
                 SwarmEvent::NewListenAddr { address, .. } if is_circuit(&address) => Some(("reachable", address.to_string())),
                 SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                    let address = endpoint.get_remote_address();
-                    let direct = address.iter().any(|part| part == Protocol::WebRTC);
-                    if !direct && !is_circuit(address) {
+                    let direct = endpoint.get_remote_address().iter().any(|part| part == Protocol::WebRTC);
+                    if !direct && !endpoint.is_relayed() {
                         continue; // the relay
                     }
                     if direct {

@@ -18,7 +18,7 @@ fn build_and_run(workspace: &Workspace, options: &Options, report: &mut Report) 
     files.retain(|file| file.parent() == Some(&folder));
     tools::ensure_node_modules(workspace)?;
     let ours = wasm::for_tests(workspace, "ledgerno-interop")?;
-    let example = wasm::for_tests(workspace, "ledgerno-webrtc-example")?;
+    let example = wasm::example(workspace, "ledgerno-webrtc-example")?;
     build::relay(workspace)?;
     scripts::run(workspace, options, report, "interop", files, |node| {
         node.env("LEDGERNO_RELAY", workspace.relay());
