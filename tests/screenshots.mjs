@@ -71,7 +71,7 @@ async function picture({ locale, suffix, name, people, acts }) {
   }
   for (const page of [pages[0], pages[2]]) {
     const others = people.length - 1;
-    await waitFor(async () => (await page.locator('[data-testid=peer][data-path=relayed]').count()) === others);
+    await waitFor(async () => (await page.locator('[data-testid=peer][data-path=direct]').count()) === others);
   }
   await pages[2].locator('nav button').first().click();
   for (const [at, kind] of [[0, ''], [2, '-phone']]) {

@@ -1,10 +1,11 @@
 // Finds a Chromium, or installs it where that needs nobody's permission, and says how the tests start it.
 
-import { accessSync, constants, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 
 import { install, isRoot, mayInstall } from './debian.mjs';
+import { runs, search } from './programs.mjs';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome', 'microsoft-edge'];
 const PLACES = [
@@ -37,22 +38,17 @@ export function findChromium() {
     if (!runs(named)) throw new Error(`CHROMIUM names ${named}, which is no program.`);
     return named;
   }
-  const found = search();
+  const found = here();
   if (found) return found;
   if (mayInstall()) {
     install('chromium');
-    const installed = search();
+    const installed = here();
     if (installed) return installed;
   }
   throw new Error('Install Chromium or Google Chrome for the browser tests, or name one by CHROMIUM=/path/to/it.');
 }
 
-function search() {
-  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
-  const suffix = process.platform === 'win32' ? '.exe' : '';
-  const inPath = folders.flatMap((folder) => NAMES.map((name) => join(folder, name + suffix)));
-  return [...inPath, ...PLACES, ...ofPlaywright()].find(runs);
-}
+const here = () => search(NAMES, [...PLACES, ...ofPlaywright()]);
 
 /** What somebody installed by Playwright's own command, newest first. */
 function ofPlaywright() {
@@ -62,15 +58,5 @@ function ofPlaywright() {
     return versions.sort().reverse().map((version) => join(cache, version, 'chrome-linux/chrome'));
   } catch {
     return []; // no such folder: nothing was installed that way
-  }
-}
-
-/** @param {string} path */
-function runs(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }
