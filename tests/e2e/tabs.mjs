@@ -55,6 +55,24 @@ test('a second tab is refused, takes over, and gives back; one node writes', asy
   await second.getByTestId('compose').waitFor();
 });
 
+test('a tab alone is the node, however late its browser grants the lock', async (t) => {
+  const ann = await openProfile();
+  t.after(() => ann.close());
+  await ann.context.addInitScript(() => {
+    const { request } = LockManager.prototype;
+    let late = true;
+    LockManager.prototype.request = /** @type {any} */ (
+      async function (name, options, use) {
+        if (!late) return request.call(this, name, options, use);
+        late = false;
+        await new Promise((resolve) => options.signal.addEventListener('abort', resolve));
+        throw options.signal.reason;
+      }
+    );
+  });
+  await circle.startCircle(ann.page, relay, { name: 'Late', yourName: 'Ann' });
+});
+
 test('of many tabs that open at once one is the node', async (t) => {
   const ann = await openProfile();
   t.after(() => ann.close());

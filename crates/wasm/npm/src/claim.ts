@@ -31,7 +31,7 @@ export async function claimProfile(options: ClaimOptions): Promise<Claim | null>
 }
 
 async function claimByLock({ takeOver, onTakenOver }: ClaimOptions): Promise<Claim | null> {
-  const lock = await requestLock({ signal: AbortSignal.timeout(takeOver ? PATIENCE_MS : GRACE_MS) }, takeOver);
+  const lock = await requestLock(takeOver);
   if (!lock) return null;
 
   const channel = new BroadcastChannel(NAME);
@@ -63,20 +63,26 @@ interface HeldLock {
   stolen: Promise<void>;
 }
 
-async function requestLock(options: LockOptions, ask = false): Promise<HeldLock | null> {
+async function requestLock(ask = false): Promise<HeldLock | null> {
   const asking = ask ? new BroadcastChannel(NAME) : null;
   asking?.postMessage({ ask: 'give-up' });
   try {
-    return await holdLock(options);
-  } catch (error) {
-    if (ask) return await holdLock({ steal: true });
-    // Whoever still holds it after the grace is there to stay.
-    if (error instanceof DOMException && error.name === 'TimeoutError') return null;
-    throw error;
+    for (;;) {
+      try {
+        return await holdLock({ signal: AbortSignal.timeout(ask ? PATIENCE_MS : GRACE_MS) });
+      } catch (error) {
+        if (ask) return await holdLock({ steal: true });
+        if (!(error instanceof DOMException && error.name === 'TimeoutError')) throw error;
+        // Whoever still holds it after the grace is there to stay. What nobody holds is late: the machine is busy.
+        if (await isHeld()) return null;
+      }
+    }
   } finally {
     asking?.close();
   }
 }
+
+const isHeld = async () => (await navigator.locks.query()).held?.some(({ name }) => name === NAME);
 
 function holdLock(options: LockOptions): Promise<HeldLock | null> {
   return new Promise((resolve, reject) => {
