@@ -463,6 +463,7 @@ function circle(name: string, people = names): Held {
             { id: b.id, name: b.name, path: 'direct', by: '', since: now - 3e6, why: '', tried: null },
             { id: c.id, name: c.name, path: 'relayed', by: '', since: now - 2e5, why: 'no-way', tried: now - 5e4 },
             { id: d.id, name: d.name, path: 'relayed', by: b.name, since: now - 1e5, why: '', tried: null },
+            { id: e.id, name: e.name, path: 'heard', by: '', since: now - 6e4, why: 'given-up', tried: now - 3e4 },
           ],
       invites: [invite(10, 7)],
       alerts: words.has('refused') ? [{ code: 'settlement-refused', facts: { height: 8 } }] : [],

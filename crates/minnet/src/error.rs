@@ -137,6 +137,9 @@ pub enum Why {
     /// No way was found between the two: their networks let none through.
     #[error("no way was found between the two networks")]
     NoWay,
+    /// The friend had begun, and gave it up without saying why.
+    #[error("the friend gave it up")]
+    GivenUp,
     /// It broke off.
     #[error("it broke off")]
     Broken,
@@ -153,6 +156,7 @@ impl Why {
             Why::Unsupported => "unsupported",
             Why::Refused => "refused",
             Why::NoWay => "no-way",
+            Why::GivenUp => "given-up",
             Why::Broken => "broken",
         }
     }

@@ -6,7 +6,7 @@ use libp2p::{
     core::transport::TransportError,
     multiaddr::Protocol,
     swarm::{
-        DialError,
+        DialError, ListenError,
         dial_opts::{DialOpts, PeerCondition},
     },
 };
@@ -85,6 +85,33 @@ impl Driver {
             self.events.push_back(Event::Tried { peer, way, why: why(error) });
         }
     }
+
+    /// A friend that began a direct link, and did not come through: the one who answered does not wonder in silence.
+    pub(crate) fn friend_answer_failed(&mut self, from: &Multiaddr, error: &ListenError) {
+        let mut parts = from.iter();
+        let (Some(Protocol::WebRTC), Some(Protocol::P2p(id))) = (parts.next(), parts.next()) else { return };
+        let ListenError::Transport(TransportError::Other(error)) = error else { return };
+        let why = match cause::<ledgerno_webrtc::Error>(error) {
+            Some(error) if error.cause == Cause::Interrupted => Why::GivenUp,
+            Some(error) => why_not_direct(error),
+            None => Why::Broken,
+        };
+        if let Some(peer) = Peer::from_id(id) {
+            self.events.push_back(Event::Tried { peer, way: Way::Direct, why });
+        }
+    }
+}
+
+fn why_not_direct(error: &ledgerno_webrtc::Error) -> Why {
+    match error.cause {
+        Cause::NoConnection | Cause::RelayFailed => Why::NotThere,
+        Cause::Unsupported => Why::Unsupported,
+        Cause::Busy => Why::Busy,
+        Cause::TimedOut => Why::NoAnswer,
+        Cause::Refused | Cause::Description => Why::Refused,
+        Cause::NoPath => Why::NoWay,
+        Cause::Interrupted | Cause::Malformed | Cause::Stopped => Why::Broken,
+    }
 }
 
 /// What a person can make something of.
@@ -92,15 +119,7 @@ fn why(error: &DialError) -> Why {
     let DialError::Transport(errors) = error else { return Why::Busy };
     let Some((_, TransportError::Other(error))) = errors.first() else { return Why::Broken };
     if let Some(error) = cause::<ledgerno_webrtc::Error>(error) {
-        return match error.cause {
-            Cause::NoConnection | Cause::RelayFailed => Why::NotThere,
-            Cause::Unsupported => Why::Unsupported,
-            Cause::Busy => Why::Busy,
-            Cause::TimedOut => Why::NoAnswer,
-            Cause::Refused | Cause::Description => Why::Refused,
-            Cause::NoPath => Why::NoWay,
-            Cause::Interrupted | Cause::Malformed | Cause::Stopped => Why::Broken,
-        };
+        return why_not_direct(error);
     }
     match cause::<CircuitError>(error) {
         Some(CircuitError::Refused(Status::NO_RESERVATION | Status::CONNECTION_FAILED)) => Why::NotThere,

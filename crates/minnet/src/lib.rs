@@ -206,7 +206,7 @@ pub enum Event {
         /// How it is linked now.
         path: Path,
     },
-    /// A friend was dialled in vain. It is dialled again; this is for people who wonder.
+    /// A friend was dialled in vain, or dialled this node directly in vain. It is dialled again; this is for people who wonder.
     Tried {
         /// Who.
         peer: Peer,

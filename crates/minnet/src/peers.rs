@@ -57,6 +57,7 @@ impl Driver {
             }
             SwarmEvent::IncomingConnectionError { error, send_back_addr, .. } => {
                 tracing::debug!(%error, from = %send_back_addr, "inbound link failed");
+                self.friend_answer_failed(&send_back_addr, &error);
             }
             SwarmEvent::Behaviour(ProtocolsEvent::Streams(came)) => self.on_stream(came),
             _ => {}

@@ -276,11 +276,14 @@ impl<S: Store> Node<S> {
         self.changed();
     }
 
-    /// A friend was dialled in vain. A carrier that lacks it says nothing new while the friend is linked.
+    /// A link with a friend did not come about. That the friend gave up tells less than what was known before.
     pub(crate) fn tried(&self, peer: DeviceId, way: Way, why: Why) {
         {
             let mut state = self.0.state.borrow_mut();
             let links = &mut state.links;
+            if why == Why::GivenUp && links.tried.contains_key(&peer) {
+                return;
+            }
             let tried = Tried { direct: way == Way::Direct, why, at: rt::now() };
             if links.tried.len() >= MAX_TRIED {
                 links.tried = SortedMap::new();

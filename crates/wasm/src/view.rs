@@ -170,9 +170,9 @@ pub fn circle<S: Store>(node: &Node<S>, id: CircleId, page: &str) -> Result<JsVa
             };
             peer_view(node, *peer, name(peer), path, by, up.since)
         });
-    // Who is not linked is there by way of the relay, or of other friends.
+    // Who is not linked is heard of by way of the relay, or of other friends.
     let others = present.iter().filter(|(device, _)| links.iter().all(|(peer, _)| peer != device));
-    let others = others.map(|(device, since)| peer_view(node, *device, name(device), "relayed", "", *since));
+    let others = others.map(|(device, since)| peer_view(node, *device, name(device), "heard", "", *since));
     let peers: Array = linked.chain(others).collect();
     let alerts: Array = node.alerts(id).into_iter().map(alert).collect();
     let relay = match relay {
@@ -188,7 +188,8 @@ pub fn circle<S: Store>(node: &Node<S>, id: CircleId, page: &str) -> Result<JsVa
 }
 
 fn peer_view<S: Store>(node: &Node<S>, peer: DeviceId, name: &str, path: &str, by: &str, since: u64) -> JsValue {
-    let tried = node.last_try(&peer).filter(|_| path == "relayed");
+    // Why no carrier had it says nothing any more once one has it.
+    let tried = node.last_try(&peer).filter(|tried| path == "heard" || path == "relayed" && tried.direct);
     object([
         ("id", peer.to_string().into()),
         ("name", name.into()),

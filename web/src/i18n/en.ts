@@ -147,7 +147,7 @@ export const en = {
   thisDevice: 'this device',
   more: (name: string) => `More about ${name}`,
   path: (path: PeerView['path']) =>
-    ({ direct: 'directly', relayed: 'indirectly', relay: 'Relay' })[path],
+    ({ direct: 'directly', relayed: 'indirectly', heard: 'heard of', relay: 'Relay' })[path],
   since: (time: string) => `since ${time}`,
 
   invite: 'Invite',

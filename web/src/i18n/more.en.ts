@@ -241,6 +241,8 @@ export const en = {
   relayNode: 'Relay',
   triedAt: (time: string) => `Last tried at ${time}.`,
   noWebRtc: 'This browser makes no direct links: WebRTC is missing or switched off. A current Chrome, Edge, Firefox or Safari makes them.',
+  heardOf: 'You hear of this device through the circle; no link of its own leads to it just now. What you write reaches it through the others.',
+  theCircle: 'the circle',
   linkWhy: {
     'not-there': 'Neither the relay nor a friend reaches this device just now. It is tried again by itself.',
     'not-admitted': 'The one in the middle does not know you as a member yet. That passes as soon as it has what you wrote.',
@@ -250,6 +252,7 @@ export const en = {
     refused: 'A browser refused the direct link. An extension or a setting may forbid WebRTC.',
     'no-way':
       'Your networks let no direct link through. In one Wi-Fi it would work; elsewhere whoever runs the relay can name a TURN server. Until then all goes on indirectly.',
+    'given-up': 'The other device tried a direct link and did not get through. It is tried again by itself.',
     broken: 'The attempt broke off. It is tried again by itself.',
   } as Record<string, string>,
 

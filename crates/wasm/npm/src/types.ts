@@ -57,13 +57,14 @@ export interface MemberView {
 export interface PeerView {
   id: string;
   name: string;
-  path: 'direct' | 'relayed' | 'relay';
+  /** `heard`: it says in the circle that it is there, and no link leads to it. */
+  path: 'direct' | 'relayed' | 'heard' | 'relay';
   /** Of a relayed one: the friend through whom; empty: a relay. */
   by: string;
   /** Milliseconds since 1970. */
   since: number;
-  /** Why a relayed one is not linked better: of the last attempt; empty when there was none. */
-  why: '' | 'not-there' | 'not-admitted' | 'busy' | 'no-answer' | 'unsupported' | 'refused' | 'no-way' | 'broken';
+  /** Why one that is relayed or only heard of is not linked better: of the last attempt; empty when there was none. */
+  why: '' | 'not-there' | 'not-admitted' | 'busy' | 'no-answer' | 'unsupported' | 'refused' | 'no-way' | 'given-up' | 'broken';
   /** When that was, in milliseconds since 1970. */
   tried: number | null;
 }
