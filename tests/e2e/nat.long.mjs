@@ -84,7 +84,7 @@ test('behind two symmetric NATs friends stay relayed, read why, and go direct on
     const link = page.getByTestId('link');
     const code = await waitFor(() => link.getAttribute('data-why'), undefined, 'the page says why there is no direct link');
     t.diagnostic(`${who} reads ${code} ${since()}`);
-    assert.match(code, /^no-(way|answer)$/);
+    assert.match(code, /^(no-(way|answer)|given-up)$/);
     assert.equal(await linked(page, 'relayed').count(), 1);
     assert.equal(await linked(page, 'direct').count(), 0);
   }

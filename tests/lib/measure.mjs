@@ -1,4 +1,4 @@
-// What the benchmarks share: quantiles, the rows of the table, a process's memory.
+// What the benchmarks share: quantiles, the rows of the table, a process's memory and time.
 
 import { readFileSync } from 'node:fs';
 
@@ -46,4 +46,22 @@ export function memory(pid, which = 'VmRSS') {
   if (process.platform !== 'linux') return null;
   const kibibytes = new RegExp(`^${which}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return (Number(kibibytes) * 1024) / 1e6;
+}
+
+/**
+ * A row about the processor's time, and how much it may be.
+ * @param {string} what @param {number} percent @param {number} [most]
+ * @returns {Row}
+ */
+export function coreRow(what, percent, most) {
+  const row = { what, value: `${percent.toFixed(2)} % of a core` };
+  return most === undefined ? row : { ...row, aim: `at most ${most} % of a core`, met: percent <= most };
+}
+
+/** The processor's time that a process took so far, in seconds. @param {number | undefined} pid */
+export function processorTime(pid) {
+  if (process.platform !== 'linux') return null;
+  // After the name in brackets; the kernel counts in hundredths of a second for everybody.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop()?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
