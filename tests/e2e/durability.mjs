@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import * as circle from '../lib/circle.mjs';
+import { findFirefox, firefoxPerson } from '../lib/firefox.mjs';
 import { openProfile } from '../lib/profile.mjs';
 import { startRelay } from '../lib/relay.mjs';
 import { pageOf, servePage } from '../lib/site.mjs';
@@ -125,6 +126,27 @@ test('a browser killed the moment an entry is here has it after the restart, wit
   }
   await circle.agreed(ann.page, ben.page);
   assert.equal(await ben.page.locator('.forked').count(), 0, 'no device wrote two entries at one place');
+});
+
+test('a Firefox killed when an entry is here has it after the restart', async (t) => {
+  const { lacking } = findFirefox();
+  if (lacking) return t.skip(lacking);
+  const relay = await startRelay();
+  t.after(() => relay.kill());
+  let ann = await firefoxPerson(t);
+  await circle.startCircle(ann.page, relay, { name: 'Garden', yourName: 'Ann' });
+  const written = [];
+  for (const round of ['first', 'second']) {
+    for (const text of [`${round} one.`, `${round} two.`]) {
+      written.push(text);
+      await circle.reaches(await circle.post(ann.page, text), 'here');
+    }
+    await ann.kill();
+    ann = await firefoxPerson(t, ann.dir);
+    await ann.page.goto(relay.page);
+    await circle.eachOnce(ann.page, written);
+  }
+  await circle.agreed(ann.page);
 });
 
 test('what showed sent is at the relay, though it is killed that moment and the writer is gone', async (t) => {
