@@ -92,11 +92,19 @@ impl Driver {
     }
 
     fn dial(&mut self, url: String, address: Multiaddr, peer: Peer) {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Some(name) = crate::native::address::name_of(&address) {
+            return self.resolve(url, peer, name);
+        }
+        self.dial_at(url, vec![address], peer);
+    }
+
+    pub(crate) fn dial_at(&mut self, url: String, addresses: Vec<Multiaddr>, peer: Peer) {
         let Some(id) = peer.to_id() else {
             let reason = DialError::WrongPeer { obtained: None };
             return self.events.push_back(Event::DialFailed { peer, url, reason });
         };
-        let dial = DialOpts::peer_id(id).addresses(vec![address]).build();
+        let dial = DialOpts::peer_id(id).addresses(addresses).build();
         let link = dial.connection_id();
         match self.swarm.dial(dial) {
             Ok(()) => {
@@ -142,7 +150,7 @@ fn denied(cause: ConnectionDenied) -> DialError {
 }
 
 /// libp2p wraps an I/O error in another.
-fn timed_out(error: &io::Error) -> bool {
+pub(crate) fn timed_out(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::TimedOut || cause::<io::Error>(error).is_some_and(timed_out)
 }
 

@@ -1,9 +1,13 @@
 //! What a node is, and every bound that may be set, with its default.
 
+#[cfg(not(target_arch = "wasm32"))]
+use std::net::SocketAddr;
 use std::{sync::Arc, time::Duration};
 
 use libp2p::PeerId;
 
+#[cfg(not(target_arch = "wasm32"))]
+use crate::Peer;
 use crate::{IceServer, Rate, Standings, VERSION, limits};
 
 /// What a node is and how much it takes.
@@ -23,6 +27,16 @@ pub struct Config {
     pub open: bool,
     /// Where this node is dialled, which other programs' nodes are told with a reservation.
     pub urls: Vec<String>,
+    /// Where links by TCP and QUIC are taken, at most 8. A node that listens can be reached through a NAT as well, by friends
+    /// that listen, too. What came of it is told by [`Event::Listening`] and [`Event::NotListening`].
+    ///
+    /// [`Event::Listening`]: crate::Event::Listening
+    /// [`Event::NotListening`]: crate::Event::NotListening
+    #[cfg(not(target_arch = "wasm32"))]
+    pub listen: Vec<Listen>,
+    /// Other hubs, which this hub asks who is findable, when they are linked. At most 16.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub hubs: Vec<Peer>,
     /// Further protocols that are spoken.
     #[cfg(feature = "streams")]
     pub others: Option<crate::Others>,
@@ -64,6 +78,10 @@ impl Config {
             hub: false,
             open: false,
             urls: Vec::new(),
+            #[cfg(not(target_arch = "wasm32"))]
+            listen: Vec::new(),
+            #[cfg(not(target_arch = "wasm32"))]
+            hubs: Vec::new(),
             #[cfg(feature = "streams")]
             others: None,
             direct: Direct::here(),
@@ -79,6 +97,26 @@ impl Config {
             requests: Rate { burst: 200, per_second: 100 },
             messages: Rate { burst: 1_000, per_second: 200 },
             standings: Standings::default(),
+        }
+    }
+}
+
+/// Where a native node takes links. Port 0 is a free one.
+#[cfg(not(target_arch = "wasm32"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// By TCP.
+    Tcp(SocketAddr),
+    /// By QUIC, which is UDP.
+    Quic(SocketAddr),
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Listen {
+    /// The socket.
+    pub fn socket(self) -> SocketAddr {
+        match self {
+            Listen::Tcp(socket) | Listen::Quic(socket) => socket,
         }
     }
 }

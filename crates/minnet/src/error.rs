@@ -39,7 +39,7 @@ pub enum NetError {
     #[error("subscribed to as many topics as is possible")]
     TooManyTopics,
     /// Not a URL to dial.
-    #[error("not a WebSocket URL: {0}")]
+    #[error("not a URL to dial: {0}")]
     Url(#[from] UrlError),
 }
 

@@ -60,6 +60,10 @@ impl Driver {
     }
 
     fn dial_friend(&mut self, id: PeerId, carrier: Option<PeerId>) {
+        #[cfg(not(target_arch = "wasm32"))]
+        if carrier.is_none() && self.config.direct.is_none() {
+            return self.punch(id);
+        }
         let address = match carrier {
             Some(carrier) => circuit_address(carrier),
             // With the peer: libp2p dials no address that it listens on.
@@ -76,13 +80,26 @@ impl Driver {
     }
 
     pub(crate) fn friend_dial_failed(&mut self, id: PeerId, carrier: Option<PeerId>, error: &DialError) {
+        let why = match error {
+            // By whatever it was tried, nothing came through.
+            DialError::Transport(_) if carrier.is_none() && self.config.direct.is_none() => Why::NoWay,
+            error => why(error),
+        };
+        self.friend_failed(id, carrier, why);
+    }
+
+    pub(crate) fn friend_failed(&mut self, id: PeerId, carrier: Option<PeerId>, why: Why) {
         self.overlay.ended(id, false, Instant::now());
+        // Both dialled, and one of the two links stands.
+        if carrier.is_none() && self.reach(&id) == Reach::Direct {
+            return;
+        }
         if let Some(peer) = Peer::from_id(id) {
             let way = match carrier.and_then(Peer::from_id) {
                 Some(carrier) => Way::Circuit { carrier },
                 None => Way::Direct,
             };
-            self.events.push_back(Event::Tried { peer, way, why: why(error) });
+            self.events.push_back(Event::Tried { peer, way, why });
         }
     }
 

@@ -1,6 +1,12 @@
 //! libp2p's identify, as far as it is answered: what this node speaks. Other libp2p nodes open no streams before they know.
-//! Between our own nodes the hello says what there is to say, so nothing is asked here.
+//! Between our own nodes the hello says what there is to say. One thing is asked, by native nodes that may be behind a NAT:
+//! where the peer sees them.
 
+#[cfg(not(target_arch = "wasm32"))]
+use crate::{
+    proto::{Fields, Value, receive},
+    streams::{Opening, opened},
+};
 use futures::{AsyncWriteExt, FutureExt};
 use libp2p::{Multiaddr, Stream, StreamProtocol, identity::PublicKey, multiaddr::Protocol};
 
@@ -50,6 +56,20 @@ pub(crate) async fn tell(mut stream: Stream, mut about: Vec<u8>, observed: Multi
     }
 }
 
+/// Asks where the peer sees this node.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) async fn observed(opening: Opening) -> Option<Multiaddr> {
+    let asked = async {
+        let message = receive(&mut opened(opening).await.ok()?).await.ok()?;
+        let observed = Fields(&message).map_while(Result::ok).filter_map(|field| match field {
+            (field, Value::Bytes(bytes)) if field == u64::from(OBSERVED) => Some(bytes.to_vec()),
+            _ => None,
+        });
+        observed.last().and_then(|bytes| Multiaddr::try_from(bytes).ok())
+    };
+    within(CIRCUIT_SETUP, asked.boxed()).await.flatten()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -57,7 +77,6 @@ mod tests {
     use libp2p::PeerId;
 
     use super::*;
-    use crate::proto::{Fields, Value};
 
     #[test]
     fn only_an_address_in_the_internet_is_told_as_observed() {

@@ -54,6 +54,8 @@ mod limits;
 mod links;
 mod messages;
 mod mux;
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
 mod noise;
 #[cfg(feature = "streams")]
 mod others;
@@ -71,6 +73,8 @@ mod transport;
 mod ws;
 
 pub use codec::CodecError;
+#[cfg(not(target_arch = "wasm32"))]
+pub use config::Listen;
 pub use config::{Config, Direct};
 pub use error::{DialError, NetError, RequestError, StartError, Why};
 pub use gossip::Faults;
@@ -80,6 +84,12 @@ pub use limits::Rate;
 pub use others::Others;
 pub use standings::{MAX_STANDINGS, Standings};
 pub use ws::UrlError;
+
+/// URLs and addresses of links.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use native::address;
+#[cfg(target_arch = "wasm32")]
+pub(crate) use ws as address;
 
 /// The version of everything that nodes say to each other. Nodes of different versions refuse each other.
 pub const VERSION: u16 = 3;
@@ -158,7 +168,7 @@ pub struct Standing {
 /// How a peer is linked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Path {
-    /// By a dial of ours to a relay's URL.
+    /// By a dial of ours to a URL, which is a relay's, or a native node's.
     Relay {
         /// The URL.
         url: String,
@@ -222,6 +232,20 @@ pub enum Event {
     Disconnected {
         /// Who.
         peer: Peer,
+    },
+    /// This node takes links here. A socket for all of the machine's addresses may be told once for each of them.
+    #[cfg(not(target_arch = "wasm32"))]
+    Listening {
+        /// Where, with the port that it got.
+        url: String,
+    },
+    /// It does not, of all that it was told.
+    #[cfg(not(target_arch = "wasm32"))]
+    NotListening {
+        /// Where it was told to.
+        at: Listen,
+        /// What the system said.
+        why: String,
     },
     /// Another version; the link is being closed.
     Refused {
@@ -346,6 +370,12 @@ pub(crate) enum Command {
     Rendezvous(rendezvous::Call),
 }
 
+/// Whether a URL is one to dial.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn check_url(url: &str) -> Result<(), UrlError> {
+    address::to_address(url).map(|_| ())
+}
+
 /// The handle of a network; clones are the same network.
 #[derive(Clone)]
 pub struct Net {
@@ -426,9 +456,10 @@ impl Net {
         self.tell(Command::HandOn(topic, hands_on))
     }
 
-    /// Links to a peer at `ws://host:port/` or `wss://…` (natively `ws://` only). An event tells how it went.
+    /// Links to a peer at `ws://host:port/` or `wss://…`; natively at `ws://`, `tcp://host:port` or `quic://host:port`. An event
+    /// tells how it went.
     pub fn dial(&self, url: &str, peer: Peer) -> Result<(), NetError> {
-        let address = ws::to_address(url)?;
+        let address = address::to_address(url)?;
         self.tell(Command::Dial { url: url.to_owned(), address, peer })
     }
 

@@ -9,7 +9,7 @@ use web_time::Instant;
 /// Streams of one link, all protocols together. Each may buffer [`STREAM_WINDOW`] bytes.
 pub(crate) const MAX_STREAMS: usize = 48;
 /// What yamux grants every stream at least.
-const STREAM_WINDOW: usize = 256 * 1024;
+pub(crate) const STREAM_WINDOW: usize = 256 * 1024;
 /// Received and not yet read bytes of one link.
 pub(crate) const LINK_WINDOW: usize = MAX_STREAMS * STREAM_WINDOW;
 /// Inbound streams of one link that still negotiate their protocol.
@@ -34,6 +34,21 @@ pub(crate) const MAX_IN_FLIGHT_PER_PEER: usize = 8;
 pub(crate) const MAX_LINKS_PER_PEER: u32 = 4;
 /// Dials under way.
 pub(crate) const MAX_DIALS: u32 = 16;
+/// Sockets at which a native node listens.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) const MAX_LISTENS: usize = 8;
+/// Addresses that a node listens at, one for each of the machine's own.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) const MAX_LISTENING: usize = 32;
+/// Addresses of one name, and of one peer behind a NAT, that are tried.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) const MAX_CANDIDATES: usize = 8;
+/// Hubs that a hub asks.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) const MAX_HUBS: usize = 16;
+/// What hubs are asked at one time, for all who want to know something.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) const MAX_PASSED_ON: usize = 16;
 /// Inbound links whose handshake is under way.
 pub(crate) const MAX_ACCEPTING: u32 = 64;
 /// GossipSub messages that wait for one peer; over it they are dropped (sync heals).

@@ -10,7 +10,11 @@
 
 use bytes::Bytes;
 use futures_timer::Delay;
-use libp2p::{Multiaddr, PeerId, Stream, core::ConnectedPoint, swarm::ConnectionId};
+use libp2p::{
+    Multiaddr, PeerId, Stream,
+    core::{ConnectedPoint, Endpoint},
+    swarm::ConnectionId,
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -93,7 +97,10 @@ pub(crate) struct Link {
     pub(crate) path: Path,
     pub(crate) address: Multiaddr,
     pub(crate) stage: Stage,
-    dialled: bool,
+    pub(crate) dialled: bool,
+    /// Where the peer sees this node on it.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) observed: Option<Multiaddr>,
     since: Instant,
     pub(crate) rtt: Rtt,
     /// What the peer opened to say something, until the link is ready.
@@ -157,7 +164,8 @@ impl Driver {
         // Other keys are refused before.
         let Some(peer) = Peer::from_id(id) else { return self.close(link) };
         let (dialled, address) = match endpoint {
-            ConnectedPoint::Dialer { address, .. } => (true, address),
+            // Two that open a hole for each other both dial, and one has the other part.
+            ConnectedPoint::Dialer { address, role_override, .. } => (role_override == Endpoint::Dialer, address),
             ConnectedPoint::Listener { send_back_addr, .. } => (false, send_back_addr),
         };
         let carrier = circuit_of(&address).and_then(|(carrier, _)| Peer::from_id(carrier));
@@ -166,6 +174,8 @@ impl Driver {
             (_, Some(carrier)) => Path::Circuit { carrier },
             (Some(Dial::Friend { .. }), None) => Path::Direct,
             (None, None) if address.iter().any(|part| part == libp2p::multiaddr::Protocol::WebRTC) => Path::Direct,
+            // It went through somebody until now.
+            (None, None) if self.reach(&id) == Reach::Relayed => Path::Direct,
             (None, None) => Path::Accepted { from: address.to_string() },
         };
         let now = Instant::now();
@@ -176,6 +186,8 @@ impl Driver {
             address,
             stage: Stage::Greeting,
             dialled,
+            #[cfg(not(target_arch = "wasm32"))]
+            observed: None,
             since: now,
             rtt: Rtt::default(),
             early: None,
@@ -364,6 +376,8 @@ impl Driver {
         if let Some(stream) = early {
             self.listen(id, link, stream);
         }
+        #[cfg(not(target_arch = "wasm32"))]
+        self.ask_where_it_is_seen(id, link);
         self.overlay.reached(id, reach, Instant::now());
     }
 

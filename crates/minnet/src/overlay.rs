@@ -45,7 +45,7 @@ pub(crate) enum Reach {
 pub(crate) enum Do {
     /// Dial a friend by a carrier.
     Dial { peer: PeerId, carrier: PeerId },
-    /// Dial it directly, over the relayed link.
+    /// Dial it directly, by what is arranged over the relayed link.
     Upgrade { peer: PeerId },
 }
 
@@ -79,6 +79,12 @@ impl Overlay {
     /// Whether nobody is sought.
     pub(crate) fn is_idle(&self) -> bool {
         self.friends.is_empty()
+    }
+
+    /// Whether a peer is sought.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn seeks(&self, peer: PeerId) -> bool {
+        self.friends.iter().any(|friend| friend.peer == peer)
     }
 
     /// A friend is there, somewhere; `reach`: how it is linked.

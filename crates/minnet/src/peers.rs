@@ -60,6 +60,12 @@ impl Driver {
                 self.friend_answer_failed(&send_back_addr, &error);
             }
             SwarmEvent::Behaviour(ProtocolsEvent::Streams(came)) => self.on_stream(came),
+            #[cfg(not(target_arch = "wasm32"))]
+            SwarmEvent::NewListenAddr { address, .. } => self.on_listening(address),
+            #[cfg(not(target_arch = "wasm32"))]
+            SwarmEvent::ExpiredListenAddr { address, .. } => self.on_not_listening(&address),
+            #[cfg(not(target_arch = "wasm32"))]
+            SwarmEvent::ListenerClosed { addresses, reason, .. } => self.on_listener_closed(&addresses, reason),
             _ => {}
         }
     }
@@ -76,6 +82,12 @@ impl Driver {
             Report::Close(link) => self.close(link),
             Report::Answered { walk, peer, answer } => self.on_answered(walk, peer, answer.as_deref()),
             #[cfg(not(target_arch = "wasm32"))]
+            Report::Resolved { peer, url, found, place } => self.on_resolved(peer, url, found, place),
+            #[cfg(not(target_arch = "wasm32"))]
+            Report::Observed { id, link, at } => self.on_observed(id, link, at),
+            #[cfg(not(target_arch = "wasm32"))]
+            Report::Punch { id, began, theirs } => self.on_punch(id, began, theirs),
+            #[cfg(not(target_arch = "wasm32"))]
             Report::Sought { id, link, message, stream, place } => self.on_sought(id, link, message, stream, place),
         }
     }
@@ -90,6 +102,12 @@ impl Driver {
         #[cfg(not(target_arch = "wasm32"))]
         if protocol == crate::kad::PROTOCOL {
             return self.serve(id, link, stream);
+        }
+        #[cfg(not(target_arch = "wasm32"))]
+        if protocol == crate::native::punch::PROTOCOL {
+            return if self.takes_stream(id) {
+                self.on_punch_stream(id, stream)
+            };
         }
         if protocol == requests::PROTOCOL {
             let Some(place) = linked.asking.take(MAX_REQUEST_STREAMS) else {

@@ -3,16 +3,27 @@
 //! The caller derives the key from something that only those know who may find each other. Relays keep who announced it, and
 //! at whose relay's URL it is linked. Those that this node has dialled by a URL are asked, and told; others that they name
 //! are asked only if they are linked too: nothing is dialled because a stranger names it.
+//!
+//! A hub that is asked asks the hubs that it is told to know, if they are linked, and they answer from what they keep: so a
+//! question goes one step and no further, however hubs know each other. Records stay where they were said.
 
 use futures::{AsyncWriteExt, FutureExt};
 use libp2p::swarm::ConnectionId;
-use std::io;
+use std::{io, time::Duration};
 use web_time::Instant;
 
 #[cfg(not(target_arch = "wasm32"))]
-use crate::{kad::store::Node, limits::MAX_REQUEST_STREAMS, requests::Count};
+use crate::{
+    kad::store::Node,
+    limits::{MAX_PASSED_ON, MAX_REQUEST_STREAMS},
+    requests::Count,
+};
+#[cfg(not(target_arch = "wasm32"))]
+use futures::future::join_all;
 #[cfg(not(target_arch = "wasm32"))]
 use libp2p::{PeerId, Stream};
+#[cfg(not(target_arch = "wasm32"))]
+use std::future::Future;
 
 use crate::{
     Command, Event, Net, NetError, Path, Peer,
@@ -23,9 +34,13 @@ use crate::{
     },
     proto::{receive_at_most, send},
     rt::within,
-    streams::opened,
+    streams::{Opening, opened},
     swarm::{Driver, Report},
 };
+
+/// For another hub's answer, so that who asked does not wait in vain for all.
+#[cfg(not(target_arch = "wasm32"))]
+const HUB_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a [`Net`] asks.
 pub(crate) enum Call {
@@ -111,7 +126,7 @@ impl Driver {
         let itself = self.config.urls.iter().map(|url| (own, url.as_str()));
         for (relay, url) in itself.chain(self.relays().into_iter().map(|(relay, _, url)| (relay, url))) {
             if addresses.len() < MAX_ADDRESSES {
-                addresses.extend(wire::address(url, relay, own));
+                addresses.extend(wire::address_of(url, relay, own));
             }
         }
         let mut message = wire::write(wire::ADD_PROVIDER, &wire::multihash(key));
@@ -125,16 +140,24 @@ impl Driver {
         let to = link.zip(peer.to_id());
         let opening = to.map(|(link, id)| self.swarm.behaviour_mut().streams.open(id, link, kad::PROTOCOL));
         self.report(async move {
-            let said = async {
-                let mut stream = opened(opening.ok_or(io::ErrorKind::NotConnected)?).await.map_err(io::Error::other)?;
-                send(&mut stream, &message).await?;
-                stream.close().await?;
-                if walk.is_some() { receive_at_most(&mut stream, MAX_MESSAGE).await } else { Ok(Vec::new()) }
+            let answer = match opening {
+                Some(opening) => said(opening, &message, walk.is_some(), PATIENCE).await,
+                None => None,
             };
-            let answer = within(PATIENCE, said.boxed()).await.and_then(Result::ok);
             walk.map(|walk| Report::Answered { walk, peer, answer })
         });
     }
+}
+
+/// Says something on a stream, and hears the answer if there is to be one.
+async fn said(opening: Opening, message: &[u8], is_question: bool, patience: Duration) -> Option<Vec<u8>> {
+    let said = async {
+        let mut stream = opened(opening).await.map_err(io::Error::other)?;
+        send(&mut stream, message).await?;
+        stream.close().await?;
+        if is_question { receive_at_most(&mut stream, MAX_MESSAGE).await } else { Ok(Vec::new()) }
+    };
+    within(patience, said.boxed()).await.and_then(Result::ok)
 }
 
 /// What a hub does.
@@ -182,18 +205,47 @@ impl Driver {
         };
         let mut answer = wire::write(asked.kind, asked.key);
         for (relay, url) in self.nearest(&at, peer) {
-            let address: Vec<_> = wire::address(url, relay, relay).into_iter().collect();
+            let address: Vec<_> = wire::address_of(url, relay, relay).into_iter().collect();
             wire::put_node(&mut answer, wire::CLOSER, &relay, &address);
         }
         for node in providers {
             wire::put_node(&mut answer, wire::PROVIDERS, &node.peer, &node.addresses);
         }
+        let others = if asked.kind == wire::GET_PROVIDERS && !asked.passed_on { self.pass_on(asked.key) } else { None };
         self.report(async move {
+            if let Some(others) = others {
+                others.await.iter().for_each(|other| add_providers(&mut answer, other));
+            }
             match within(PATIENCE, send(&mut stream, &answer).boxed()).await {
                 Some(Ok(())) => hear(id, link, stream, place).await,
                 _ => None,
             }
         });
+    }
+
+    /// Asks the other hubs, if there are any.
+    fn pass_on(&mut self, key: &[u8]) -> Option<impl Future<Output = Vec<Vec<u8>>> + Send + use<>> {
+        let linked = |peer: &Peer| {
+            let id = peer.to_id()?;
+            Some((id, self.linked.get(&id)?.current?))
+        };
+        let hubs: Vec<_> = self.config.hubs.iter().filter_map(linked).collect();
+        if hubs.is_empty() {
+            return None;
+        }
+        let Some(place) = self.native.passed_on.take(MAX_PASSED_ON) else {
+            tracing::debug!("more questions at once than are passed on");
+            return None;
+        };
+        let streams = &mut self.swarm.behaviour_mut().streams;
+        let openings: Vec<_> = hubs.into_iter().map(|(id, link)| streams.open(id, link, kad::PROTOCOL)).collect();
+        let message = wire::pass_on(key);
+        Some(async move {
+            let asked = openings.into_iter().map(|opening| said(opening, &message, true, HUB_PATIENCE));
+            let answers = join_all(asked).await.into_iter().flatten().collect();
+            drop(place);
+            answers
+        })
     }
 
     /// The nodes known here that are nearest to a place, and their URLs.
@@ -203,6 +255,15 @@ impl Driver {
         relays.sort_by_key(|(peer, _)| kad::distance(to, peer));
         relays.truncate(kad::K);
         relays
+    }
+}
+
+/// Adds whom another hub names to an answer.
+#[cfg(not(target_arch = "wasm32"))]
+fn add_providers(answer: &mut Vec<u8>, other: &[u8]) {
+    for node in wire::read(other).into_iter().flat_map(|other| other.providers) {
+        let addresses: Vec<Vec<u8>> = node.addresses().map(Vec::from).collect();
+        wire::put_node(answer, wire::PROVIDERS, &node.peer, &addresses);
     }
 }
 

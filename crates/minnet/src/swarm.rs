@@ -33,6 +33,9 @@ use libp2p::{
 use tokio::sync::mpsc;
 use web_time::Instant;
 
+#[cfg(not(target_arch = "wasm32"))]
+use libp2p::Multiaddr;
+
 use crate::{
     CodecError, Command, Config, Event, Events, Net, Peer, RequestError, StartError, Topic,
     circuit::{self, Allowance, Carrier, CircuitError, Hop},
@@ -56,16 +59,9 @@ use crate::{
 const MAX_AGENT: usize = 64;
 /// An unused link is kept; only this long, for browsers' timers cannot do more than 24 days.
 const IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// What is spoken on streams that others open; the last one, by hubs only.
-const SPOKEN: &[StreamProtocol] = &[
-    requests::PROTOCOL,
-    gossip::PROTOCOL,
-    ping::PROTOCOL,
-    identify::PROTOCOL,
-    circuit::HOP,
-    circuit::STOP,
-    kad::PROTOCOL,
-];
+/// What is spoken on streams that others open, by every node.
+const SPOKEN: &[StreamProtocol] =
+    &[requests::PROTOCOL, gossip::PROTOCOL, ping::PROTOCOL, identify::PROTOCOL, circuit::HOP, circuit::STOP];
 
 /// `limits` comes first: what it denies, the others never see.
 #[derive(NetworkBehaviour)]
@@ -81,6 +77,8 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
     let (accepted, accepting) = mpsc::channel(ACCEPT_QUEUE);
     let (circuits, wanted) = mpsc::channel(MAX_DIALS as usize);
 
+    #[cfg(not(target_arch = "wasm32"))]
+    crate::native::check(&config)?;
     let key = Keypair::ed25519_from_bytes(config.secret).map_err(|_| StartError::Secret)?;
     let id = key.public().to_peer_id();
     let peer = Peer::from_id(id).ok_or(StartError::Secret)?;
@@ -138,6 +136,12 @@ fn transport(
         .map_or_else(OptionalTransport::none, OptionalTransport::some)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
         .map_err(io::Error::other);
+    #[cfg(not(target_arch = "wasm32"))]
+    let transport = crate::native::quic::Quic::new(key, timeout)?
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+        .or_transport(transport)
+        .map(|made, _| made.into_inner())
+        .map_err(|error| error.into_inner());
     let either = webrtc.or_transport(transport);
     Ok(either.map(|made, _| made.into_inner()).map_err(|error| error.into_inner()).boxed())
 }
@@ -160,13 +164,20 @@ fn protocols(
     }
 }
 
+#[cfg(all(target_arch = "wasm32", not(feature = "streams")))]
+fn spoken(_: &Config) -> &'static [StreamProtocol] {
+    SPOKEN
+}
+
+#[cfg(any(not(target_arch = "wasm32"), feature = "streams"))]
 fn spoken(config: &Config) -> &'static [StreamProtocol] {
-    let serves = config.hub && cfg!(not(target_arch = "wasm32"));
-    let spoken = &SPOKEN[..SPOKEN.len() - usize::from(!serves)];
-    // Kept for ever: there are few nodes in a test.
+    let mut spoken = vec![SPOKEN];
+    #[cfg(not(target_arch = "wasm32"))]
+    spoken.extend(crate::native::spoken(config));
     #[cfg(feature = "streams")]
-    let spoken = [spoken, config.others.map_or(&[][..], |others| others.protocols)].concat().leak();
-    spoken
+    spoken.extend(config.others.map(|others| others.protocols));
+    // Kept for ever: a program has few nodes.
+    if let [spoken] = spoken[..] { spoken } else { spoken.concat().leak() }
 }
 
 /// The agent, cut at a character's border.
@@ -196,6 +207,15 @@ pub(crate) enum Report {
     Close(ConnectionId),
     /// A node was asked for a key.
     Answered { walk: u32, peer: Peer, answer: Option<Vec<u8>> },
+    /// The name of a URL that is dialled was looked up.
+    #[cfg(not(target_arch = "wasm32"))]
+    Resolved { peer: Peer, url: String, found: io::Result<Vec<Multiaddr>>, place: Count },
+    /// Where a peer sees this node.
+    #[cfg(not(target_arch = "wasm32"))]
+    Observed { id: PeerId, link: ConnectionId, at: Multiaddr },
+    /// A friend and this node told each other where they were seen; `began`: this node did.
+    #[cfg(not(target_arch = "wasm32"))]
+    Punch { id: PeerId, began: bool, theirs: Result<Vec<Multiaddr>, crate::native::punch::PunchError> },
     /// A peer asks this node for a key, or says something about it.
     #[cfg(not(target_arch = "wasm32"))]
     Sought { id: PeerId, link: ConnectionId, message: Vec<u8>, stream: Stream, place: Count },
@@ -245,6 +265,8 @@ pub(crate) struct Driver {
     pub(crate) rendezvous: kad::client::Rendezvous,
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) store: kad::store::Store,
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) native: crate::native::State,
     heartbeat: Instant,
     timer: Option<(Instant, Delay)>,
     /// Topics of which nothing is handed on.
@@ -263,6 +285,10 @@ impl Driver {
             Bounds { max_request: config.max_request, max_response: config.max_response, timeout: config.timeout };
         let allowance = if config.hub { Allowance::RELAY } else { Allowance::FRIEND };
         let (own, now) = (*swarm.local_peer_id(), Instant::now());
+        #[cfg(not(target_arch = "wasm32"))]
+        let direct = config.direct.is_some() || !config.listen.is_empty();
+        #[cfg(target_arch = "wasm32")]
+        let direct = config.direct.is_some();
         Driver {
             swarm,
             bounds,
@@ -275,11 +301,13 @@ impl Driver {
             dials: HashMap::new(),
             asked: Count::default(),
             carrier: Carrier::new(allowance),
-            overlay: Overlay::new(own, config.direct.is_some()),
+            overlay: Overlay::new(own, direct),
             gossip: Gossip::new(config.hub, u64::from_le_bytes(session), now),
             rendezvous: kad::client::Rendezvous::new(peer),
             #[cfg(not(target_arch = "wasm32"))]
             store: kad::store::Store::default(),
+            #[cfg(not(target_arch = "wasm32"))]
+            native: crate::native::State::default(),
             heartbeat: now,
             standings: config.standings.clone(),
             comers: HashMap::new(),
@@ -299,6 +327,8 @@ impl Driver {
         {
             tracing::error!(%error, "cannot take direct links");
         }
+        #[cfg(not(target_arch = "wasm32"))]
+        self.take_links();
         loop {
             match poll_fn(|cx| self.poll_turn(cx)).await {
                 Turn::Call(Some(command)) => self.on_call(command),

@@ -1,4 +1,5 @@
-//! The links that bytes make: WebSockets, dialled or taken from an HTTP server, and circuits. Noise and Yamux go on top.
+//! The links that bytes make: WebSockets, dialled or taken from an HTTP server, circuits, and natively TCP. Noise and Yamux go
+//! on top.
 //!
 //! A circuit is dialled at `…/p2p/CARRIER/p2p-circuit/p2p/PEER`. The driver opens the stream for it, for it knows the links;
 //! one that a peer asks for comes from there too, among what is accepted.
@@ -63,16 +64,24 @@ pub(crate) fn circuit_of(address: &Multiaddr) -> Option<(PeerId, Option<PeerId>)
     carrier.filter(|_| circuit).map(|carrier| (carrier, peer))
 }
 
-/// The libp2p transport. Its one listener stands for all that is accepted.
+/// The libp2p transport. One listener stands for all that is accepted; natively there are those of TCP besides.
 pub(crate) struct Transport {
     accepted: mpsc::Receiver<Accepted>,
     circuits: mpsc::Sender<Circuit>,
     listener: Option<ListenerId>,
+    #[cfg(not(target_arch = "wasm32"))]
+    tcp: libp2p::tcp::tokio::Transport,
 }
 
 impl Transport {
     pub(crate) fn new(accepted: mpsc::Receiver<Accepted>, circuits: mpsc::Sender<Circuit>) -> Self {
-        Transport { accepted, circuits, listener: None }
+        Transport {
+            accepted,
+            circuits,
+            listener: None,
+            #[cfg(not(target_arch = "wasm32"))]
+            tcp: libp2p::tcp::tokio::Transport::default(),
+        }
     }
 }
 
@@ -83,6 +92,10 @@ impl libp2p::core::Transport for Transport {
     type Dial = BoxFuture<'static, io::Result<Link>>;
 
     fn listen_on(&mut self, id: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
+        #[cfg(not(target_arch = "wasm32"))]
+        if crate::native::address::socket_of(&address).is_some_and(|(_, quic)| !quic) {
+            return self.tcp.listen_on(id, address);
+        }
         if self.listener.is_some() || !address.is_empty() {
             return Err(TransportError::MultiaddrNotSupported(address));
         }
@@ -95,7 +108,7 @@ impl libp2p::core::Transport for Transport {
         false
     }
 
-    fn dial(&mut self, address: Multiaddr, _: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
+    fn dial(&mut self, address: Multiaddr, opts: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
         if let Some((carrier, Some(to))) = circuit_of(&address) {
             let circuits = self.circuits.clone();
             return Ok(async move {
@@ -106,11 +119,22 @@ impl libp2p::core::Transport for Transport {
             }
             .boxed());
         }
+        #[cfg(not(target_arch = "wasm32"))]
+        if crate::native::address::socket_of(&address).is_some_and(|(_, quic)| !quic) {
+            let dialled = self.tcp.dial(address, opts)?;
+            return Ok(async move { Ok(Box::new(dialled.await?) as Link) }.boxed());
+        }
+        #[cfg(target_arch = "wasm32")]
+        let _: DialOpts = opts;
         let url = ws::to_url(&address).ok_or(TransportError::MultiaddrNotSupported(address))?;
         Ok(async move { Ok(Box::new(ws::connect(&url).await?) as Link) }.boxed())
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Poll::Ready(event) = Pin::new(&mut self.tcp).poll(cx) {
+            return Poll::Ready(event.map_upgrade(|tcp| ready(tcp.into_inner().map(|tcp| Box::new(tcp) as Link))));
+        }
         let Some(listener_id) = self.listener else { return Poll::Pending };
         // With the last handle gone nothing comes any more; the driver ends then by itself.
         let Some(accepted) = std::task::ready!(self.accepted.poll_recv(cx)) else { return Poll::Pending };

@@ -4,10 +4,9 @@ use libp2p::{Multiaddr, multiaddr::Protocol};
 
 use super::{K, MAX_ADDRESSES, id_of};
 use crate::{
-    ED25519_ID, Peer,
+    ED25519_ID, Peer, address,
     proto::{Fields, Malformed, Value, put_bytes, put_number},
     transport::circuit_of,
-    ws,
 };
 
 /// Bytes of a message at most, as in libp2p.
@@ -25,6 +24,9 @@ const KIND: u64 = 1;
 const KEY: u64 = 2;
 pub(crate) const CLOSER: u64 = 8;
 pub(crate) const PROVIDERS: u64 = 9;
+/// Of our own: a hub asks for somebody else. Other programs pass it over.
+#[cfg(not(target_arch = "wasm32"))]
+const PASSED_ON: u64 = 15;
 const NODE_ID: u64 = 1;
 const NODE_ADDRESS: u64 = 2;
 
@@ -42,6 +44,9 @@ pub(crate) struct Message<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) closer: Vec<Named<'a>>,
     pub(crate) providers: Vec<Named<'a>>,
+    /// Whether a hub asks for somebody else.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) passed_on: bool,
 }
 
 /// How a rendezvous key stands in messages: as a multihash, which other programs want. It is a hash of the caller's; which,
@@ -59,6 +64,8 @@ pub(crate) fn read(message: &[u8]) -> Result<Message<'_>, Malformed> {
         match field? {
             (KIND, Value::Number(number)) => read.kind = number,
             (KEY, Value::Bytes(bytes)) if bytes.len() <= MAX_KEY => read.key = bytes,
+            #[cfg(not(target_arch = "wasm32"))]
+            (PASSED_ON, Value::Number(number)) => read.passed_on = number != 0,
             (CLOSER, Value::Bytes(bytes)) => add(&mut read.closer, bytes)?,
             (PROVIDERS, Value::Bytes(bytes)) => add(&mut read.providers, bytes)?,
             _ => {}
@@ -103,6 +110,14 @@ pub(crate) fn write(kind: u64, key: &[u8]) -> Vec<u8> {
     message
 }
 
+/// Who is findable, for somebody else: to be answered by what the hub knows itself.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn pass_on(key: &[u8]) -> Vec<u8> {
+    let mut message = write(GET_PROVIDERS, key);
+    put_number(&mut message, PASSED_ON as u8, 1);
+    message
+}
+
 /// Names a node, unless it does not fit into the message any more.
 pub(crate) fn put_node(message: &mut Vec<u8>, field: u64, peer: &Peer, addresses: &[Vec<u8>]) {
     let mut node = Vec::new();
@@ -117,8 +132,8 @@ pub(crate) fn put_node(message: &mut Vec<u8>, field: u64, peer: &Peer, addresses
 }
 
 /// Where a node is reached: at a URL of its own, or at that of a relay.
-pub(crate) fn address(url: &str, relay: Peer, own: Peer) -> Option<Vec<u8>> {
-    let mut address = ws::to_address(url).ok()?.with(Protocol::P2p(relay.to_id()?));
+pub(crate) fn address_of(url: &str, relay: Peer, own: Peer) -> Option<Vec<u8>> {
+    let mut address = address::to_address(url).ok()?.with(Protocol::P2p(relay.to_id()?));
     if relay != own {
         address.push(Protocol::P2pCircuit);
     }
@@ -126,12 +141,12 @@ pub(crate) fn address(url: &str, relay: Peer, own: Peer) -> Option<Vec<u8>> {
     (bytes.len() <= MAX_ADDRESS).then_some(bytes)
 }
 
-/// The relay and its URL in an address of a node: what [`address`] makes, and other ways to say the same.
+/// The relay and its URL in an address of a node: what [`address_of`] makes, and other ways to say the same.
 pub(crate) fn read_address(bytes: &[u8], of: Peer) -> Option<(Peer, String)> {
     let address = Multiaddr::try_from(bytes.to_vec()).ok()?;
-    let url = ws::to_url(&address)?;
+    let url = address::to_url(&address)?;
     // A name in an address may hold any signs.
-    let plain = ws::to_address(&url).ok()?;
+    let plain = address::to_address(&url).ok()?;
     let id = of.to_id()?;
     let relay = match circuit_of(&address) {
         Some((relay, to)) if to.is_none_or(|to| to == id) => Peer::from_id(relay)?,

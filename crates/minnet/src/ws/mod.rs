@@ -18,7 +18,7 @@ use std::{borrow::Cow, net::IpAddr};
 use libp2p::{Multiaddr, multiaddr::Protocol};
 
 /// Longest URL taken, in bytes.
-const MAX_URL: usize = 512;
+pub(crate) const MAX_URL: usize = 512;
 
 /// Why a URL is not one to dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,8 +26,8 @@ pub enum UrlError {
     /// Over 512 bytes.
     #[error("longer than 512 bytes")]
     TooLong,
-    /// Neither `ws://` nor `wss://`.
-    #[error("neither ws:// nor wss://")]
+    /// None of `ws://`, `wss://`, and natively `tcp://` and `quic://`.
+    #[error("neither ws:// nor wss://, nor tcp:// or quic:// of a native node")]
     Scheme,
     /// No host, or one with signs that no host has.
     #[error("no valid host")]
@@ -53,15 +53,23 @@ pub(crate) fn to_address(url: &str) -> Result<Multiaddr, UrlError> {
     if path.chars().any(|sign| sign.is_whitespace() || sign.is_control() || matches!(sign, '?' | '#')) {
         return Err(UrlError::Path);
     }
-    let (host, port) = match authority.strip_prefix('[') {
+    let (host, port) = authority_of(authority)?;
+    let port = port.unwrap_or(if tls { 443 } else { 80 });
+    let path = Cow::Borrowed(if path.is_empty() { "/" } else { path });
+    let socket = if tls { Protocol::Wss(path) } else { Protocol::Ws(path) };
+    Ok(Multiaddr::from_iter([host, Protocol::Tcp(port), socket]))
+}
+
+/// The host of `host:port`, and the port if it is told.
+pub(crate) fn authority_of(text: &str) -> Result<(Protocol<'_>, Option<u16>), UrlError> {
+    let (host, port) = match text.strip_prefix('[') {
         Some(v6) => v6.split_once(']').ok_or(UrlError::Host)?,
-        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
     };
     let port = match port.strip_prefix(':') {
-        Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port)?,
+        Some(port) => Some(port.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port)?),
         None if !port.is_empty() => return Err(UrlError::Port),
-        None if tls => 443,
-        None => 80,
+        None => None,
     };
     let host = match host.parse() {
         Ok(IpAddr::V4(ip)) => Protocol::Ip4(ip),
@@ -69,9 +77,7 @@ pub(crate) fn to_address(url: &str) -> Result<Multiaddr, UrlError> {
         Err(_) if is_name(host) => Protocol::Dns(Cow::Borrowed(host)),
         Err(_) => return Err(UrlError::Host),
     };
-    let path = Cow::Borrowed(if path.is_empty() { "/" } else { path });
-    let socket = if tls { Protocol::Wss(path) } else { Protocol::Ws(path) };
-    Ok(Multiaddr::from_iter([host, Protocol::Tcp(port), socket]))
+    Ok((host, port))
 }
 
 fn is_name(host: &str) -> bool {
@@ -90,15 +96,20 @@ pub(crate) fn from_socket(from: std::net::SocketAddr) -> Multiaddr {
     Multiaddr::from_iter([ip, Protocol::Tcp(from.port()), Protocol::Ws("/".into())])
 }
 
+/// The host of an address, as it stands in a URL.
+pub(crate) fn host_of(part: Protocol<'_>) -> Option<String> {
+    match part {
+        Protocol::Ip4(ip) => Some(ip.to_string()),
+        Protocol::Ip6(ip) => Some(format!("[{ip}]")),
+        Protocol::Dns(name) => Some(name.into_owned()),
+        _ => None,
+    }
+}
+
 /// The URL of an address of ours.
 pub(crate) fn to_url(address: &Multiaddr) -> Option<String> {
     let mut parts = address.iter();
-    let host = match parts.next()? {
-        Protocol::Ip4(ip) => ip.to_string(),
-        Protocol::Ip6(ip) => format!("[{ip}]"),
-        Protocol::Dns(name) => name.into_owned(),
-        _ => return None,
-    };
+    let host = host_of(parts.next()?)?;
     let Protocol::Tcp(port) = parts.next()? else { return None };
     match parts.next()? {
         Protocol::Ws(path) => Some(format!("ws://{host}:{port}{path}")),

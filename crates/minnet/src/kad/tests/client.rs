@@ -49,7 +49,7 @@ impl Side {
                 Do::Tell { peers, key } => {
                     for peer in peers {
                         self.told += 1;
-                        let addresses = vec![wire::address(URL, peer, self.own).unwrap()];
+                        let addresses = vec![wire::address_of(URL, peer, self.own).unwrap()];
                         if let Some((_, store)) = hubs.iter_mut().find(|(hub, _)| *hub == peer) {
                             let provider = Node { peer: self.own, addresses };
                             assert!(store.add(place(&wire::multihash(&key)), provider, now));
@@ -168,7 +168,7 @@ proptest! {
         while let Some(todo) = ann.rendezvous.next(now) {
             let Do::Ask { walk, peer: asked, .. } = todo else { continue };
             let answer = answers.next().flatten().map(|(closer, providers, mut addresses)| {
-                addresses.push(wire::address(URL, peer(closer), peer(2)).unwrap());
+                addresses.push(wire::address_of(URL, peer(closer), peer(2)).unwrap());
                 let node = |number| Node { peer: peer(number), addresses: addresses.clone() };
                 let closer: Vec<Node> = (closer..closer + K as u64).map(node).collect();
                 let providers: Vec<Node> = (providers..providers + K as u64).map(node).collect();

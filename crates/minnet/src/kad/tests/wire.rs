@@ -123,11 +123,11 @@ fn an_address_tells_the_relay_and_its_url() {
     let (of_id, relay_id, other_id) = (of.to_id().unwrap(), relay.to_id().unwrap(), other.to_id().unwrap());
     let base = "/ip4/127.0.0.1/tcp/8080/x-parity-ws/%2f";
     let by_relay = Some((relay, URL.to_owned()));
-    assert_eq!(read_address(&address(URL, relay, of).unwrap(), of), by_relay);
+    assert_eq!(read_address(&address_of(URL, relay, of).unwrap(), of), by_relay);
     assert_eq!(at(format!("{base}/p2p/{relay_id}/p2p-circuit")), by_relay);
     assert_eq!(at(format!("{base}/p2p/{relay_id}/p2p-circuit/p2p/{of_id}")), by_relay);
     let itself = Some((of, URL.to_owned()));
-    assert_eq!(read_address(&address(URL, of, of).unwrap(), of), itself);
+    assert_eq!(read_address(&address_of(URL, of, of).unwrap(), of), itself);
     assert_eq!(at(base.to_owned()), itself);
     assert_eq!(at(format!("{base}/p2p/{of_id}")), itself);
     for wrong in [
@@ -142,6 +142,6 @@ fn an_address_tells_the_relay_and_its_url() {
     ] {
         assert_eq!(at(wrong.clone()), None, "{wrong}");
     }
-    assert_eq!(address("http://a/", relay, of), None);
-    assert_eq!(address(&format!("ws://a/{}", "a".repeat(300)), relay, of), None);
+    assert_eq!(address_of("http://a/", relay, of), None);
+    assert_eq!(address_of(&format!("ws://a/{}", "a".repeat(300)), relay, of), None);
 }
