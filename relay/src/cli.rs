@@ -1,12 +1,13 @@
 //! The command line.
 
-use ledgerno_node::DEFAULT_STUN;
+use ledgerno_node::{DEFAULT_STUN, Listen, UrlError as DialUrlError, check_url};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use axum::http::Uri;
 use clap::{Args, Parser, Subcommand};
-use ledgerno_ledger::bytes::CircleId;
+use ledgerno_ledger::bytes::{CircleId, DeviceId};
+use ledgerno_ledger::invite::RelayAddress;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::tls::TlsFiles;
@@ -48,6 +49,16 @@ pub struct Cli {
     /// more than once; "none" for none. With --public-url a public STUN server is told, else none
     #[arg(long, value_name = "SERVER", value_parser = ice)]
     pub ice: Vec<String>,
+    /// Take native nodes' links by TCP there, too; they can then reach each other through NATs. May be said more than once
+    #[arg(long, value_name = "ADDR", value_parser = listen)]
+    pub listen_tcp: Vec<SocketAddr>,
+    /// The same by QUIC, which is UDP
+    #[arg(long, value_name = "ADDR", value_parser = listen)]
+    pub listen_quic: Vec<SocketAddr>,
+    /// Another relay to know: who announced at it is found here, too. ws://HOST:PORT/#ID, tcp://HOST:PORT#ID or
+    /// quic://HOST:PORT#ID, with the ID that it logs when it is ready. May be said more than once; say it at both
+    #[arg(long, value_name = "URL#ID")]
+    pub peer: Vec<PeerUrl>,
     /// What to log on stderr: error, warn, info, debug or trace, or a list like `info,libp2p=debug`
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log)]
     pub log: Targets,
@@ -78,6 +89,23 @@ impl Cli {
     /// Certificate and key, if both are given.
     pub fn tls(&self) -> Option<TlsFiles> {
         Some(TlsFiles { cert: self.tls_cert.clone()?, key: self.tls_key.clone()? })
+    }
+
+    /// Where native nodes may link.
+    pub fn native(&self) -> Vec<Listen> {
+        let tcp = self.listen_tcp.iter().copied().map(Listen::Tcp);
+        tcp.chain(self.listen_quic.iter().copied().map(Listen::Quic)).collect()
+    }
+
+    /// Whether nothing is said more often than is possible.
+    pub fn check(&self) -> Result<(), String> {
+        if self.native().len() > MAX_NATIVE {
+            return Err(format!("--listen-tcp and --listen-quic can be said {MAX_NATIVE} times together"));
+        }
+        if self.peer.len() > MAX_PEERS {
+            return Err(format!("--peer can be said {MAX_PEERS} times"));
+        }
+        Ok(())
     }
 
     /// The servers that browsers are told: what was asked for; else a public STUN server if the relay is public.
@@ -122,6 +150,49 @@ pub enum UrlError {
     /// It is longer than an invite carries.
     #[error("it is longer than {MAX_URL} characters")]
     TooLong,
+}
+
+/// Sockets for native nodes, and other relays, at most.
+const MAX_NATIVE: usize = 8;
+const MAX_PEERS: usize = 16;
+
+/// Another relay: where it is dialled, and its peer, as `URL#ID`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerUrl(pub RelayAddress);
+
+/// Why it names no relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeerUrlError {
+    /// The id is missing, or no key.
+    #[error(
+        "after the URL there must be `#` and the other relay's id, 64 hexadecimal digits, which it logs when it is ready"
+    )]
+    NoId,
+    /// It can not be dialled.
+    #[error("{0}")]
+    Url(#[from] DialUrlError),
+    /// With TLS.
+    #[error(
+        "a relay does not dial wss:// or https:// yet: use what the other one says with --listen-tcp or --listen-quic"
+    )]
+    Tls,
+}
+
+impl std::str::FromStr for PeerUrl {
+    type Err = PeerUrlError;
+
+    fn from_str(text: &str) -> Result<Self, PeerUrlError> {
+        let (url, id) = text.split_once('#').ok_or(PeerUrlError::NoId)?;
+        let id = data_encoding::HEXLOWER_PERMISSIVE.decode(id.as_bytes()).ok();
+        let peer = id.and_then(|id| id.try_into().ok()).map(DeviceId).ok_or(PeerUrlError::NoId)?;
+        if url.starts_with("wss://") || url.starts_with("https://") {
+            return Err(PeerUrlError::Tls);
+        }
+        // As the other one shows its page.
+        let url = url.strip_prefix("http://").map_or_else(|| url.to_owned(), |rest| format!("ws://{rest}"));
+        check_url(&url)?;
+        Ok(Self(RelayAddress { url, peer }))
+    }
 }
 
 /// What an invite carries of a relay's URL at most, bytes.
@@ -230,6 +301,25 @@ mod tests {
             assert_eq!(read(text), Err(UrlError::NotRoot), "{text}");
         }
         assert_eq!(read(&format!("http://{}/", "a".repeat(200))), Err(UrlError::TooLong));
+    }
+
+    #[test]
+    fn another_relay_is_named_with_its_id() {
+        let id = "0a".repeat(32);
+        let read = |url: &str| format!("{url}#{id}").parse::<PeerUrl>().map(|peer| peer.0.url);
+        assert_eq!(read("http://192.0.2.1:8080/").unwrap(), "ws://192.0.2.1:8080/");
+        assert_eq!(read("tcp://relay.example:4001").unwrap(), "tcp://relay.example:4001");
+        assert_eq!(read("quic://[2001:db8::1]:4001").unwrap(), "quic://[2001:db8::1]:4001");
+        assert_eq!(read("https://relay.example/"), Err(PeerUrlError::Tls));
+        assert!(matches!(read("tcp://relay.example"), Err(PeerUrlError::Url(_))));
+        assert_eq!("tcp://a:1#0a".parse::<PeerUrl>(), Err(PeerUrlError::NoId));
+        assert_eq!("tcp://a:1".parse::<PeerUrl>(), Err(PeerUrlError::NoId));
+        let named = format!("tcp://a:1#{id}");
+        let many = |times| parse(&[&["--peer", named.as_str()][..]; 20][..times].concat()).unwrap().check();
+        assert!(many(16).is_ok() && many(17).is_err());
+        let cli = parse(&["--listen-tcp", "127.0.0.1:1", "--listen-quic", "127.0.0.1:2"]).unwrap();
+        assert_eq!(cli.native().len(), 2);
+        assert!(parse(&[&["--listen-tcp", "127.0.0.1:1"][..]; 9].concat()).unwrap().check().is_err());
     }
 
     #[test]

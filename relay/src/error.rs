@@ -38,7 +38,7 @@ impl Language {
 pub enum RelayError {
     /// Somebody listens there already.
     #[error(
-        "{0} is in use by another program (perhaps another relay). Stop it, or choose another with --listen ADDR:PORT"
+        "{0} is in use by another program (perhaps another relay). Stop it, or choose another with --listen ADDR:PORT (or --listen-tcp, --listen-quic)"
     )]
     AddressInUse(SocketAddr),
     /// The address cannot be listened on.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
+use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_node::store::StoreError;
 use ledgerno_node::store::redb::Redb;
-use ledgerno_node::{KeeperConfig, Node, NodeError};
+use ledgerno_node::{KeeperConfig, Listen, Node, NodeError};
 use tokio::sync::oneshot;
 use tracing::debug;
 
@@ -30,6 +31,10 @@ pub struct Start<'a> {
     pub url: &'a str,
     /// How many connections the port lets in.
     pub connections: usize,
+    /// Where links of native nodes are taken besides.
+    pub listen: Vec<Listen>,
+    /// Other relays, to which links are kept.
+    pub relays: Vec<RelayAddress>,
 }
 
 /// A driver that is started.
@@ -89,6 +94,8 @@ pub async fn start(start: Start<'_>) -> Result<Host, HostError> {
         // http becomes ws, and https wss.
         url: start.url.replacen("http", "ws", 1),
         max_connections: u32::try_from(start.connections).unwrap_or(u32::MAX),
+        listen: start.listen,
+        relays: start.relays,
     };
     let (node, net) = Node::keeper(store, config).await?;
     let peer = net.peer().0;

@@ -24,6 +24,8 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use ledgerno_ledger::invite::RelayAddress;
+use ledgerno_node::Listen;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -65,6 +67,10 @@ pub struct Config {
     pub open: bool,
     /// STUN and TURN servers for the browsers that it serves: `URL` or `URL NAME PASSWORD` each.
     pub ice: Vec<String>,
+    /// Where native nodes may link by TCP and QUIC besides. At most 8.
+    pub native: Vec<Listen>,
+    /// Other relays, which it asks for whom it does not know itself. At most 16.
+    pub peers: Vec<RelayAddress>,
     /// The port's bounds.
     pub limits: Limits,
     /// The protocol version to speak and to claim. Tests pretend another.
@@ -85,6 +91,8 @@ impl Config {
             archive: true,
             open: false,
             ice: Vec::new(),
+            native: Vec::new(),
+            peers: Vec::new(),
             page: Page::embedded(),
             limits: Limits::default(),
             version: VERSION,
@@ -117,6 +125,9 @@ pub async fn serve(config: Config, ready: impl FnOnce(Ready)) -> Result<(), Rela
 async fn serve_here(config: Config, ready: impl FnOnce(Ready)) -> Result<(), RelayError> {
     let tls = config.tls.as_ref().map(tls::load).transpose()?;
     let listener = listen(config.listen).await?;
+    for native in &config.native {
+        is_free(*native)?;
+    }
     let address = listener.local_addr().map_err(|source| RelayError::Listen { address: config.listen, source })?;
     let secrets = Secrets::open(&config.data)?;
     let url = match &config.public_url {
@@ -131,6 +142,8 @@ async fn serve_here(config: Config, ready: impl FnOnce(Ready)) -> Result<(), Rel
         open: config.open,
         url: &url,
         connections: config.limits.connections,
+        listen: config.native,
+        relays: config.peers,
     })
     .await?;
 
@@ -146,7 +159,7 @@ async fn serve_here(config: Config, ready: impl FnOnce(Ready)) -> Result<(), Rel
 
     let owner = format!("{url}#/owner/{}", secrets.owner.text());
     let only_here = config.public_url.is_none() && (address.ip().is_loopback() || address.ip().is_unspecified());
-    info!(%address, "ready");
+    info!(%address, peer = data_encoding::HEXLOWER.encode(&peer), "ready");
     ready(Ready { page: url, owner, address, peer, only_here });
 
     let ended = tokio::select! {
@@ -174,10 +187,23 @@ async fn serve_here(config: Config, ready: impl FnOnce(Ready)) -> Result<(), Rel
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, RelayError> {
-    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+    TcpListener::bind(address).await.map_err(|source| not_listening(address, source))
+}
+
+/// Whether the network will be able to listen there: better to be told at start than in the log.
+fn is_free(native: Listen) -> Result<(), RelayError> {
+    let bound = match native {
+        Listen::Tcp(address) => std::net::TcpListener::bind(address).map(drop),
+        Listen::Quic(address) => std::net::UdpSocket::bind(address).map(drop),
+    };
+    bound.map_err(|source| not_listening(native.socket(), source))
+}
+
+fn not_listening(address: SocketAddr, source: std::io::Error) -> RelayError {
+    match source.kind() {
         ErrorKind::AddrInUse => RelayError::AddressInUse(address),
         _ => RelayError::Listen { address, source },
-    })
+    }
 }
 
 /// The URL that works on this machine, for want of a public one.

@@ -24,6 +24,9 @@ fn main() -> ExitCode {
     let Some(data) = cli.data_folder(|name| std::env::var(name).ok()) else {
         Cli::command().error(ErrorKind::MissingRequiredArgument, "there is no home folder: say --data DIR").exit();
     };
+    if let Err(error) = cli.check() {
+        Cli::command().error(ErrorKind::TooManyValues, error).exit();
+    }
     let language = Language::here();
     let config = Config {
         public_url: cli.public_url.clone(),
@@ -32,6 +35,8 @@ fn main() -> ExitCode {
         archive: !cli.light,
         open: cli.open,
         ice: cli.ice(),
+        native: cli.native(),
+        peers: cli.peer.iter().map(|peer| peer.0.clone()).collect(),
         ..Config::new(cli.listen, data)
     };
     match run(config, language) {

@@ -4,11 +4,15 @@
 mod common;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use common::get;
 use futures::{FutureExt, StreamExt};
 use ledgerno_minnet::{self as minnet, DialError, Event, Events, Net, Peer};
+use ledgerno_node::Listen;
+use ledgerno_relay::cli::PeerUrl;
 use ledgerno_relay::host::HostError;
 use ledgerno_relay::secrets::{Lost, SecretError, Secrets};
 use ledgerno_relay::{Config, Language, Ready, RelayError, serve};
@@ -16,14 +20,14 @@ use tokio::sync::oneshot;
 
 /// Runs a relay until `during` has ended.
 async fn with_relay<T>(data: &Path, during: impl AsyncFnOnce(Ready) -> T) -> Result<T, RelayError> {
+    with(Config::new("127.0.0.1:0".parse().unwrap(), data.to_owned()), during).await
+}
+
+/// The same, with what else it is told.
+async fn with<T>(config: Config, during: impl AsyncFnOnce(Ready) -> T) -> Result<T, RelayError> {
     let (stop, stopped) = oneshot::channel::<()>();
     let (tell, told) = oneshot::channel();
-    let config = Config {
-        page: common::page(),
-        version: 9,
-        shutdown: stopped.map(|_| ()).boxed(),
-        ..Config::new("127.0.0.1:0".parse().unwrap(), data.to_owned())
-    };
+    let config = Config { page: common::page(), version: 9, shutdown: stopped.map(|_| ()).boxed(), ..config };
     let relay = serve(config, |ready| tell.send(ready).unwrap());
     let user = async {
         let Ok(ready) = told.await else { return None };
@@ -114,6 +118,101 @@ async fn a_taken_port_and_a_taken_folder_are_refused() {
         assert!(matches!(again, Err(RelayError::Secret(SecretError::InUse(_)))));
     });
     inside.await.unwrap();
+}
+
+/// A free port, which nobody takes in the next moments.
+fn free() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Two relays that are told of each other, by TCP and by QUIC: whoever announced at one is found at the other, however often
+/// one of them starts anew.
+#[tokio::test]
+async fn relays_that_know_each_other_find_each_others_friends() {
+    const KEY: [u8; 32] = [5; 32];
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let peers = folders.each_ref().map(|folder| {
+        let secrets = Secrets::open(folder.path()).map_err(|error| error.to_string()).unwrap();
+        minnet::start(minnet::Config::new(secrets.device, "test")).unwrap().0.peer()
+    });
+    let at = [free(), free()];
+    let url = |which: usize| format!("{}://{}", ["tcp", "quic"][which], at[which]);
+    let config = |which: usize| {
+        let other = 1 - which;
+        let named = format!("{}#{}", url(other), data_encoding::HEXLOWER.encode(&peers[other].0));
+        Config {
+            native: vec![[Listen::Tcp, Listen::Quic][which](at[which])],
+            peers: vec![named.parse::<PeerUrl>().unwrap().0],
+            ..Config::new("127.0.0.1:0".parse().unwrap(), folders[which].path().to_owned())
+        }
+    };
+    let once = async || {
+        with(config(1), async |_| {
+            let ((ann, mut ann_events), (ben, mut ben_events)) = (node(1, 9), node(2, 9));
+            linked(&ann, &mut ann_events, &url(0), peers[0]).await;
+            linked(&ben, &mut ben_events, &url(1), peers[1]).await;
+            ann.announce(KEY).unwrap();
+            found(&ben, &mut ben_events, KEY, ann.peer()).await;
+            ben.announce(KEY).unwrap();
+            found(&ann, &mut ann_events, KEY, ben.peer()).await;
+        })
+        .await
+    };
+    let meet = async || {
+        let until = Instant::now() + Duration::from_secs(60);
+        // In one process a socket is free only when what ran on it has ended.
+        loop {
+            match once().await {
+                Err(RelayError::AddressInUse(_)) if Instant::now() < until => tokio::task::yield_now().await,
+                ended => return ended.unwrap(),
+            }
+        }
+    };
+    let first = with(config(0), async |_| {
+        meet().await;
+        meet().await;
+    });
+    first.await.unwrap();
+}
+
+async fn linked(net: &Net, events: &mut Events, url: &str, to: Peer) {
+    net.dial(url, to).unwrap();
+    while let Some(event) = events.next().await {
+        match event {
+            Event::Connected { peer, .. } if peer == to => return,
+            Event::DialFailed { .. } => net.dial(url, to).unwrap(),
+            _ => {}
+        }
+    }
+}
+
+/// Looks for a key again and again, for relays link to each other in their own time.
+async fn found(net: &Net, events: &mut Events, key: [u8; 32], who: Peer) {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        assert!(Instant::now() < until, "nobody was found");
+        net.find(key).unwrap();
+        let next = tokio::time::timeout(Duration::from_millis(200), events.next()).await;
+        if let Ok(Some(Event::Found { peer, .. })) = next
+            && peer == who
+        {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_native_socket_that_is_taken_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (tcp, udp) = ((tcp.local_addr().unwrap(), tcp), (udp.local_addr().unwrap(), udp));
+    for (native, taken) in [(Listen::Tcp(tcp.0), tcp.0), (Listen::Quic(udp.0), udp.0)] {
+        let config =
+            Config { native: vec![native], ..Config::new("127.0.0.1:0".parse().unwrap(), folder.path().to_owned()) };
+        let refused = with(config, async |_| unreachable!("it must not serve")).await;
+        assert!(matches!(refused, Err(RelayError::AddressInUse(address)) if address == taken), "{refused:?}");
+    }
 }
 
 #[test]

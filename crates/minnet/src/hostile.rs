@@ -109,8 +109,7 @@ pub fn rendezvous(bytes: &[u8]) {
     node.linked(vec![(relay, libp2p::swarm::ConnectionId::new_unchecked(1))], now);
     let (mut asked, mut told, mut found) = (0, 0, 0);
     let mut answers = parts(bytes);
-    loop {
-        let Some(todo) = node.next(now) else { break };
+    while let Some(todo) = node.next(now) {
         match todo {
             Do::Ask { walk, peer, message } => {
                 asked += 1;
@@ -136,7 +135,7 @@ fn kad_message(kind: u64, names: std::ops::Range<u8>) -> Vec<u8> {
     let mut message = wire::write(kind, &wire::multihash(&[7; 32]));
     for name in names {
         let (peer, relay) = (Peer(place(&[name])), Peer(place(&[1])));
-        let addresses: Vec<Vec<u8>> = wire::address("ws://127.0.0.1:80/", relay, peer).into_iter().collect();
+        let addresses: Vec<Vec<u8>> = wire::address_of("ws://127.0.0.1:80/", relay, peer).into_iter().collect();
         wire::put_node(&mut message, wire::CLOSER, &peer, &[]);
         wire::put_node(&mut message, wire::PROVIDERS, &peer, &addresses);
     }

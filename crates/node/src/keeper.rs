@@ -15,10 +15,11 @@ use ledgerno_ledger::codec;
 use ledgerno_ledger::entry::{Admission, Role};
 use ledgerno_ledger::epoch::Handout;
 use ledgerno_ledger::genesis::{Genesis, MAX_GENESIS};
+use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_ledger::keys::DeviceKey;
 use ledgerno_ledger::op::Operation;
 use ledgerno_ledger::seal::LaneKeys;
-use ledgerno_minnet::{self as minnet, Net, Responder};
+use ledgerno_minnet::{self as minnet, Listen, Net, Responder};
 
 /// The most circles of a relay: three topics each, below the network's bound.
 const MAX_CIRCLES: usize = 300;
@@ -47,6 +48,10 @@ pub struct KeeperConfig {
     pub url: String,
     /// The most connections.
     pub max_connections: u32,
+    /// Where links of native nodes are taken. At most 8.
+    pub listen: Vec<Listen>,
+    /// Other relays, to which links are kept, and which are asked who is findable. At most 16.
+    pub relays: Vec<RelayAddress>,
 }
 
 impl<S: Store> Node<S> {
@@ -71,6 +76,8 @@ impl<S: Store> Node<S> {
         net_config.urls = vec![config.url];
         net_config.version = config.version;
         net_config.max_connections = config.max_connections;
+        net_config.listen = config.listen;
+        net_config.hubs = config.relays.iter().map(|relay| minnet::Peer(relay.peer.0)).collect();
         let (net, events, network) = minnet::start(net_config).map_err(|_| NodeError::Random)?;
         rt::spawn(network);
         let circles: Vec<CircleRecord> = profile.circles.values().cloned().collect();
@@ -79,6 +86,9 @@ impl<S: Store> Node<S> {
         let node = Node::assemble(net.clone(), events, store, profile, space, keeps, Box::new(|| ()));
         for record in circles {
             node.open_circle(record).await?;
+        }
+        for relay in config.relays {
+            node.keep_link(relay);
         }
         Ok((node, net))
     }

@@ -29,6 +29,8 @@ pub use ledgerno_engine::Limits;
 /// The version of the protocol between nodes.
 pub use ledgerno_minnet::VERSION as PROTOCOL;
 pub use ledgerno_minnet::{DEFAULT_STUN, IceServer, Why};
+#[cfg(not(target_arch = "wasm32"))]
+pub use ledgerno_minnet::{Listen, UrlError, check_url};
 pub use links::{LinkState, Path, Tried, Up};
 pub use member::{INVITE_DAYS, INVITE_USES, Preview, Settings};
 pub use view::Alert;

@@ -302,6 +302,8 @@ fn a_damaged_log_opens_no_circle_and_is_left_as_it_is() {
             open: false,
             url: String::new(),
             max_connections: 8,
+            listen: Vec::new(),
+            relays: Vec::new(),
         };
         let refused = ledgerno_node::Node::keeper(store, config).await.map(|_| ());
         assert!(matches!(refused, Err(NodeError::Open(_))), "{refused:?}");

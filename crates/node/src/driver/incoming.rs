@@ -25,6 +25,10 @@ impl<S: Store> Node<S> {
                 minnet::Event::Refused { peer, theirs, ours } => self.version_refused(DeviceId(peer.0), theirs, ours),
                 minnet::Event::Subscribed { peer, topic } => self.subscribed(DeviceId(peer.0), topic),
                 minnet::Event::Unsubscribed { .. } => {}
+                #[cfg(not(target_arch = "wasm32"))]
+                minnet::Event::Listening { url } => tracing::info!(url, "takes links of native nodes"),
+                #[cfg(not(target_arch = "wasm32"))]
+                minnet::Event::NotListening { at, why } => tracing::error!(?at, why, "takes no links there"),
                 minnet::Event::Message { topic, from, bytes } => self.message(topic, DeviceId(from.0), &bytes),
                 minnet::Event::Request { peer, kind, bytes, reply } => {
                     self.request(DeviceId(peer.0), kind, bytes, reply)

@@ -54,6 +54,8 @@ impl Relay {
                     open: false,
                     url: String::new(),
                     max_connections: 64,
+                    listen: Vec::new(),
+                    relays: Vec::new(),
                 };
                 let (_node, net) = Node::keeper(store, config).await.unwrap();
                 let listener = TcpListener::bind(at).await.unwrap();
