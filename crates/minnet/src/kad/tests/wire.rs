@@ -130,6 +130,12 @@ fn an_address_tells_the_relay_and_its_url() {
     assert_eq!(read_address(&address_of(URL, of, of).unwrap(), of), itself);
     assert_eq!(at(base.to_owned()), itself);
     assert_eq!(at(format!("{base}/p2p/{of_id}")), itself);
+    for (url, native) in
+        [("tcp://127.0.0.1:8080", "/ip4/127.0.0.1/tcp/8080"), ("quic://[::1]:9", "/ip6/::1/udp/9/quic-v1")]
+    {
+        assert_eq!(at(native.to_owned()), Some((of, url.to_owned())));
+        assert_eq!(read_address(&address_of(url, relay, of).unwrap(), of), Some((relay, url.to_owned())));
+    }
     for wrong in [
         format!("{base}/p2p/{relay_id}"),
         format!("{base}/p2p-circuit"),
@@ -137,7 +143,8 @@ fn an_address_tells_the_relay_and_its_url() {
         format!("{base}/p2p/{relay_id}/p2p-circuit/p2p/{other_id}"),
         format!("{base}/p2p/{relay_id}/p2p-circuit/webrtc"),
         format!("/p2p/{relay_id}/p2p-circuit"),
-        "/ip4/127.0.0.1/tcp/8080".to_owned(),
+        "/ip4/127.0.0.1/udp/8080".to_owned(),
+        "/ip4/127.0.0.1/tcp/8080/tls".to_owned(),
         "/dns/a%20b/tcp/8080/ws".to_owned(),
     ] {
         assert_eq!(at(wrong.clone()), None, "{wrong}");
