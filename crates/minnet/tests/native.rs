@@ -8,7 +8,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use common::{Node, PATIENCE, config, node};
-use ledgerno_minnet::{Config, DialError, Event, Listen, NetError, Path, Peer, Topic, UrlError, Way, Why, start};
+use ledgerno_minnet::{
+    Config, DialError, Event, Faults, Listen, NetError, Path, Peer, Standing, Topic, UrlError, Way, Why, start,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
@@ -170,8 +172,9 @@ async fn links_over_the_bound_are_refused_and_bans_hold() {
         let mut hub = listening(1, &[way]);
         hub.max_connections = 1;
         let banned = node(config(9));
-        let forever = ledgerno_minnet::Ban { peer: banned.peer(), until_ms: now_ms() + 3_600_000, times: 1 };
-        hub.bans = vec![forever];
+        let (peer, at_ms) = (banned.peer(), now_ms());
+        let ban = Standing { peer, until_ms: at_ms + 3_600_000, times: 1, faults: Faults::default(), at_ms };
+        hub.standings.put(ban, at_ms);
         let mut hub = node(hub);
         let url = url(&mut hub).await;
         let mut banned = banned;
