@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 
 import * as circle from '../lib/circle.mjs';
+import { startNative } from '../lib/harness.mjs';
 import { INTERNET, STUN, TURN, lacking, portsOf, startInternet } from '../lib/nat.mjs';
 import { person } from '../lib/profile.mjs';
 import { startRelay } from '../lib/relay.mjs';
@@ -104,4 +105,46 @@ test('behind two symmetric NATs a TURN server links friends without the relay', 
   await relay.kill();
   await Promise.all([circle.cutOff(ann.page), circle.cutOff(ben.page)]);
   await talk(ann, ben, 'by TURN');
+});
+
+/** Two programs that are no browsers, at a hub on the internet, each behind a router. */
+async function natives(t, way, kinds) {
+  const internet = await startInternet(t);
+  const hub = await startNative(internet.within, ['--name', '1', '--hub', `--${way}`, `${INTERNET}:4001`]);
+  t.after(() => hub.stop());
+  const url = (await hub.said(/^listening: (\S+)$/m))[1];
+  const start = async (kind, name, friend) => {
+    const dials = ['--dial', `${url}#${hub.id}`, '--seek', String(friend)];
+    const node = await startNative(internet.home(kind).within, ['--name', String(name), `--${way}`, '0.0.0.0:4001', ...dials]);
+    t.after(() => node.stop());
+    return node;
+  };
+  return { hub, ann: await start(kinds[0], 2, 3), ben: await start(kinds[1], 3, 2) };
+}
+
+for (const way of ['tcp', 'quic']) {
+  test(`behind two cone NATs native nodes open a hole for each other by ${way}`, { timeout: TIMEOUT }, async (t) => {
+    if (why) return t.skip(why);
+    const { hub, ann, ben } = await natives(t, way, ['cone', 'cone']);
+    for (const [one, other] of [[ann, ben], [ben, ann]]) {
+      await one.said(new RegExp(`^linked: ${other.id} relayed$`, 'm'));
+      await one.said(new RegExp(`^linked: ${other.id} direct$`, 'm'));
+    }
+    await hub.stop();
+    for (const one of [ann, ben]) await one.said(new RegExp(`^gone: ${hub.id}$`, 'm'));
+    await ann.ask(ben.id);
+    await ben.ask(ann.id);
+  });
+}
+
+test('behind two symmetric NATs native nodes stay relayed', { timeout: TIMEOUT }, async (t) => {
+  if (why) return t.skip(why);
+  const { ann, ben } = await natives(t, 'quic', ['symmetric', 'symmetric']);
+  await Promise.any([
+    ann.said(new RegExp(`^tried: ${ben.id} no-way$`, 'm')),
+    ben.said(new RegExp(`^tried: ${ann.id} no-way$`, 'm')),
+  ]);
+  assert.doesNotMatch(ann.log() + ben.log(), / direct$/m);
+  await ann.ask(ben.id);
+  await ben.ask(ann.id);
 });

@@ -1,4 +1,5 @@
-// Liars as child processes (tests/harness): a founder who lies on command, and a relay of another version.
+// Liars as child processes (tests/harness): a founder who lies on command, and a relay of another version. And nodes of the
+// network alone, which are no browsers.
 
 import { spawn } from 'node:child_process';
 
@@ -11,10 +12,12 @@ const LOG_KEPT = 64 * 1024;
 const running = new Set();
 process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
-function start(args) {
+/** @param {string[]} args @param {string[]} [within] what starts it elsewhere */
+function start(args, within = []) {
   const program = process.env.LEDGERNO_HARNESS;
   if (!program) throw new Error('LEDGERNO_HARNESS names the harness: run the tests by `npm test -- --only e2e`.');
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const [first = '', ...words] = [...within, program, ...args];
+  const child = spawn(first, words, { stdio: ['pipe', 'pipe', 'pipe'] });
   running.add(child);
   const exited = new Promise((resolve) => child.once('exit', resolve));
   let log = '';
@@ -83,4 +86,25 @@ export async function startRelayOfVersion(version) {
   const owner = (await child.said(/^owner: (\S+)$/m))[1];
   const page = (await child.said(/^page: (\S+)$/m))[1];
   return { owner, page, url: new URL(page).origin, stop: child.stop };
+}
+
+/**
+ * A native node of the network alone.
+ * @param {string[]} within what starts it in its network @param {string[]} args
+ */
+export async function startNative(within, args) {
+  const child = start(['native', ...args], within);
+  const id = (await child.said(/^peer: (\S+)$/m))[1];
+  return {
+    id,
+    said: child.said,
+    log: child.log,
+    stop: child.stop,
+    /** Asks another node, and waits for the answer. @param {string} other */
+    async ask(other) {
+      child.write(`ask ${other}`);
+      const answer = await child.said(new RegExp(`^(un)?answered: ${other}$`, 'm'));
+      if (answer[1]) throw new Error(`No answer. It said:\n${child.log()}`);
+    },
+  };
 }

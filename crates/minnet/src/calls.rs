@@ -100,6 +100,10 @@ impl Driver {
     }
 
     pub(crate) fn dial_at(&mut self, url: String, addresses: Vec<Multiaddr>, peer: Peer) {
+        #[cfg(not(target_arch = "wasm32"))]
+        if self.holds(&url, &addresses, peer) {
+            return;
+        }
         let Some(id) = peer.to_id() else {
             let reason = DialError::WrongPeer { obtained: None };
             return self.events.push_back(Event::DialFailed { peer, url, reason });

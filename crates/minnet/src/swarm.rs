@@ -338,6 +338,8 @@ impl Driver {
                 Turn::Circuit(circuit) => self.open_circuit(circuit),
                 Turn::Timer => {}
             }
+            #[cfg(not(target_arch = "wasm32"))]
+            self.look_after_held();
             self.look_after_friends();
             self.look_after_the_mesh();
             self.look_after_rendezvous();

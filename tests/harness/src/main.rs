@@ -1,7 +1,9 @@
-//! For end-to-end tests only: a founder who lies on command, and a relay that claims another version of the protocol.
+//! For end-to-end tests only: a founder who lies on command, a relay that claims another version of the protocol, and a node
+//! of the network alone.
 //! Commands come line by line on stdin, what happened goes line by line to stdout.
 
 mod founder;
+mod native;
 mod witness;
 
 use std::io::Write;
@@ -25,6 +27,8 @@ struct Cli {
 enum Role {
     /// Founds a circle, prints `invite: URL`, and then obeys: `post TEXT`, `posts COUNT`, `settle`, `lie KIND`.
     Founder(founder::Options),
+    /// A native node of the network alone, to see it go through NATs.
+    Native(native::Options),
     /// A relay that claims another version; prints `owner: URL` and `page: URL` as the real one does.
     Relay {
         /// Where to listen.
@@ -43,6 +47,7 @@ enum Role {
 async fn main() -> Result<()> {
     match Cli::parse().role {
         Role::Founder(options) => founder::run(options).await,
+        Role::Native(options) => native::run(options).await,
         Role::Relay { listen, data, version } => {
             let shutdown = tokio::signal::ctrl_c().map(|_| ()).boxed();
             let config = Config { version, shutdown, ..Config::new(listen, data) };

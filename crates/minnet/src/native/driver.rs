@@ -1,6 +1,6 @@
 //! What the driver does about it.
 
-use std::io;
+use std::{io, time::Duration};
 
 use futures::FutureExt;
 use libp2p::{
@@ -11,6 +11,7 @@ use libp2p::{
         dial_opts::{DialOpts, PeerCondition},
     },
 };
+use web_time::Instant;
 
 use super::{
     address::{may_be_named, of_listen, of_socket, socket_of, to_url},
@@ -27,9 +28,14 @@ use crate::{
     swarm::{Driver, Report},
 };
 
+/// How long a dial waits for the machine's addresses.
+const HELD: Duration = Duration::from_secs(1);
+
 /// Listening and dialling.
 impl Driver {
     pub(crate) fn take_links(&mut self) {
+        let everywhere = |at: &Listen| matches!(at, Listen::Tcp(socket) if socket.ip().is_unspecified());
+        self.native.held_until = self.config.listen.iter().any(everywhere).then(|| Instant::now() + HELD);
         for at in self.config.listen.clone() {
             if let Err(error) = self.swarm.listen_on(of_listen(at)) {
                 let why = match error {
@@ -45,6 +51,10 @@ impl Driver {
         if let Some(url) = to_url(&at).filter(|_| self.native.listening.len() < MAX_LISTENING)
             && !self.native.listening.contains(&at)
         {
+            // The machine's addresses are told one after the other, its own first.
+            if socket_of(&at).is_some_and(|(socket, quic)| !quic && !socket.ip().is_loopback()) {
+                self.native.held_until = self.native.held_until.map(|_| Instant::now());
+            }
             self.native.listening.push(at);
             self.events.push_back(Event::Listening { url });
         }
@@ -64,6 +74,29 @@ impl Driver {
                 let at = if quic { Listen::Quic(socket) } else { Listen::Tcp(socket) };
                 self.events.push_back(Event::NotListening { at, why: why.clone() });
             }
+        }
+    }
+
+    /// Whether a dial by TCP has to wait; then it is kept.
+    pub(crate) fn holds(&mut self, url: &str, addresses: &[Multiaddr], peer: Peer) -> bool {
+        let by_tcp = addresses.iter().any(|address| socket_of(address).is_some_and(|(_, quic)| !quic));
+        let holds = by_tcp && self.native.held_until.is_some() && self.native.held.len() < MAX_DIALS as usize;
+        if holds {
+            self.native.held.push((url.to_owned(), addresses.to_vec(), peer));
+        }
+        holds
+    }
+
+    /// Dials what waited long enough.
+    pub(crate) fn look_after_held(&mut self) {
+        match self.native.held_until {
+            Some(until) if until <= Instant::now() => {
+                self.native.held_until = None;
+                for (url, addresses, peer) in std::mem::take(&mut self.native.held) {
+                    self.dial_at(url, addresses, peer);
+                }
+            }
+            until => self.ring_at(until),
         }
     }
 

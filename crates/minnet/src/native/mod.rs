@@ -9,18 +9,26 @@ pub(crate) mod punch;
 pub(crate) mod quic;
 
 use libp2p::{Multiaddr, StreamProtocol};
+use web_time::Instant;
 
 use crate::{
-    Config, StartError, kad,
+    Config, Peer, StartError, kad,
     limits::{MAX_HUBS, MAX_LISTENS},
     requests::Count,
 };
+
+/// A dial that waits.
+type Held = (String, Vec<Multiaddr>, Peer);
 
 /// What the driver remembers for all this.
 #[derive(Default)]
 pub(crate) struct State {
     /// Where links are taken. Bounded.
     listening: Vec<Multiaddr>,
+    /// Dials that wait until it is known at which of the machine's addresses this node listens, and until when at most: they
+    /// leave by the port that is listened at, or no peer sees it.
+    held: Vec<Held>,
+    held_until: Option<Instant>,
     /// Names that are looked up.
     resolving: Count,
     /// Questions that are passed on to other hubs.
