@@ -4,11 +4,9 @@
 
 mod common;
 
-use std::time::Duration;
-
-use common::{Node, PATIENCE, config, node, url_of};
+use common::{Node, PATIENCE, config, found, node, url_of};
 use futures::{SinkExt, StreamExt};
-use ledgerno_minnet::{Event, Peer};
+use ledgerno_minnet::Peer;
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder,
     kad::{self, GetProvidersOk, Mode, QueryResult, RecordKey, store::MemoryStore},
@@ -77,18 +75,6 @@ fn open(name: u8, hub: bool) -> Node {
     node(config)
 }
 
-async fn found(node: &mut Node) -> (Peer, Vec<(Peer, String)>) {
-    let found = async {
-        loop {
-            node.net.find(KEY).unwrap();
-            if let Ok(Event::Found { peer, at, .. }) = timeout(Duration::from_millis(200), node.next()).await {
-                return (peer, at);
-            }
-        }
-    };
-    timeout(PATIENCE, found).await.expect("somebody is found")
-}
-
 #[tokio::test]
 async fn a_libp2p_node_announces_and_finds_at_our_hub() {
     let mut hub = open(1, true);
@@ -134,7 +120,7 @@ async fn a_libp2p_node_announces_and_finds_at_our_hub() {
             }
         }
     });
-    assert_eq!(found(&mut ann).await, (own, vec![(own, "ws://192.0.2.1:9/".to_owned())]));
+    assert_eq!(found(&mut ann, KEY).await, (own, vec![(own, "ws://192.0.2.1:9/".to_owned())]));
 
     // And the other way.
     let mut ben = open(3, false);
@@ -142,7 +128,7 @@ async fn a_libp2p_node_announces_and_finds_at_our_hub() {
     ben.connected(hub.peer()).await;
     hub.connected(ben.peer()).await;
     ann.net.announce(KEY).unwrap();
-    while found(&mut ben).await.0 != ann.peer() {}
+    while found(&mut ben, KEY).await.0 != ann.peer() {}
     ask.send(()).await.unwrap();
     assert_eq!(timeout(PATIENCE, run).await.unwrap().unwrap(), ann.peer());
 }
@@ -179,5 +165,5 @@ async fn ours_announce_and_find_at_a_libp2p_node() {
         guest.connected(relay).await;
     }
     ann.net.announce(KEY).unwrap();
-    assert_eq!(found(&mut ben).await, (ann.peer(), vec![(relay, url)]));
+    assert_eq!(found(&mut ben, KEY).await, (ann.peer(), vec![(relay, url)]));
 }

@@ -82,8 +82,8 @@ async fn a_request_or_an_answer_over_the_other_sides_bound_is_refused_in_words()
     assert!(matches!(answer, Err(RequestError::Codec(CodecError::TooLong { max: 1_000, .. }))), "{answer:?}");
 }
 
-#[tokio::test]
-async fn a_message_reaches_the_other_guest_through_the_hub_once() {
+/// A hub and two guests, all of whom listen to the topic and know it of each other.
+async fn subscribed() -> (Node, Node, Node) {
     let mut hub = config(1);
     hub.hub = true;
     let (mut hub, mut ann, mut ben) = (node(hub), node(config(2)), node(config(3)));
@@ -96,6 +96,12 @@ async fn a_message_reaches_the_other_guest_through_the_hub_once() {
         guest.subscribed(hub.peer(), TOPIC).await;
         hub.subscribed(guest.peer(), TOPIC).await;
     }
+    (hub, ann, ben)
+}
+
+#[tokio::test]
+async fn a_message_reaches_the_other_guest_through_the_hub_once() {
+    let (mut hub, mut ann, mut ben) = subscribed().await;
     ann.net.publish(&TOPIC, Bytes::from_static(b"first")).unwrap();
     assert_eq!(hub.message().await, (TOPIC, ann.peer(), Bytes::from_static(b"first")));
     assert_eq!(ben.message().await, (TOPIC, hub.peer(), Bytes::from_static(b"first")));
@@ -113,18 +119,7 @@ async fn a_message_reaches_the_other_guest_through_the_hub_once() {
 /// A node that hands nothing on still hears, and what it says itself goes out.
 #[tokio::test]
 async fn a_node_hands_on_what_comes_on_a_topic_only_if_it_is_told_to() {
-    let mut hub = config(1);
-    hub.hub = true;
-    let (mut hub, mut ann, mut ben) = (node(hub), node(config(2)), node(config(3)));
-    for node in [&hub, &ann, &ben] {
-        node.net.subscribe(TOPIC).unwrap();
-    }
-    let url = hub.listen().await;
-    for guest in [&mut ann, &mut ben] {
-        guest.net.dial(&url, hub.peer()).unwrap();
-        guest.subscribed(hub.peer(), TOPIC).await;
-        hub.subscribed(guest.peer(), TOPIC).await;
-    }
+    let (mut hub, mut ann, mut ben) = subscribed().await;
     hub.net.hand_on(TOPIC, false).unwrap();
     ann.net.publish(&TOPIC, Bytes::from_static(b"for the hub")).unwrap();
     assert_eq!(hub.message().await.2, "for the hub");

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Node, PATIENCE, accept, config, node, url_of};
+use common::{Node, accept, config, found, node, url_of};
 use ledgerno_minnet::{Event, Listen, Peer};
 use tokio::{net::TcpListener, time::timeout};
 
@@ -22,20 +22,6 @@ async fn dial(guest: &mut Node, relay: &mut Node, url: &str) {
     guest.net.dial(url, relay.peer()).unwrap();
     guest.connected(relay.peer()).await;
     relay.connected(guest.peer()).await;
-}
-
-/// Looks for a key, again and again, until somebody is found: what is announced takes its time.
-async fn found(node: &mut Node, key: [u8; 32]) -> (Peer, Vec<(Peer, String)>) {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        assert!(Instant::now() < until, "nobody was found");
-        node.net.find(key).unwrap();
-        let next = timeout(Duration::from_millis(200), node.next()).await;
-        if let Ok(Event::Found { key: of, peer, at }) = next {
-            assert_eq!(of, key);
-            return (peer, at);
-        }
-    }
 }
 
 #[tokio::test]

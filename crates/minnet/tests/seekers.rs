@@ -4,9 +4,7 @@
 
 mod common;
 
-use std::time::Duration;
-
-use common::{Node, PATIENCE, config, node};
+use common::{Node, PATIENCE, config, found, node};
 use futures::{AsyncReadExt, AsyncWriteExt};
 use ledgerno_minnet::{Event, Peer, Rate};
 use libp2p::{Stream, StreamProtocol};
@@ -77,21 +75,6 @@ async fn hub(requests: Rate, guests: u8) -> (Node, Vec<Node>) {
     (hub, all)
 }
 
-/// Until a node is found by another.
-async fn found(by: &mut Node, key: u16, who: Peer) {
-    let key: [u8; 32] = key.to_be_bytes().repeat(16).try_into().unwrap();
-    let found = async {
-        loop {
-            by.net.find(key).unwrap();
-            let next = timeout(Duration::from_millis(200), by.next()).await;
-            if matches!(next, Ok(Event::Found { peer, .. }) if peer == who) {
-                return;
-            }
-        }
-    };
-    timeout(PATIENCE, found).await.expect("it is found");
-}
-
 const PLENTY: Rate = Rate { burst: 10_000, per_second: 1_000 };
 
 #[tokio::test]
@@ -152,7 +135,7 @@ async fn what_is_no_question_ends_its_stream_and_nothing_else() {
     cut.write_all(&whole[..10]).await.unwrap();
     cut.flush().await.unwrap();
     liar.net.announce([7; 32]).unwrap();
-    found(&mut other, 0x0707, liar.peer()).await;
+    assert_eq!(found(&mut other, [7; 32]).await.0, liar.peer());
     assert_eq!(rest(&mut cut).await, []);
 }
 
@@ -182,7 +165,7 @@ async fn who_floods_a_hub_with_announcements_is_banned_and_others_are_found() {
         })
     });
     let flood: Vec<_> = flood.collect();
-    found(&mut seeker, 0x0707, announcer.peer()).await;
+    assert_eq!(found(&mut seeker, [7; 32]).await.0, announcer.peer());
     let banned = hub.until(|event| match event {
         Event::Judged(standing) if standing.times > 0 => Some(standing.peer),
         Event::Disconnected { peer } => panic!("{peer} is gone"),
@@ -191,5 +174,5 @@ async fn who_floods_a_hub_with_announcements_is_banned_and_others_are_found() {
     assert_eq!(banned.await, who);
     liar.disconnected(at).await;
     flood.iter().for_each(|one| one.abort());
-    found(&mut seeker, 0x0707, announcer.peer()).await;
+    assert_eq!(found(&mut seeker, [7; 32]).await.0, announcer.peer());
 }

@@ -1,7 +1,11 @@
 //! Nodes on loopback, over real TCP and WebSockets.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
-use std::{future::ready, net::SocketAddr, time::Duration};
+use std::{
+    future::ready,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt, TryStreamExt};
@@ -109,6 +113,20 @@ pub async fn dial_failure(node: &mut Node) -> DialError {
         _ => None,
     })
     .await
+}
+
+/// Looks for a key, again and again, until somebody is found: what is announced takes its time.
+pub async fn found(node: &mut Node, key: [u8; 32]) -> (Peer, Vec<(Peer, String)>) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < until, "nobody was found");
+        node.net.find(key).unwrap();
+        let next = timeout(Duration::from_millis(200), node.next()).await;
+        if let Ok(Event::Found { key: of, peer, at }) = next {
+            assert_eq!(of, key);
+            return (peer, at);
+        }
+    }
 }
 
 pub fn url_of(address: SocketAddr) -> String {
