@@ -4,6 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
 
+/** With these a page's clock ticks every 5 µs in place of 100. */
+const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm' };
 
 /**
@@ -13,7 +15,7 @@ const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm' };
 export async function serve(html, folders) {
   const server = createServer(async (request, response) => {
     const path = new URL(request.url ?? '/', 'http://page').pathname;
-    if (path === '/') return response.writeHead(200, { 'content-type': 'text/html' }).end(html);
+    if (path === '/') return response.writeHead(200, { ...ISOLATED, 'content-type': 'text/html' }).end(html);
     const [, name = '', file = ''] = /^\/([\w-]+)\/([\w.-]+)$/.exec(path) ?? [];
     const folder = folders[name];
     const bytes = folder && (await readFile(join(folder, file)).catch(() => null));

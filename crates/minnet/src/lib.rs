@@ -123,7 +123,7 @@ macro_rules! shown_as_hex {
     ($($name:ident),*) => {$(
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(std::str::from_utf8(&to_hex(&self.0)).map_err(|_| fmt::Error)?)
             }
         }
         impl fmt::Debug for $name {
@@ -134,6 +134,16 @@ macro_rules! shown_as_hex {
     )*};
 }
 shown_as_hex!(Peer, Topic);
+
+/// 32 bytes as 64 lower-case hex digits.
+fn to_hex(bytes: &[u8; 32]) -> [u8; 64] {
+    let mut digits = [0; 64];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+        pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+    }
+    digits
+}
 
 /// 32 bytes from 64 lower-case hex digits.
 fn from_hex(text: &str) -> Option<[u8; 32]> {

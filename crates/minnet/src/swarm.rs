@@ -15,7 +15,7 @@ use std::{
 };
 
 use either::Either;
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use futures_timer::Delay;
 use libp2p::{
     PeerId, Stream, StreamProtocol, Swarm,
@@ -49,7 +49,7 @@ use crate::{
     overlay::Overlay,
     ping,
     requests::{self, Bounds, Count},
-    rt,
+    rt::{self, OnWake},
     standings::Standings,
     streams::{OpenError, Streams},
     transport::{Accepted, Circuit, Transport},
@@ -241,7 +241,7 @@ struct Queues {
 }
 
 pub(crate) struct Driver {
-    pub(crate) swarm: Swarm<Protocols>,
+    pub(crate) swarm: OnWake<Swarm<Protocols>>,
     pub(crate) config: Config,
     pub(crate) bounds: Bounds,
     /// What identify tells.
@@ -290,7 +290,7 @@ impl Driver {
         #[cfg(target_arch = "wasm32")]
         let direct = config.direct.is_some();
         Driver {
-            swarm,
+            swarm: OnWake::new(swarm),
             bounds,
             about,
             session: u64::from_le_bytes(session),
@@ -330,7 +330,10 @@ impl Driver {
         #[cfg(not(target_arch = "wasm32"))]
         self.take_links();
         loop {
-            match poll_fn(|cx| self.poll_turn(cx)).await {
+            let turn = poll_fn(|cx| self.poll_turn(cx)).await;
+            let links_are_as_before =
+                matches!(turn, Turn::Call(Some(Command::Publish { .. })) | Turn::Report(Report::Said { .. }));
+            match turn {
                 Turn::Call(Some(command)) => self.on_call(command),
                 Turn::Call(None) => return,
                 Turn::Swarm(event) => self.on_swarm(event),
@@ -338,11 +341,9 @@ impl Driver {
                 Turn::Circuit(circuit) => self.open_circuit(circuit),
                 Turn::Timer => {}
             }
-            #[cfg(not(target_arch = "wasm32"))]
-            self.look_after_held();
-            self.look_after_friends();
-            self.look_after_the_mesh();
-            self.look_after_rendezvous();
+            if !links_are_as_before {
+                self.look_after_links();
+            }
             self.send_frames();
             while let Some(event) = self.events.pop_front() {
                 if self.queues.told.send(event).await.is_err() {
@@ -352,13 +353,22 @@ impl Driver {
         }
     }
 
+    /// What may be due, or is due because of what has changed.
+    fn look_after_links(&mut self) {
+        #[cfg(not(target_arch = "wasm32"))]
+        self.look_after_held();
+        self.look_after_friends();
+        self.look_after_the_mesh();
+        self.look_after_rendezvous();
+    }
+
     /// The sources take turns in going first, so that none starves another.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         self.first = (self.first + 1) % 4;
         for source in 0..4 {
             let turn = match (self.first + source) % 4 {
                 0 => self.queues.calls.poll_recv(cx).map(|call| Some(Turn::Call(call))),
-                1 => self.swarm.poll_next_unpin(cx).map(|event| event.map(Turn::Swarm)),
+                1 => self.swarm.poll_next(cx).map(|event| event.map(Turn::Swarm)),
                 2 => self.reports.1.poll_recv(cx).map(|report| report.map(Turn::Report)),
                 _ => self.queues.circuits.poll_recv(cx).map(|circuit| circuit.map(Turn::Circuit)),
             };

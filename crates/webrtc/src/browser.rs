@@ -6,7 +6,7 @@
 
 use std::{cell::Cell, cell::RefCell, rc::Rc};
 
-use js_sys::{Array, ArrayBuffer, Function, JSON, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Function, JSON, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -316,6 +316,17 @@ fn left(id: u32, channel: &RtcDataChannel, given: u64) -> Event {
 
 /// `None`: a text, or too long.
 fn message(event: &MessageEvent) -> Option<Vec<u8>> {
-    let buffer = event.data().dyn_into::<ArrayBuffer>().ok()?;
-    (buffer.byte_length() as usize <= MAX_MESSAGE).then(|| Uint8Array::new(&buffer).to_vec())
+    let data = event.data();
+    // What is no text is a buffer, and of a text the browser would make an array as long as it says.
+    if data.is_string() {
+        return None;
+    }
+    let bytes = Uint8Array::new(&data);
+    let len = bytes.length() as usize;
+    if len > MAX_MESSAGE {
+        return None;
+    }
+    let mut message = vec![0; len];
+    bytes.copy_to(&mut message);
+    Some(message)
 }

@@ -137,6 +137,7 @@ function startNode(Ours, { relays = [], first = false, direct = true }) {
         const text = new TextEncoder().encode(`${number} `.padEnd(size, '.'));
         sent.push(clock());
         node.publish(topic, text);
+        await undefined; // as js-libp2p's is awaited: the timer's own time comes after it
         await new Promise((resolve) => setTimeout(resolve, gap));
       }
       return sent;

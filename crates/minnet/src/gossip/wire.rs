@@ -7,6 +7,7 @@ use super::Id;
 use crate::{
     Topic, from_hex,
     proto::{Fields, Malformed, Value, put_bytes, put_number, put_varint},
+    to_hex,
 };
 
 /// What a peer says at once.
@@ -164,10 +165,5 @@ fn topic_of(name: &[u8]) -> Option<Topic> {
 }
 
 fn put_topic(message: &mut Vec<u8>, field: u8, topic: &Topic) {
-    let mut name = [0; 64];
-    for (pair, byte) in name.chunks_exact_mut(2).zip(topic.0) {
-        pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
-        pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
-    }
-    put_bytes(message, field, &name);
+    put_bytes(message, field, &to_hex(&topic.0));
 }
