@@ -55,7 +55,7 @@ pub struct Cli {
     /// The same by QUIC, which is UDP
     #[arg(long, value_name = "ADDR", value_parser = listen)]
     pub listen_quic: Vec<SocketAddr>,
-    /// Another relay to know: who announced at it is found here, too. ws://HOST:PORT/#ID, tcp://HOST:PORT#ID or
+    /// Another relay to know: who announced at it is found here, too. http://HOST:PORT/#ID, tcp://HOST:PORT#ID or
     /// quic://HOST:PORT#ID, with the ID that it logs when it is ready. May be said more than once; say it at both
     #[arg(long, value_name = "URL#ID")]
     pub peer: Vec<PeerUrl>,

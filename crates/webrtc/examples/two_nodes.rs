@@ -1,5 +1,6 @@
-//! Two nodes in one process that link directly, over simulated peer connections: `cargo run --example two_nodes`. In a page
-//! the backend is `browser::Browser`, and the first connection goes by a relay; the folder `example` has that.
+//! Two nodes in one process that link directly, over simulated peer connections:
+//! `cargo run -p ledgerno-webrtc --example two_nodes --features memory`. In a page the backend is `browser::Browser`, and the
+//! first connection goes by a relay; the folder `example` has that.
 
 use std::{error::Error, sync::Arc};
 
