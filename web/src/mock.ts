@@ -459,11 +459,11 @@ function circle(name: string, people = names): Held {
       peers: words.has('off')
         ? []
         : [
-            { id: hex('relay'), name: '', path: 'relay', by: '', since: now - 4e6, why: '', tried: null },
-            { id: b.id, name: b.name, path: 'direct', by: '', since: now - 3e6, why: '', tried: null },
-            { id: c.id, name: c.name, path: 'relayed', by: '', since: now - 2e5, why: 'no-way', tried: now - 5e4 },
-            { id: d.id, name: d.name, path: 'relayed', by: b.name, since: now - 1e5, why: '', tried: null },
-            { id: e.id, name: e.name, path: 'heard', by: '', since: now - 6e4, why: 'given-up', tried: now - 3e4 },
+            { id: hex('relay'), name: '', path: 'relay', by: '', since: now - 4e6, why: '', way: '', tried: null },
+            { id: b.id, name: b.name, path: 'direct', by: '', since: now - 3e6, why: '', way: '', tried: null },
+            { id: c.id, name: c.name, path: 'relayed', by: '', since: now - 2e5, why: 'no-way', way: 'direct', tried: now - 5e4 },
+            { id: d.id, name: d.name, path: 'relayed', by: b.name, since: now - 1e5, why: '', way: '', tried: null },
+            { id: e.id, name: e.name, path: 'heard', by: '', since: now - 6e4, why: 'not-there', way: 'circuit', tried: now - 3e4 },
           ],
       invites: [invite(10, 7)],
       alerts: words.has('refused') ? [{ code: 'settlement-refused', facts: { height: 8 } }] : [],

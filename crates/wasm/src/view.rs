@@ -197,6 +197,7 @@ fn peer_view<S: Store>(node: &Node<S>, peer: DeviceId, name: &str, path: &str, b
         ("by", by.into()),
         ("since", (since as f64).into()),
         ("why", tried.map_or("", |tried| tried.why.code()).into()),
+        ("way", tried.map_or("", |tried| if tried.direct { "direct" } else { "circuit" }).into()),
         ("tried", tried.map_or(JsValue::NULL, |tried| (tried.at as f64).into())),
     ])
 }

@@ -138,7 +138,7 @@ export const ja: Words = {
   stamps: 'スタンプ',
   thisDevice: 'この端末',
   more: (name: string) => `${name}さんの詳細`,
-  path: (path: PeerView['path']) => ({ direct: '直接', relayed: '間接', heard: 'サークル越し', relay: '中継サーバー' })[path],
+  path: (path: PeerView['path']) => ({ direct: '直接', relayed: '経由', heard: '接続なし', relay: '中継サーバー' })[path],
   since: (time: string) => `${time}から`,
 
   invite: '招待',

@@ -239,7 +239,8 @@ export const en = {
   linkedDirectly: 'Nobody is between the two of you. If the relay is away, you go on.',
   linkedBy: (by: string) => `What you say to each other goes through ${by || 'the relay'}, sealed: nobody on the way can read it.`,
   relayNode: 'Relay',
-  triedAt: (time: string) => `Last tried at ${time}.`,
+  triedAt: (way: 'direct' | 'circuit', time: string) =>
+    way === 'direct' ? `A direct link was last tried at ${time}.` : `A way through others was last tried at ${time}.`,
   noWebRtc: 'This browser makes no direct links: WebRTC is missing or switched off. A current Chrome, Edge, Firefox or Safari makes them.',
   heardOf: 'You hear of this device through the circle; no link of its own leads to it just now. What you write reaches it through the others.',
   theCircle: 'the circle',

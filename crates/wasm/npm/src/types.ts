@@ -65,6 +65,8 @@ export interface PeerView {
   since: number;
   /** Why one that is relayed or only heard of is not linked better: of the last attempt; empty when there was none. */
   why: '' | 'not-there' | 'not-admitted' | 'busy' | 'no-answer' | 'unsupported' | 'refused' | 'no-way' | 'given-up' | 'broken';
+  /** What that was for: a direct link, or one through others. */
+  way: '' | 'direct' | 'circuit';
   /** When that was, in milliseconds since 1970. */
   tried: number | null;
 }
