@@ -10,12 +10,11 @@ use libp2p::{
         dial_opts::{DialOpts, PeerCondition},
     },
 };
-use std::io;
 use web_time::Instant;
 
 use crate::{
     Event, Path, Peer, Way, Why,
-    calls::cause,
+    calls::{cause, timed_out},
     circuit::{CircuitError, Status},
     links::Dial,
     overlay::{Do, Reach},
@@ -73,23 +72,26 @@ impl Driver {
         let link = dial.connection_id();
         match self.swarm.dial(dial) {
             Ok(()) => {
-                self.dials.insert(link, Dial::Friend { id, carrier });
+                self.dials.insert(link, Dial::Friend { id, carrier, began: true });
             }
-            Err(error) => self.friend_dial_failed(id, carrier, &error),
+            Err(error) => self.friend_dial_failed(id, carrier, true, &error),
         }
     }
 
-    pub(crate) fn friend_dial_failed(&mut self, id: PeerId, carrier: Option<PeerId>, error: &DialError) {
+    pub(crate) fn friend_dial_failed(&mut self, id: PeerId, carrier: Option<PeerId>, began: bool, error: &DialError) {
         let why = match error {
             // By whatever it was tried, nothing came through.
             DialError::Transport(_) if carrier.is_none() && self.config.direct.is_none() => Why::NoWay,
             error => why(error),
         };
-        self.friend_failed(id, carrier, why);
+        self.friend_failed(id, carrier, began, why);
     }
 
-    pub(crate) fn friend_failed(&mut self, id: PeerId, carrier: Option<PeerId>, why: Why) {
-        self.overlay.ended(id, false, Instant::now());
+    pub(crate) fn friend_failed(&mut self, id: PeerId, carrier: Option<PeerId>, began: bool, why: Why) {
+        // What a friend begins is no attempt of ours, and puts off none.
+        if began {
+            self.overlay.ended(id, false, Instant::now());
+        }
         // Both dialled, and one of the two links stands.
         if carrier.is_none() && self.reach(&id) == Reach::Direct {
             return;
@@ -143,7 +145,7 @@ fn why(error: &DialError) -> Why {
         Some(CircuitError::Refused(Status::PERMISSION_DENIED)) => Why::NotAdmitted,
         Some(CircuitError::Refused(Status::RESOURCE_LIMIT_EXCEEDED)) => Why::Busy,
         Some(CircuitError::Timeout) => Why::NoAnswer,
-        _ if cause::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) => Why::NoAnswer,
+        _ if timed_out(error) => Why::NoAnswer,
         _ => Why::Broken,
     }
 }

@@ -7,7 +7,7 @@ use libp2p::PeerId;
 use web_time::Instant;
 
 use crate::{
-    Peer, Topic, circuit,
+    Peer, Topic, address, circuit,
     codec::Frame,
     gossip::{Faults, Gossip, Heard},
     kad::{
@@ -19,7 +19,6 @@ use crate::{
     },
     limits::MAX_TOPICS,
     proto::put_bytes,
-    ws,
 };
 
 const TOPIC: Topic = Topic([7; 32]);
@@ -71,7 +70,7 @@ pub fn gossip(bytes: &[u8]) {
 fn is_sound(named: Named<'_>) {
     assert!(named.addresses().count() <= MAX_ADDRESSES);
     for (_, url) in named.addresses().filter_map(|address| wire::read_address(address, named.peer)) {
-        assert!(ws::to_address(&url).is_ok(), "no URL to dial: {url}");
+        assert!(address::to_address(&url).is_ok(), "no URL to dial: {url}");
     }
 }
 
@@ -118,7 +117,7 @@ pub fn rendezvous(bytes: &[u8]) {
                 now += Duration::from_millis(u64::from(answer.is_none()) * 100);
                 for one in node.answered(walk, peer, answer) {
                     assert!(one.key == key && one.peer != own);
-                    assert!(one.at.iter().all(|(_, url)| ws::to_address(url).is_ok()));
+                    assert!(one.at.iter().all(|(_, url)| address::to_address(url).is_ok()));
                     found += one.at.len();
                 }
             }
@@ -135,7 +134,8 @@ fn kad_message(kind: u64, names: std::ops::Range<u8>) -> Vec<u8> {
     let mut message = wire::write(kind, &wire::multihash(&[7; 32]));
     for name in names {
         let (peer, relay) = (Peer(place(&[name])), Peer(place(&[1])));
-        let addresses: Vec<Vec<u8>> = wire::address_of("ws://127.0.0.1:80/", relay, peer).into_iter().collect();
+        let urls = ["ws://127.0.0.1:80/", "tcp://127.0.0.1:81", "quic://[::1]:82"];
+        let addresses: Vec<Vec<u8>> = urls.iter().filter_map(|url| wire::address_of(url, relay, peer)).collect();
         wire::put_node(&mut message, wire::CLOSER, &peer, &[]);
         wire::put_node(&mut message, wire::PROVIDERS, &peer, &addresses);
     }

@@ -49,6 +49,18 @@ pub(crate) const MAX_HUBS: usize = 16;
 /// What hubs are asked at one time, for all who want to know something.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) const MAX_PASSED_ON: usize = 16;
+/// The same for one who wants to know.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) const MAX_PASSED_ON_PER_PEER: usize = 4;
+/// What is passed on, of all who want to know: far below what the other hub takes of this one, or it would ban it for them.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) const PASSING: Rate = Rate { burst: 40, per_second: 20 };
+/// After a friend began to open a hole, it begins no other for so long: longer than an attempt takes.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) const PUNCH_PAUSE: Duration = Duration::from_secs(20);
+/// Links by TCP and QUIC from one address.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) const MAX_PER_ADDRESS: usize = 64;
 /// Inbound links whose handshake is under way.
 pub(crate) const MAX_ACCEPTING: u32 = 64;
 /// GossipSub messages that wait for one peer; over it they are dropped (sync heals).

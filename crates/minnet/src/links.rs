@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use web_time::Instant;
 
 use crate::{
-    DialError, Event, Path, Peer, RequestError,
+    DialError, Event, Path, Peer, RequestError, Why,
     codec::Frame,
     limits::{Bucket, DRAIN, REFUSAL_GRACE},
     overlay::Reach,
@@ -66,7 +66,12 @@ pub(crate) enum Dial {
     /// The consumer's, to a URL.
     Url { peer: Peer, url: String },
     /// Our own to a friend, by a carrier or directly.
-    Friend { id: PeerId, carrier: Option<PeerId> },
+    Friend {
+        id: PeerId,
+        carrier: Option<PeerId>,
+        /// Not at the friend's word.
+        began: bool,
+    },
 }
 
 /// One linked peer.
@@ -85,6 +90,9 @@ pub(crate) struct Linked {
     pub(crate) flooded: u32,
     pub(crate) asked: Count,
     pub(crate) asking: Count,
+    /// Its questions that are passed on.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) passed_on: Count,
     /// Streams on which it says something.
     pub(crate) heard: Count,
     /// What is said to it.
@@ -206,6 +214,8 @@ impl Driver {
             flooded: 0,
             asked: Count::default(),
             asking: Count::default(),
+            #[cfg(not(target_arch = "wasm32"))]
+            passed_on: Count::default(),
             heard: Count::default(),
             frames: None,
         });
@@ -224,6 +234,8 @@ impl Driver {
             let (url, reason) = (url.clone(), DialError::Dropped);
             self.events.push_back(Event::DialFailed { peer, url, reason });
         }
+        // It stood, and came to nothing.
+        let in_vain = gone.stage == Stage::Greeting && gone.dialled && linked.current.is_none();
         if linked.current == Some(link) {
             let own = *self.swarm.local_peer_id();
             let ready = linked.links.iter().filter(|link| link.stage == Stage::Ready);
@@ -253,6 +265,9 @@ impl Driver {
             self.linked.remove(&id);
         }
         self.overlay.reached(id, reach, Instant::now());
+        if let (true, Path::Circuit { carrier }) = (in_vain, gone.path) {
+            self.friend_failed(id, carrier.to_id(), true, Why::Broken);
+        }
     }
 
     pub(crate) fn hello(&self) -> Bytes {

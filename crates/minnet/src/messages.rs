@@ -268,6 +268,7 @@ impl Driver {
             tracing::warn!(%peer, until = ban.until_ms, "banned");
             self.events.push_back(Event::Judged(ban));
         }
+        self.overlay.forget(id);
         if self.swarm.disconnect_peer_id(id).is_err() {
             tracing::trace!("closed already");
         }

@@ -101,6 +101,11 @@ impl Overlay {
         }
     }
 
+    /// A friend is wanted no more.
+    pub(crate) fn forget(&mut self, peer: PeerId) {
+        self.friends.retain(|friend| friend.peer != peer);
+    }
+
     /// How a peer is linked now.
     pub(crate) fn reached(&mut self, peer: PeerId, reach: Reach, now: Instant) {
         let deference = self.deference(peer, reach);

@@ -33,11 +33,13 @@ impl Driver {
     pub(crate) fn on_swarm(&mut self, event: SwarmEvent<ProtocolsEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                // Whom this node dials itself, it wants.
-                if endpoint.is_listener() && self.turns_away(peer_id) {
+                // Whom the consumer dials itself, it wants; a friend may have been banned since it was sought.
+                let by_url = matches!(self.dials.get(&connection_id), Some(Dial::Url { .. }));
+                if !by_url && (self.is_banned(&peer_id) || endpoint.is_listener() && self.turns_away(peer_id)) {
+                    self.dials.remove(&connection_id);
                     return self.close(connection_id);
                 }
-                if let Some(Dial::Friend { id, .. }) = self.dials.get(&connection_id) {
+                if let Some(Dial::Friend { id, began: true, .. }) = self.dials.get(&connection_id) {
                     self.overlay.ended(*id, true, Instant::now());
                 }
                 self.on_linked(peer_id, connection_id, endpoint);
@@ -51,7 +53,7 @@ impl Driver {
                     Some(Dial::Url { peer, url }) => {
                         self.events.push_back(Event::DialFailed { peer, url, reason: why(error) });
                     }
-                    Some(Dial::Friend { id, carrier }) => self.friend_dial_failed(id, carrier, &error),
+                    Some(Dial::Friend { id, carrier, began }) => self.friend_dial_failed(id, carrier, began, &error),
                     None => {}
                 }
             }
@@ -65,7 +67,9 @@ impl Driver {
             #[cfg(not(target_arch = "wasm32"))]
             SwarmEvent::ExpiredListenAddr { address, .. } => self.on_not_listening(&address),
             #[cfg(not(target_arch = "wasm32"))]
-            SwarmEvent::ListenerClosed { addresses, reason, .. } => self.on_listener_closed(&addresses, reason),
+            SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
+                self.on_listener_closed(listener_id, &addresses, reason);
+            }
             _ => {}
         }
     }
@@ -105,9 +109,10 @@ impl Driver {
         }
         #[cfg(not(target_arch = "wasm32"))]
         if protocol == crate::native::punch::PROTOCOL {
-            return if self.takes_stream(id) {
-                self.on_punch_stream(id, stream)
-            };
+            if self.takes_stream(id) {
+                self.on_punch_stream(id, stream);
+            }
+            return;
         }
         if protocol == requests::PROTOCOL {
             let Some(place) = linked.asking.take(MAX_REQUEST_STREAMS) else {

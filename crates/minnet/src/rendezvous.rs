@@ -15,7 +15,7 @@ use web_time::Instant;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::{
     kad::store::Node,
-    limits::{MAX_PASSED_ON, MAX_REQUEST_STREAMS},
+    limits::{Bucket, MAX_PASSED_ON, MAX_PASSED_ON_PER_PEER, MAX_REQUEST_STREAMS, PASSING},
     requests::Count,
 };
 #[cfg(not(target_arch = "wasm32"))]
@@ -211,7 +211,8 @@ impl Driver {
         for node in providers {
             wire::put_node(&mut answer, wire::PROVIDERS, &node.peer, &node.addresses);
         }
-        let others = if asked.kind == wire::GET_PROVIDERS && !asked.passed_on { self.pass_on(asked.key) } else { None };
+        let others =
+            if asked.kind == wire::GET_PROVIDERS && !asked.passed_on { self.pass_on(id, asked.key) } else { None };
         self.report(async move {
             if let Some(others) = others {
                 others.await.iter().for_each(|other| add_providers(&mut answer, other));
@@ -223,8 +224,8 @@ impl Driver {
         });
     }
 
-    /// Asks the other hubs, if there are any.
-    fn pass_on(&mut self, key: &[u8]) -> Option<impl Future<Output = Vec<Vec<u8>>> + Send + use<>> {
+    /// Asks the other hubs, if there are any, for a peer.
+    fn pass_on(&mut self, asks: PeerId, key: &[u8]) -> Option<impl Future<Output = Vec<Vec<u8>>> + Send + use<>> {
         let linked = |peer: &Peer| {
             let id = peer.to_id()?;
             Some((id, self.linked.get(&id)?.current?))
@@ -233,8 +234,12 @@ impl Driver {
         if hubs.is_empty() {
             return None;
         }
-        let Some(place) = self.native.passed_on.take(MAX_PASSED_ON) else {
-            tracing::debug!("more questions at once than are passed on");
+        let own = self.linked.get(&asks)?.passed_on.take(MAX_PASSED_ON_PER_PEER);
+        let place = self.native.passed_on.take(MAX_PASSED_ON);
+        let now = Instant::now();
+        let passing = self.native.passing.get_or_insert_with(|| Bucket::new(PASSING, now));
+        let (Some(own), Some(place), true) = (own, place, passing.take(now)) else {
+            tracing::debug!("more questions than are passed on");
             return None;
         };
         let streams = &mut self.swarm.behaviour_mut().streams;
@@ -243,7 +248,7 @@ impl Driver {
         Some(async move {
             let asked = openings.into_iter().map(|opening| said(opening, &message, true, HUB_PATIENCE));
             let answers = join_all(asked).await.into_iter().flatten().collect();
-            drop(place);
+            drop((own, place));
             answers
         })
     }

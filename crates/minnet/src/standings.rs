@@ -87,7 +87,7 @@ impl Standings {
     }
 
     pub(crate) fn is_banned(&self, id: &PeerId, now_ms: u64) -> bool {
-        self.0.iter().any(|one| one.is_banned(now_ms) && one.peer.to_id().as_ref() == Some(id))
+        Peer::from_id(*id).is_some_and(|peer| self.0.iter().any(|one| one.peer == peer && one.is_banned(now_ms)))
     }
 }
 

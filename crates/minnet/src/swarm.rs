@@ -67,6 +67,8 @@ const SPOKEN: &[StreamProtocol] =
 #[derive(NetworkBehaviour)]
 pub(crate) struct Protocols {
     limits: connection_limits::Behaviour,
+    #[cfg(not(target_arch = "wasm32"))]
+    crowd: crate::native::crowd::Crowd,
     pub(crate) streams: Streams,
     direct: Toggle<ledgerno_webrtc::Behaviour>,
 }
@@ -159,6 +161,8 @@ fn protocols(
         .with_max_established_per_peer(Some(MAX_LINKS_PER_PEER));
     Protocols {
         limits: connection_limits::Behaviour::new(limits),
+        #[cfg(not(target_arch = "wasm32"))]
+        crowd: crate::native::crowd::Crowd::new(MAX_PER_ADDRESS),
         streams: Streams::new(spoken),
         direct: signalling.into(),
     }

@@ -176,3 +176,48 @@ async fn who_floods_a_hub_with_announcements_is_banned_and_others_are_found() {
     flood.iter().for_each(|one| one.abort());
     assert_eq!(found(&mut seeker, [7; 32]).await.0, announcer.peer());
 }
+
+/// Else two that ask within what they may would have their hub banned by another.
+#[tokio::test]
+async fn a_flood_of_questions_at_one_hub_is_none_at_the_next() {
+    let next = node(config(90)).peer();
+    let mut first = config(1);
+    (first.hub, first.requests, first.hubs) = (true, PLENTY, vec![next]);
+    let mut first = node(first);
+    let mut second = config(90);
+    (second.hub, second.hubs) = (true, vec![first.peer()]);
+    let mut second = node(second);
+    let (at_first, at_second) = (first.listen().await, second.listen().await);
+    first.net.dial(&at_second, next).unwrap();
+    first.connected(next).await;
+    second.connected(first.peer()).await;
+    let (mut liar, mut ann, mut ben) = (node(config(2)), node(config(3)), node(config(4)));
+    for guest in [&mut liar, &mut ann] {
+        guest.net.dial(&at_first, first.peer()).unwrap();
+        guest.connected(first.peer()).await;
+        first.connected(guest.peer()).await;
+    }
+    ben.net.dial(&at_second, next).unwrap();
+    ben.connected(next).await;
+    second.connected(ben.peer()).await;
+    let flood = async || {
+        let (mut answers, mut questions) = open(&liar, first.peer()).await.split();
+        let asked = async {
+            for key in 0..800 {
+                questions.write_all(&message(GET_PROVIDERS, key, None)).await?;
+            }
+            questions.close().await
+        };
+        let mut bytes = Vec::new();
+        let (asked, heard) = futures::join!(asked, answers.read_to_end(&mut bytes));
+        asked.unwrap();
+        heard.unwrap();
+    };
+    futures::join!(flood(), flood(), flood(), flood());
+    ben.net.announce([5; 32]).unwrap();
+    assert_eq!(found(&mut ann, [5; 32]).await.0, ben.peer());
+    // Nothing else happened there.
+    second.net.announce([6; 32]).unwrap();
+    let judged = timeout(std::time::Duration::from_millis(200), second.next()).await;
+    assert!(judged.is_err(), "{judged:?}");
+}

@@ -45,7 +45,8 @@ fn at(host: Protocol<'_>, port: u16, quic: bool) -> Multiaddr {
 
 /// The address of a socket.
 pub(crate) fn of_socket(socket: SocketAddr, quic: bool) -> Multiaddr {
-    let ip = match socket.ip() {
+    // As IPv4 is told that comes to a socket of both.
+    let ip = match socket.ip().to_canonical() {
         IpAddr::V4(ip) => Protocol::Ip4(ip),
         IpAddr::V6(ip) => Protocol::Ip6(ip),
     };
@@ -91,7 +92,7 @@ pub(crate) fn name_of(address: &Multiaddr) -> Option<(String, u16, bool)> {
 
 /// Whether a peer that names the socket may make this node dial it.
 pub(crate) fn may_be_named(socket: SocketAddr, listens: &[Listen]) -> bool {
-    let ip = socket.ip();
+    let ip = socket.ip().to_canonical();
     let listens_at_loopback = || listens.iter().any(|listen| listen.socket().ip().is_loopback());
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     socket.port() != 0

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use futures::FutureExt;
 use libp2p::{
     Multiaddr, PeerId, Stream,
-    core::transport::TransportError,
+    core::transport::{ListenerId, TransportError},
     swarm::{
         ConnectionId,
         dial_opts::{DialOpts, PeerCondition},
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     DialError, Event, Listen, Peer, Why, identify,
-    limits::{MAX_CANDIDATES, MAX_DIALS, MAX_LISTENING},
+    limits::{MAX_CANDIDATES, MAX_DIALS, MAX_LISTENING, PUNCH_PAUSE},
     links::{Dial, Stage},
     overlay::Reach,
     requests::Count,
@@ -37,13 +37,15 @@ impl Driver {
         let everywhere = |at: &Listen| matches!(at, Listen::Tcp(socket) if socket.ip().is_unspecified());
         self.native.held_until = self.config.listen.iter().any(everywhere).then(|| Instant::now() + HELD);
         for at in self.config.listen.clone() {
-            if let Err(error) = self.swarm.listen_on(of_listen(at)) {
-                let why = match error {
-                    TransportError::Other(error) => error.to_string(),
-                    TransportError::MultiaddrNotSupported(_) => "not supported".to_owned(),
-                };
-                self.events.push_back(Event::NotListening { at, why });
-            }
+            let why = match self.swarm.listen_on(of_listen(at)) {
+                Ok(id) => {
+                    self.native.listeners.insert(id, at);
+                    continue;
+                }
+                Err(TransportError::Other(error)) => error.to_string(),
+                Err(TransportError::MultiaddrNotSupported(_)) => "not supported".to_owned(),
+            };
+            self.events.push_back(Event::NotListening { at, why });
         }
     }
 
@@ -66,14 +68,16 @@ impl Driver {
     }
 
     /// A listener broke.
-    pub(crate) fn on_listener_closed(&mut self, addresses: &[Multiaddr], reason: Result<(), io::Error>) {
-        let why = reason.err().map_or_else(String::new, |error| error.to_string());
-        for address in addresses {
-            self.on_not_listening(address);
-            if let Some((socket, quic)) = socket_of(address) {
-                let at = if quic { Listen::Quic(socket) } else { Listen::Tcp(socket) };
-                self.events.push_back(Event::NotListening { at, why: why.clone() });
-            }
+    pub(crate) fn on_listener_closed(
+        &mut self,
+        id: ListenerId,
+        addresses: &[Multiaddr],
+        reason: Result<(), io::Error>,
+    ) {
+        addresses.iter().for_each(|address| self.on_not_listening(address));
+        if let Some(at) = self.native.listeners.remove(&id) {
+            let why = reason.err().map_or_else(String::new, |error| error.to_string());
+            self.events.push_back(Event::NotListening { at, why });
         }
     }
 
@@ -187,6 +191,11 @@ impl Driver {
         if !self.overlay.seeks(id) || self.reach(&id) != Reach::Relayed {
             return tracing::debug!(%id, "opens a hole for nobody");
         }
+        let now = Instant::now();
+        self.native.punched.retain(|_, at| *at + PUNCH_PAUSE > now);
+        if self.native.punched.insert(id, now).is_some() {
+            return tracing::debug!(%id, "opens a hole again too soon");
+        }
         let own = self.candidates();
         self.report(async move {
             let theirs = punch::answer(stream, &own).await;
@@ -212,7 +221,7 @@ impl Driver {
         };
         // Who did not begin has nothing to begin again.
         if began {
-            self.friend_failed(id, None, why);
+            self.friend_failed(id, None, true, why);
         }
     }
 
@@ -222,9 +231,9 @@ impl Driver {
         let link = dial.connection_id();
         match self.swarm.dial(dial) {
             Ok(()) => {
-                self.dials.insert(link, Dial::Friend { id, carrier: None });
+                self.dials.insert(link, Dial::Friend { id, carrier: None, began });
             }
-            Err(error) => self.friend_dial_failed(id, None, &error),
+            Err(error) => self.friend_dial_failed(id, None, began, &error),
         }
     }
 }

@@ -4,16 +4,19 @@
 //! Two friends that have a circuit open their NATs for each other by what peers say of them ([`punch`]).
 
 pub(crate) mod address;
+pub(crate) mod crowd;
 mod driver;
 pub(crate) mod punch;
 pub(crate) mod quic;
 
-use libp2p::{Multiaddr, StreamProtocol};
+use std::collections::HashMap;
+
+use libp2p::{Multiaddr, PeerId, StreamProtocol, core::transport::ListenerId};
 use web_time::Instant;
 
 use crate::{
-    Config, Peer, StartError, kad,
-    limits::{MAX_HUBS, MAX_LISTENS},
+    Config, Listen, Peer, StartError, kad,
+    limits::{Bucket, MAX_HUBS, MAX_LISTENS},
     requests::Count,
 };
 
@@ -33,6 +36,11 @@ pub(crate) struct State {
     resolving: Count,
     /// Questions that are passed on to other hubs.
     pub(crate) passed_on: Count,
+    pub(crate) passing: Option<Bucket>,
+    /// When friends last began to open a hole. Bounded by those that are sought.
+    punched: HashMap<PeerId, Instant>,
+    /// What was configured, by what the swarm calls it.
+    listeners: HashMap<ListenerId, Listen>,
 }
 
 /// Whether the configuration keeps its bounds.

@@ -16,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Either, select},
+};
 use libp2p::{
     Multiaddr, PeerId,
     core::{
@@ -30,6 +33,7 @@ use quinn::{
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
 use rustls::pki_types::CertificateDer;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 
 pub(crate) use mux::Muxer;
@@ -115,7 +119,7 @@ impl Quic {
         match dialer {
             Some(endpoint) => Ok(endpoint.clone()),
             None => {
-                let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+                let socket = bind(SocketAddr::new(any, 0))?;
                 Ok(dialer.insert(endpoint(None, socket)?).clone())
             }
         }
@@ -130,12 +134,16 @@ impl Quic {
         if self.expected.len() >= MAX_DIALS as usize * crate::limits::MAX_CANDIDATES {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
+        // Who names another's address does not take its place.
+        if self.expected.contains_key(&from) {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
         let (expects, comes) = oneshot::channel();
         self.expected.insert(from, expects);
         let timeout = self.timeout;
         let knocks = async move {
             for _ in 0..KNOCK.1 {
-                // Its first byte makes it no packet of QUIC; whether it leaves is not known in any case.
+                // It says nothing, and has only to leave; whether it does is not known in any case.
                 if let Err(error) = socket.send_to(&[0; 64], from) {
                     tracing::trace!(%error, "not knocked");
                 }
@@ -144,10 +152,11 @@ impl Quic {
             std::future::pending::<()>().await;
         };
         Ok(async move {
-            tokio::select! {
-                came = comes => finish(came.map_err(|_| io::ErrorKind::ConnectionAborted)?, timeout).await,
-                () = knocks => Err(io::ErrorKind::TimedOut.into()),
-                () = tokio::time::sleep(timeout) => Err(io::ErrorKind::TimedOut.into()),
+            match within(timeout, select(comes, knocks.boxed())).await {
+                Some(Either::Left((came, _))) => {
+                    finish(came.map_err(|_| io::ErrorKind::ConnectionAborted)?, timeout).await
+                }
+                Some(Either::Right(_)) | None => Err(io::ErrorKind::TimedOut.into()),
             }
         }
         .boxed())
@@ -164,6 +173,13 @@ impl Quic {
                     }
                 }
                 Err(error) => tracing::debug!(%from, %error, "came in vain"),
+            }
+            return None;
+        }
+        // Who gives another's address takes no place here.
+        if !incoming.remote_address_validated() {
+            if let Err(error) = incoming.retry() {
+                tracing::debug!(%from, %error, "is not asked to come again");
             }
             return None;
         }
@@ -188,11 +204,22 @@ fn bounds() -> Result<TransportConfig, quinn::VarIntBoundsExceeded> {
         .max_concurrent_bidi_streams(VarInt::try_from(MAX_STREAMS as u64)?)
         .stream_receive_window(VarInt::try_from(STREAM_WINDOW as u64)?)
         .receive_window(VarInt::try_from(LINK_WINDOW as u64)?)
-        .send_window(LINK_WINDOW as u64)
+        // Kept until the other side has acknowledged it.
+        .send_window(4 * STREAM_WINDOW as u64)
         .datagram_receive_buffer_size(None)
         .keep_alive_interval(Some(KEEP_ALIVE))
         .max_idle_timeout(Some(SILENCE.try_into()?));
     Ok(bounds)
+}
+
+/// A socket of one family only, as those for TCP are.
+fn bind(at: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
+    if at.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&at.into())?;
+    Ok(socket.into())
 }
 
 fn endpoint(server: Option<ServerConfig>, socket: UdpSocket) -> io::Result<quinn::Endpoint> {
@@ -217,7 +244,7 @@ impl libp2p::core::Transport for Quic {
     fn listen_on(&mut self, id: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
         let Some((at, true)) = socket_of(&address) else { return Err(TransportError::MultiaddrNotSupported(address)) };
         let listen = || {
-            let socket = UdpSocket::bind(at)?;
+            let socket = bind(at)?;
             let knocks = socket.try_clone()?;
             let endpoint = endpoint(Some(self.server.clone()), socket)?;
             let at = endpoint.local_addr()?;
@@ -259,8 +286,9 @@ impl libp2p::core::Transport for Quic {
         for at in 0..self.listeners.len() {
             while let Poll::Ready(came) = self.listeners[at].accepting.poll_unpin(cx) {
                 let Some(incoming) = came else {
-                    self.listeners[at].accepting = std::future::pending().boxed();
-                    break;
+                    let listener_id = self.listeners.swap_remove(at).id;
+                    let reason = Err(io::ErrorKind::ConnectionAborted.into());
+                    return Poll::Ready(TransportEvent::ListenerClosed { listener_id, reason });
                 };
                 let accepts = self.listeners[at].endpoint.clone();
                 self.listeners[at].accepting = async move { accepts.accept().await }.boxed();

@@ -60,6 +60,9 @@ pub(crate) fn configs(key: &Keypair) -> Result<(ClientConfig, ServerConfig), Tls
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(shown);
+    // One name stands for everybody, so a ticket of one would be shown to another.
+    client.resumption = rustls::client::Resumption::disabled();
+    server.send_tls13_tickets = 0;
     client.alpn_protocols = vec![ALPN.to_vec()];
     server.alpn_protocols = vec![ALPN.to_vec()];
     Ok((client, server))
