@@ -28,6 +28,12 @@ export const FLAGS = [
   '--disable-sync',
 ];
 
+/** Chromium as it is, and as it will be once it lets nobody change the ICE credentials in a description. */
+export const CHROMIUMS = [
+  { named: '', args: [] },
+  { named: ', ufrags left alone', args: ['--force-fieldtrials=WebRTC-NoSdpMangleUfrag/Enabled/'] },
+];
+
 /**
  * The path of a Chromium. Throws one line saying what to install if there is none.
  * @returns {string}

@@ -9,23 +9,24 @@ use super::{Options, Report};
 use crate::workspace::Workspace;
 use crate::{tools, wasm};
 
-/// The crates that hold them, by package.
-const CRATES: [&str; 2] = ["ledgerno-browser-tests", "ledgerno-webrtc-browser-tests"];
+/// The crates that hold them, by package, and whether they are run in each of the Chromiums of `tests/lib/chromium.mjs`.
+const CRATES: [(&str, bool); 2] = [("ledgerno-browser-tests", false), ("ledgerno-webrtc-browser-tests", true)];
 
 /// Builds and runs them.
 pub fn run(workspace: &Workspace, options: &Options, report: &mut Report) {
-    for package in CRATES {
-        let tests = build_and_run(workspace, package, options, report);
+    for (package, each) in CRATES {
+        let tests = build_and_run(workspace, package, each, options, report);
         report.step(package, tests);
     }
 }
 
-fn build_and_run(workspace: &Workspace, name: &str, options: &Options, report: &mut Report) -> Result<()> {
+fn build_and_run(workspace: &Workspace, name: &str, each: bool, options: &Options, report: &mut Report) -> Result<()> {
     tools::ensure_node_modules(workspace)?;
     let package = wasm::for_tests(workspace, name)?;
 
     let mut node = tools::node(workspace);
-    node.arg("tests/lib/run-browser-crate.mjs").arg(&package).args(options.filter.as_deref());
+    node.arg("tests/lib/run-browser-crate.mjs").args(each.then_some("--each-chromium"));
+    node.arg(&package).args(options.filter.as_deref());
     options.environment(&mut node);
     let mut child = node.stdout(Stdio::piped()).spawn().context("node does not start")?;
     let output = child.stdout.take().context("no output")?;
