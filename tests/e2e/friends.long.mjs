@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as passed } from 'node:timers/promises';
 
+import { CHROMIUMS } from '../lib/chromium.mjs';
 import * as circle from '../lib/circle.mjs';
 import { openProfile, person } from '../lib/profile.mjs';
 import { startRelay } from '../lib/relay.mjs';
@@ -15,12 +16,13 @@ const LIFE = 10_000;
 /** What each writes meanwhile. */
 const POSTS = 4;
 
-test("a friend's tab killed every ten seconds for minutes loses nothing", { timeout: 20 * 60_000 }, async (t) => {
+/** @param {import('node:test').TestContext} t @param {string[]} args of Chromium */
+async function killedAgainAndAgain(t, args) {
   const relay = await startRelay();
   t.after(() => relay.kill());
-  const ann = await person(t);
-  const ben = await person(t);
-  let cid = await openProfile();
+  const ann = await person(t, { args });
+  const ben = await person(t, { args });
+  let cid = await openProfile(undefined, { args });
   t.after(() => cid.close());
   const invite = await circle.startCircle(ann.page, relay, { name: 'Garden', yourName: 'Ann' });
   await circle.join(ben.page, invite, 'Ben');
@@ -46,7 +48,7 @@ test("a friend's tab killed every ten seconds for minutes loses nothing", { time
     await cid.page.getByTestId('compose').fill(text);
     await cid.page.getByTestId('post').click();
     await cid.kill();
-    cid = await openProfile(cid.dir);
+    cid = await openProfile(cid.dir, { args });
     await cid.page.goto(relay.page);
     await cid.page.getByTestId('compose').waitFor();
     await Promise.all(others);
@@ -67,4 +69,9 @@ test("a friend's tab killed every ten seconds for minutes loses nothing", { time
   assert.ok(shown.every((times) => times <= 1), `an unfinished one comes once or not at all: ${shown}`);
   t.diagnostic(`${shown.filter((times) => times === 1).length} unfinished ones came`);
   await circle.agreed(...friends.map(({ page }) => page));
-});
+}
+
+for (const { named, args } of CHROMIUMS) {
+  const what = "a friend's tab killed every ten seconds for minutes loses nothing";
+  test(`${what}${named}`, { timeout: 20 * 60_000 }, (t) => killedAgainAndAgain(t, args));
+}

@@ -3,17 +3,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { CHROMIUMS } from '../lib/chromium.mjs';
 import * as circle from '../lib/circle.mjs';
 import { findFirefox, firefoxPerson } from '../lib/firefox.mjs';
 import { person } from '../lib/profile.mjs';
 import { startRelay } from '../lib/relay.mjs';
 import { waitFor } from '../lib/wait.mjs';
-
-/** Chromium as it is, and as it will be once it lets nobody change the ICE credentials in a description. */
-const CHROMIUMS = [
-  { named: '', args: [] },
-  { named: ', ufrags left alone', args: ['--force-fieldtrials=WebRTC-NoSdpMangleUfrag/Enabled/'] },
-];
 
 /** How many friends a page shows by each path. @param {import('playwright-core').Page} page */
 async function paths(page) {

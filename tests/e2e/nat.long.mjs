@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 
+import { CHROMIUMS } from '../lib/chromium.mjs';
 import * as circle from '../lib/circle.mjs';
 import { startNative } from '../lib/harness.mjs';
 import { INTERNET, STUN, TURN, lacking, portsOf, startInternet } from '../lib/nat.mjs';
@@ -20,7 +21,7 @@ before(() => {
 });
 
 /** Two friends who met through the relay. Nothing of the browsers is changed: they hide their own addresses by mDNS. */
-async function friends(t, kinds, ice = [STUN]) {
+async function friends(t, kinds, { ice = [STUN], args = /** @type {string[]} */ ([]) } = {}) {
   const internet = await startInternet(t);
   const relay = await startRelay({
     within: internet.within,
@@ -31,7 +32,7 @@ async function friends(t, kinds, ice = [STUN]) {
   });
   t.after(() => relay.kill());
   const homes = kinds.map((kind) => internet.home(kind));
-  const [ann, ben] = [await person(t, homes[0]), await person(t, homes[1])];
+  const [ann, ben] = [await person(t, { ...homes[0], args }), await person(t, { ...homes[1], args })];
   const invite = await circle.startCircle(ann.page, relay, { name: 'Street', yourName: 'Ann' });
   await circle.join(ben.page, invite, 'Ben');
   const met = performance.now();
@@ -54,9 +55,10 @@ async function talk(ann, ben, where) {
   await circle.agreed(ann.page, ben.page);
 }
 
-test('behind two cone NATs friends link directly', { timeout: TIMEOUT }, async (t) => {
+/** @param {import('node:test').TestContext} t @param {string[]} args of Chromium */
+async function behindCones(t, args) {
   if (why) return t.skip(why);
-  const { relay, homes, ann, ben, since } = await friends(t, ['cone', 'cone']);
+  const { relay, homes, ann, ben, since } = await friends(t, ['cone', 'cone'], { args });
   await both('direct', ann, ben);
   t.diagnostic(`direct ${since()}`);
   for (const home of homes) {
@@ -68,7 +70,11 @@ test('behind two cone NATs friends link directly', { timeout: TIMEOUT }, async (
   await relay.kill();
   await Promise.all([circle.cutOff(ann.page), circle.cutOff(ben.page)]);
   await talk(ann, ben, 'without the relay');
-});
+}
+
+for (const { named, args } of CHROMIUMS) {
+  test(`behind two cone NATs friends link directly${named}`, { timeout: TIMEOUT }, (t) => behindCones(t, args));
+}
 
 test('behind two symmetric NATs friends stay relayed, read why, and go direct once they are elsewhere', { timeout: TIMEOUT }, async (t) => {
   if (why) return t.skip(why);
@@ -99,7 +105,7 @@ test('behind two symmetric NATs friends stay relayed, read why, and go direct on
 
 test('behind two symmetric NATs a TURN server links friends without the relay', { timeout: TIMEOUT }, async (t) => {
   if (why) return t.skip(why);
-  const { relay, ann, ben, since } = await friends(t, ['symmetric', 'symmetric'], [STUN, TURN]);
+  const { relay, ann, ben, since } = await friends(t, ['symmetric', 'symmetric'], { ice: [STUN, TURN] });
   await both('direct', ann, ben);
   t.diagnostic(`direct ${since()}`);
   await relay.kill();

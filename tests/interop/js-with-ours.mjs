@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { inNode } from './lib/in-node.mjs';
 import { connected, freshTopic, goDirect, openNode, servePage, startAt, startOurRelay } from './lib/rig.mjs';
+import { CHROMIUMS } from '../lib/chromium.mjs';
 import { DEADLINE, waitFor } from '../lib/wait.mjs';
 
 const SIZES = [1, 100, 16_384, 65_536, 1_048_576];
@@ -116,11 +117,8 @@ const spokenToDirectly = (js, ours) =>
 const knowsOf = (side, topic, peer) =>
   waitFor(async () => (await side.node.call('subscribers', topic)).includes(peer), DEADLINE, 'the other subscribed');
 
-for (const [browser, args] of /** @type {const} */ ([
-  ['Chromium', []],
-  ['Chromium that takes no changed user fragment', ['--force-fieldtrials=WebRTC-NoSdpMangleUfrag/Enabled/']],
-])) {
-  describe(browser, () => {
+for (const { named, args } of CHROMIUMS) {
+  describe(`Chromium${named}`, () => {
     /** @type {Awaited<ReturnType<typeof startOurRelay>>} */
     let relay;
     /** @type {Side} */
