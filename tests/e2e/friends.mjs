@@ -75,12 +75,8 @@ for (const [named, ...people] of /** @type {const} */ ([
   });
 }
 
-/**
- * Lets a page link directly only with those who are named, until `freed`. Each page writes its name into its descriptions'
- * session line, which means nothing to a browser.
- */
-function onlyWith({ own, neighbours }) {
-  const allowed = new Set(neighbours);
+/** Runs in a page: keeps its peer connections, for a test to break them. */
+function keepMade() {
   const made = (/** @type {any} */ (window).made = []);
   window.RTCPeerConnection = new Proxy(RTCPeerConnection, {
     construct(target, args) {
@@ -88,6 +84,14 @@ function onlyWith({ own, neighbours }) {
       return made.at(-1);
     },
   });
+}
+
+/**
+ * Lets a page link directly only with those who are named, until `freed`. Each page writes its name into its descriptions'
+ * session line, which means nothing to a browser.
+ */
+function onlyWith({ own, neighbours }) {
+  const allowed = new Set(neighbours);
   const { createOffer, createAnswer, setRemoteDescription } = RTCPeerConnection.prototype;
   const named = (make) =>
     async function (...args) {
@@ -114,6 +118,7 @@ async function fromAChain(t, args) {
   const friends = [];
   for (const [at, name] of names.entries()) {
     const friend = await person(t, { args });
+    await friend.context.addInitScript(keepMade);
     await friend.context.addInitScript(onlyWith, { own: name, neighbours: [names[at - 1], names[at + 1]].filter(Boolean) });
     friends.push(friend);
   }
@@ -156,3 +161,69 @@ for (const { named, args } of CHROMIUMS) {
   const what = 'five browsers in a chain become a mesh by their neighbours, without a relay, and mend a broken link';
   test(`${what}${named}`, (t) => fromAChain(t, args));
 }
+
+/**
+ * Ben's browser is cut off and is back: all that was written comes, and all links stand again, without a reload.
+ * @param {import('node:test').TestContext} t
+ * @param {(ben: Awaited<ReturnType<typeof person>>) => Promise<{ writes: boolean, back: () => Promise<unknown> }>} cutOff
+ *   answers whether his page still works meanwhile, and how it comes back
+ */
+async function cutOffAndBack(t, cutOff) {
+  const relay = await startRelay();
+  t.after(() => relay.kill());
+  const [ann, ben] = [await person(t), await person(t)];
+  await ben.context.addInitScript(keepMade);
+  const invite = await circle.startCircle(ann.page, relay, { name: 'Train', yourName: 'Ann' });
+  await circle.join(ben.page, invite, 'Ben');
+  for (const { page } of [ann, ben]) await direct(page, 1);
+  await circle.agreed(ann.page, ben.page);
+  await ben.page.evaluate(() => Object.assign(window, { stayed: true }));
+
+  const { writes, back } = await cutOff(ben);
+  await waitFor(async () => (await paths(ann.page)).direct === 0, undefined, 'Ann sees that Ben is away');
+  const texts = ['Ann, while Ben is away.'];
+  await circle.post(ann.page, texts[0]);
+  if (writes) {
+    await circle.cutOff(ben.page);
+    texts.push('Ben, in a tunnel.');
+    await circle.post(ben.page, 'Ben, in a tunnel.');
+    assert.equal(await circle.entry(ann.page, 'Ben, in a tunnel.').count(), 0);
+    assert.equal(await circle.entry(ben.page, texts[0]).count(), 0);
+  }
+  await back();
+
+  const linked = async () => {
+    for (const { page } of [ann, ben]) {
+      const all = async () => (await paths(page)).relay === 1 && (await paths(page)).direct === 1;
+      await waitFor(all, undefined, 'the friend and the relay are linked again');
+    }
+  };
+  const since = performance.now();
+  await linked();
+  t.diagnostic(`linked again after ${Math.round(performance.now() - since)} ms`);
+  for (const [{ page }, text] of /** @type {const} */ ([[ann, 'Ann, afterwards.'], [ben, 'Ben, afterwards.']])) {
+    texts.push(text);
+    await circle.post(page, text);
+  }
+  for (const { page } of [ann, ben]) await circle.eachOnce(page, texts);
+  await circle.agreed(ann.page, ben.page);
+  // What a page showed before may have been from before.
+  await linked();
+  assert.ok(await ben.page.evaluate(() => /** @type {any} */ (window).stayed));
+}
+
+test('a friend whose network goes and comes back is linked again, by the relay and directly, without a reload', (t) =>
+  cutOffAndBack(t, async ({ context, page }) => {
+    await context.setOffline(true);
+    // Which leaves peer connections alone.
+    await page.evaluate(() => /** @type {any} */ (window).made.forEach((one) => one.close()));
+    return { writes: true, back: () => context.setOffline(false) };
+  }));
+
+test('a friend whose computer slept is linked again, by the relay and directly, without a reload', (t) => {
+  if (process.platform === 'win32') return t.skip('Windows has no signal that stops a process.');
+  return cutOffAndBack(t, async (ben) => {
+    await ben.sleep();
+    return { writes: false, back: async () => ben.wake() };
+  });
+});

@@ -37,7 +37,10 @@ export async function openProfile(
   const said = [];
   context.on('console', (message) => said.push(`${message.type()}: ${message.text()}`));
   context.on('weberror', (error) => said.push(`thrown: ${error.error()?.message}`));
-  const pid = await browserProcess(context);
+  const { own } = await processes(context);
+  /** Those that are stopped. @type {number[]} */
+  const asleep = [];
+  const wake = () => asleep.splice(0).forEach((pid) => process.kill(pid, 'SIGCONT'));
   const closed = new Promise((resolve) => context.once('close', () => resolve(undefined)));
 
   return {
@@ -49,10 +52,21 @@ export async function openProfile(
     said: () => said.slice(-200),
     /** Another tab of the same profile. */
     newTab: () => context.newPage(),
-    close: () => context.close(),
+    async close() {
+      wake();
+      await context.close();
+    },
+    /** As when the lid of a laptop is closed: nothing of the browser runs, and nobody is told, until `wake`. */
+    async sleep() {
+      for (const pid of (await processes(context)).all) {
+        process.kill(pid, 'SIGSTOP');
+        asleep.push(pid);
+      }
+    },
+    wake,
     /** As when the machine loses power: no handler of the page runs. */
     async kill() {
-      process.kill(pid, 'SIGKILL');
+      process.kill(own, 'SIGKILL');
       await closed;
     },
     /** Writes tests/out/<name>.png of the first tab. */
@@ -63,8 +77,8 @@ export async function openProfile(
   };
 }
 
-/** @param {import('playwright-core').BrowserContext} context */
-async function browserProcess(context) {
+/** The browser's processes: its own, and all. @param {import('playwright-core').BrowserContext} context */
+async function processes(context) {
   const browser = context.browser();
   if (!browser) throw new Error('Playwright shows no browser of a persistent context.');
   const session = await browser.newBrowserCDPSession();
@@ -72,7 +86,7 @@ async function browserProcess(context) {
   await session.detach();
   const found = processInfo.find((info) => info.type === 'browser');
   if (!found) throw new Error('Chromium shows no process of its own.');
-  return found.id;
+  return { own: found.id, all: processInfo.map(({ id }) => id) };
 }
 
 /**

@@ -1,6 +1,7 @@
 // Runs the tests of a wasm-bindgen crate in a real Chromium, and prints one JSON line a test.
 //
-// The page's `countLeft(name): Promise<number>` counts the objects of one of the COUNTED kinds that are left after a collection.
+// The page's `countLeft(name): Promise<number>` counts the objects of one of the COUNTED kinds that are left after a
+// collection.
 //
 // The crate exports `run(filter?: string): Promise<Array<{ name, ok, error? }>>`. Usage:
 // run-browser-crate.mjs [--each-chromium] FOLDER [FILTER]
@@ -71,15 +72,17 @@ async function tests(args) {
   }
 }
 
-/** @param {import('playwright-core').Page} page @returns {Promise<(name: string) => Promise<number>>} */
+/** Counts what a page holds. @param {import('playwright-core').Page} page @returns {Promise<(name: string) => Promise<number>>} */
 async function counter(page) {
   const session = await page.context().newCDPSession(page);
   return async (name) => {
     if (!COUNTED.includes(name)) throw new Error(`${name} is not counted.`);
     const objectGroup = 'counted';
-    const { result: prototype } = await session.send('Runtime.evaluate', { expression: `counted.${name}.prototype`, objectGroup });
+    const expression = `counted.${name}.prototype`;
+    const { result: prototype } = await session.send('Runtime.evaluate', { expression, objectGroup });
     await session.send('HeapProfiler.collectGarbage');
-    const { objects } = await session.send('Runtime.queryObjects', { prototypeObjectId: prototype.objectId ?? '', objectGroup });
+    const prototypeObjectId = prototype.objectId ?? '';
+    const { objects } = await session.send('Runtime.queryObjects', { prototypeObjectId, objectGroup });
     const { result } = await session.send('Runtime.callFunctionOn', {
       objectId: objects.objectId,
       // The prototype of a class that extends this one is no object of it.
