@@ -15,6 +15,8 @@ function row(what, mine, theirs, show, aim, met) {
 }
 
 const atMost = (most) => (ratio) => ratio <= most;
+/** Of equal amounts, at these rates. @param {number[]} rates */
+const overall = (rates) => rates.length / rates.reduce((time, rate) => time + 1 / rate, 0);
 const rate = (value) => `${value.toFixed(1)} MB/s`;
 
 /**
@@ -36,15 +38,16 @@ try {
   const up = await inTurn(2, async (side) => (await upgrade(side)).values);
   row('the upgrade alone, median', median(up.ours.flat()), median(up.js.flat()), ms, 'at most 0.8', atMost(0.8));
   for (const [direct, where, most] of /** @type {const} */ ([[true, 'direct', 0.8], [false, 'through the relay', 1]])) {
-    const took = await inTurn(3, (side) => publishToReceive(side, { direct }));
+    const took = await inTurn(5, (side) => publishToReceive(side, { direct }));
     const [mine, theirs] = [took.ours.flat(), took.js.flat()];
     row(`publish until received, ${where}, p50`, quantile(mine, 0.5), quantile(theirs, 0.5), ms, `at most ${most}`, atMost(most));
     row(`publish until received, ${where}, p99`, quantile(mine, 0.99), quantile(theirs, 0.99), ms, 'at most 1', atMost(1));
   }
-  const rates = await inTurn(3, throughput);
+  const rates = await inTurn(5, throughput);
   for (const way of /** @type {const} */ (['up', 'down'])) {
-    const [mine, theirs] = [rates.ours, rates.js].map((rounds) => median(rounds.flatMap((round) => round[way])));
-    row(`one stream, ${way === 'up' ? 'sent' : 'taken'}, median`, mine, theirs, rate, 'at least 1', (ratio) => ratio >= 1);
+    // Single runs lie far apart, as the browser's own transport has it; so it is what all of them took together.
+    const [mine, theirs] = [rates.ours, rates.js].map((rounds) => overall(rounds.flatMap((round) => round[way])));
+    row(`one stream, ${way === 'up' ? 'sent' : 'taken'}, all runs together`, mine, theirs, rate, 'at least 1', (ratio) => ratio >= 1);
   }
 } finally {
   site.close();

@@ -5,8 +5,9 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{
-    AsyncReadExt, AsyncWriteExt, FutureExt,
-    future::{Either, select},
+    AsyncReadExt, AsyncWriteExt, FutureExt, StreamExt,
+    future::{Either, ready, select},
+    stream,
 };
 use futures_timer::Delay;
 use libp2p::{PeerId, Stream, swarm::ConnectionId};
@@ -19,7 +20,6 @@ use crate::{
     gossip::{self, Heard},
     limits::{Bucket, COMING, GOSSIP_OVERHEAD, GOSSIP_QUEUE, MAX_COMERS, MAX_FLOODED, MIN_TRANSMIT},
     links::Linked,
-    rt,
     streams::{OpenError, Opening, opened},
     swarm::{Driver, Report},
 };
@@ -53,8 +53,7 @@ async fn write(opening: Opening, mut frames: mpsc::Receiver<Bytes>) -> Result<()
 /// Bytes asked of a stream at once.
 const CHUNK: usize = 4 * 1024;
 
-/// The frames of a stream, each of at most `max` bytes; what is kept is what has come. A [`Frames::next`] that is dropped
-/// loses nothing.
+/// The frames of a stream, each of at most `max` bytes; what is kept is what has come.
 struct Frames {
     stream: Stream,
     max: usize,
@@ -114,7 +113,7 @@ impl Driver {
         if let Some(linked) = self.linked.get_mut(&id) {
             linked.frames = Some(frames);
         }
-        self.report(async move {
+        let said = async move {
             match select(write(opening, queue).boxed(), gone.changed().boxed()).await {
                 Either::Left((Ok(()), _)) | Either::Right(_) => None,
                 Either::Left((Err(why), _)) => {
@@ -122,7 +121,8 @@ impl Driver {
                     Some(Report::Mute { id, link, why })
                 }
             }
-        });
+        };
+        self.messages.push(stream::once(said).filter_map(ready).boxed());
     }
 
     /// What was said to a peer did not leave, though the link is there.
@@ -161,25 +161,17 @@ impl Driver {
         let Some(mut gone) = self.gone(id, link) else { return };
         let heard = self.linked.get(&id).map(|linked| linked.heard.clone());
         let max = self.config.max_message.max(MIN_TRANSMIT) + GOSSIP_OVERHEAD;
-        let reports = self.reporter();
-        rt::spawn(
-            async move {
-                let _heard = heard;
-                let mut frames = Frames { stream, max, came: BytesMut::new() };
-                let mut gone = gone.changed().boxed();
-                loop {
-                    let frame = match select(frames.next().boxed(), &mut gone).await {
-                        Either::Left((Ok(frame), _)) => frame,
-                        Either::Left((Err(error), _)) => return tracing::debug!(%id, %error, "says no more"),
-                        Either::Right(_) => return,
-                    };
-                    if reports.send(Report::Said { id, link, frame }).await.is_err() {
-                        return;
-                    }
+        let frames = Frames { stream, max, came: BytesMut::new() };
+        let said = stream::unfold((frames, heard), move |(mut frames, heard)| async move {
+            match frames.next().await {
+                Ok(frame) => Some((Report::Said { id, link, frame }, (frames, heard))),
+                Err(error) => {
+                    tracing::debug!(%id, %error, "says no more");
+                    None
                 }
             }
-            .boxed(),
-        );
+        });
+        self.messages.push(said.take_until(async move { gone.changed().await }).boxed());
     }
 
     pub(crate) fn on_said(&mut self, id: PeerId, link: ConnectionId, frame: &Bytes) {
@@ -294,7 +286,7 @@ impl Driver {
         !patient
     }
 
-    /// Hands frames to the tasks that write them.
+    /// Hands frames to those that write them.
     pub(crate) fn send_frames(&mut self) {
         while let Some(gossip::Frame { to, bytes, matters }) = self.gossip.next() {
             let frames = self.linked.get(&to).and_then(|linked| linked.frames.as_ref());

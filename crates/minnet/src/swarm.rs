@@ -2,7 +2,8 @@
 //!
 //! Each turn takes one of them, then hands out the events that it made, and waits until they are taken. So nothing piles up
 //! here: a slow consumer stops the loop, and with it the links. What is said on a stream runs in a task of its own, which
-//! reports by a short queue and ends with its link.
+//! reports by a short queue and ends with its link. Messages alone are written and read by the loop itself, for each task
+//! in their way would cost a turn of the executor.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -15,7 +16,10 @@ use std::{
 };
 
 use either::Either;
-use futures::FutureExt;
+use futures::{
+    FutureExt, StreamExt,
+    stream::{BoxStream, SelectAll},
+};
 use futures_timer::Delay;
 use libp2p::{
     PeerId, Stream, StreamProtocol, Swarm,
@@ -254,6 +258,8 @@ pub(crate) struct Driver {
     pub(crate) session: u64,
     queues: Queues,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+    /// What is written and read of messages: two for each link.
+    pub(crate) messages: SelectAll<BoxStream<'static, Report>>,
     /// Made in this turn.
     pub(crate) events: VecDeque<Event>,
     /// Bounded by the limits of links, as are the dials.
@@ -300,6 +306,7 @@ impl Driver {
             session: u64::from_le_bytes(session),
             queues,
             reports: mpsc::channel(REPORTS),
+            messages: SelectAll::new(),
             events: VecDeque::new(),
             linked: HashMap::new(),
             dials: HashMap::new(),
@@ -368,12 +375,13 @@ impl Driver {
 
     /// The sources take turns in going first, so that none starves another.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        self.first = (self.first + 1) % 4;
-        for source in 0..4 {
-            let turn = match (self.first + source) % 4 {
+        self.first = (self.first + 1) % 5;
+        for source in 0..5 {
+            let turn = match (self.first + source) % 5 {
                 0 => self.queues.calls.poll_recv(cx).map(|call| Some(Turn::Call(call))),
                 1 => self.swarm.poll_next(cx).map(|event| event.map(Turn::Swarm)),
                 2 => self.reports.1.poll_recv(cx).map(|report| report.map(Turn::Report)),
+                3 => self.messages.poll_next_unpin(cx).map(|report| report.map(Turn::Report)),
                 _ => self.queues.circuits.poll_recv(cx).map(|circuit| circuit.map(Turn::Circuit)),
             };
             if let Poll::Ready(Some(turn)) = turn {
@@ -405,10 +413,6 @@ impl Driver {
             self.heartbeat = now + gossip::HEARTBEAT;
         }
         self.ring_at(Some(self.heartbeat));
-    }
-
-    pub(crate) fn reporter(&self) -> mpsc::Sender<Report> {
-        self.reports.0.clone()
     }
 
     /// Runs a task that reports.

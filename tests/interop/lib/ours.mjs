@@ -29,11 +29,11 @@ function keep(list, one) {
 
 /**
  * Starts a node.
- * @param {any} Ours the module's class
+ * @param {{ Ours: any, Name: any }} module
  * @param {{ relays?: string[], first?: boolean, direct?: boolean }} options
  *   first: it begins with most friends that it seeks; direct: whether it makes direct links
  */
-function startNode(Ours, { relays = [], first = false, direct = true }) {
+function startNode({ Ours, Name }, { relays = [], first = false, direct = true }) {
   /** How each peer is linked now. @type {Map<string, string>} */
   const links = new Map();
   /** @type {Map<string, Set<string>>} */
@@ -46,6 +46,10 @@ function startNode(Ours, { relays = [], first = false, direct = true }) {
   const failed = [];
   /** Called at each event, and gone when they answer true. @type {Set<() => boolean>} */
   const waiting = new Set();
+
+  /** Topics as the module has them. @type {Map<string, any>} */
+  const names = new Map();
+  const name = (topic) => names.get(topic) ?? names.set(topic, new Name(topic)).get(topic);
 
   const heard = {
     linked(peer, address) {
@@ -113,7 +117,11 @@ function startNode(Ours, { relays = [], first = false, direct = true }) {
     /** What did not come about. */
     failed: () => failed,
     /** All of a peer's links, whatever the kind. */
-    hangUp: (peer) => node.disconnect(peer),
+    hangUp(peer) {
+      const begin = clock();
+      node.disconnect(peer);
+      return { begin };
+    },
     /** A topic that the relay hands on, from now on. */
     register: (relay, token) => node.register(relay, token),
     ping: (peer) => node.ping(peer),
@@ -122,23 +130,23 @@ function startNode(Ours, { relays = [], first = false, direct = true }) {
     reset: (peer, who, way) => node.reset(over(peer, way), BREAKS[who]),
     perf: (peer, { up, down }, way) => node.perf(over(peer, way), up, down),
     broken: () => node.broken(),
-    subscribe: (topic) => node.subscribe(topic),
-    unsubscribe: (topic) => node.unsubscribe(topic),
+    subscribe: (topic) => node.subscribe(name(topic)),
+    unsubscribe: (topic) => node.unsubscribe(name(topic)),
     async publish(topic, text) {
       const at = clock();
       const recipients = subscribers(topic).length;
-      node.publish(topic, new TextEncoder().encode(text));
+      node.publish(name(topic), new TextEncoder().encode(text));
       return { at, recipients };
     },
     /** See `node.mjs`. */
     async publishMany(topic, { count, size, gap }) {
-      const sent = [];
+      const [to, sent] = [name(topic), []];
       for (let number = 0; number < count; number += 1) {
         const text = new TextEncoder().encode(`${number} `.padEnd(size, '.'));
+        const pause = new Promise((resolve) => setTimeout(resolve, gap));
         sent.push(clock());
-        node.publish(topic, text);
-        await undefined; // as js-libp2p's is awaited: the timer's own time comes after it
-        await new Promise((resolve) => setTimeout(resolve, gap));
+        node.publish(to, text);
+        await pause;
       }
       return sent;
     },
@@ -154,10 +162,10 @@ const page = {
   times: { script: performance.now(), started: 0 },
   failed: '',
   async start(options = {}) {
-    const module = '/ours/ledgerno_interop.js';
-    const { default: init, Ours } = await import(/* @vite-ignore */ module);
-    await init();
-    const node = startNode(Ours, options);
+    const url = '/ours/ledgerno_interop.js';
+    const module = await import(/* @vite-ignore */ url);
+    await module.default();
+    const node = startNode(module, options);
     page.times.started = performance.now();
     Object.assign(page, node);
     return node.peerId();

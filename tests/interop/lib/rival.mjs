@@ -89,19 +89,21 @@ export const loadToDirect = (side, { runs = 7 } = {}) =>
 
 /**
  * The upgrade alone: from when a relayed connection stands until both have a direct one: ms of each run, and how many failed.
- * Ours makes it by itself, so there the page is loaded anew for each run.
+ * Ours makes it by itself, once it has linked again to whom it has hung up on.
  * @param {Side} side
  */
 export const upgrade = (side, { runs = 11 } = {}) =>
   withPair(side, async ({ relay, ann, ben, annPeer, benPeer, benAddress }) => {
     if (relay.owner) {
+      await goDirect({ node: ann, peer: annPeer }, { node: ben, peer: benPeer, address: benAddress });
       return succeeding(runs, async () => {
-        await ann.load({ start: { relays: [relay.address], first: true }, dial: benAddress });
-        const there = await waitFor(() => firstDirect(ann, benPeer), PATIENCE, 'the dialler has it');
-        const own = await ann.call('peerId');
-        const here = await waitFor(() => firstDirect(ben, own), PATIENCE, 'the other has it');
-        const relayed = (await ann.call('opened')).find((one) => one.peer === benPeer && !one.direct);
-        return Math.max(there, here) - relayed.at;
+        const { begin } = await ann.call('hangUp', benPeer);
+        const both = await Promise.all([
+          waitFor(() => firstDirect(ann, benPeer, begin), PATIENCE, 'the dialler has it'),
+          waitFor(() => firstDirect(ben, annPeer, begin), PATIENCE, 'the other has it'),
+        ]);
+        const relayed = (await ann.call('opened')).find((one) => one.peer === benPeer && !one.direct && one.at > begin);
+        return Math.max(...both) - relayed.at;
       });
     }
     await ann.call('dial', benAddress.replace('/webrtc', ''));

@@ -3,6 +3,8 @@
 
 mod protocols;
 
+use std::collections::HashMap;
+
 use futures::StreamExt;
 use js_sys::{Function, Uint8Array};
 use ledgerno_engine::wire::{self, Answer, REGISTER, Register};
@@ -33,12 +35,6 @@ fn peer(text: &str) -> Result<Peer, JsValue> {
     key.map(Peer).ok_or_else(|| error("the peer's key is no Ed25519 key"))
 }
 
-fn topic(text: &str) -> Result<Topic, JsValue> {
-    let mut topic = [0; 32];
-    base16ct::lower::decode(text, &mut topic).map_err(error)?;
-    Ok(Topic(topic))
-}
-
 /// A new secret; with `first`, one whose peer id is below most others, for of two friends the lower one begins.
 fn secret(first: bool) -> Result<[u8; 32], JsValue> {
     for _ in 0..TRIES {
@@ -50,6 +46,21 @@ fn secret(first: bool) -> Result<[u8; 32], JsValue> {
         }
     }
     Err(error("no such key was found"))
+}
+
+/// A topic.
+#[wasm_bindgen]
+pub struct Name(Topic);
+
+#[wasm_bindgen]
+impl Name {
+    /// Of its hexadecimal digits.
+    #[wasm_bindgen(constructor)]
+    pub fn new(digits: &str) -> Result<Name, JsValue> {
+        let mut topic = [0; 32];
+        base16ct::lower::decode(digits, &mut topic).map_err(error)?;
+        Ok(Name(Topic(topic)))
+    }
 }
 
 /// A node.
@@ -73,9 +84,10 @@ impl Ours {
         let (net, mut events, network) = ledgerno_minnet::start(config).map_err(error)?;
         spawn_local(network);
         spawn_local(async move {
+            let mut names = Names::default();
             while let Some(event) = events.next().await {
-                let Some((what, who, detail)) = told(event) else { continue };
-                if tell.call3(&JsValue::NULL, &what.into(), &who.into(), &detail).is_err() {
+                let Some((what, who, detail)) = told(event, &mut names) else { continue };
+                if tell.call3(&JsValue::NULL, names.event(what), &who, &detail).is_err() {
                     return;
                 }
             }
@@ -103,16 +115,16 @@ impl Ours {
         self.net.disconnect(peer(friend)?).map_err(error)
     }
 
-    pub fn subscribe(&self, name: &str) -> Result<(), JsValue> {
-        self.net.subscribe(topic(name)?).map_err(error)
+    pub fn subscribe(&self, name: &Name) -> Result<(), JsValue> {
+        self.net.subscribe(name.0).map_err(error)
     }
 
-    pub fn unsubscribe(&self, name: &str) -> Result<(), JsValue> {
-        self.net.unsubscribe(topic(name)?).map_err(error)
+    pub fn unsubscribe(&self, name: &Name) -> Result<(), JsValue> {
+        self.net.unsubscribe(name.0).map_err(error)
     }
 
-    pub fn publish(&self, name: &str, bytes: Vec<u8>) -> Result<(), JsValue> {
-        self.net.publish(&topic(name)?, bytes.into()).map_err(error)
+    pub fn publish(&self, name: &Name, bytes: Vec<u8>) -> Result<(), JsValue> {
+        self.net.publish(&name.0, bytes.into()).map_err(error)
     }
 
     /// Has a relay keep a circle, as its owner may; answers one of the topics to which it listens from then on.
@@ -165,20 +177,40 @@ impl Ours {
     }
 }
 
+/// What the page hears again and again, as JavaScript's strings. Made once: a measured message is not to wait for them.
+#[derive(Default)]
+struct Names {
+    events: HashMap<&'static str, JsValue>,
+    topics: HashMap<Topic, JsValue>,
+}
+
+impl Names {
+    fn event(&mut self, what: &'static str) -> &JsValue {
+        self.events.entry(what).or_insert_with(|| what.into())
+    }
+
+    fn topic(&mut self, topic: Topic) -> JsValue {
+        self.topics.entry(topic).or_insert_with(|| topic.to_string().into()).clone()
+    }
+}
+
 /// What the page hears of an event.
-fn told(event: Event) -> Option<(&'static str, String, JsValue)> {
-    Some(match event {
-        Event::Connected { peer, path } | Event::Moved { peer, path } => ("linked", shown(peer), by(path).into()),
-        Event::Disconnected { peer } => ("gone", shown(peer), JsValue::NULL),
-        Event::Subscribed { peer, topic } => ("subscribed", shown(peer), topic.to_string().into()),
-        Event::Unsubscribed { peer, topic } => ("unsubscribed", shown(peer), topic.to_string().into()),
-        Event::Message { topic, bytes, .. } => ("message", topic.to_string(), Uint8Array::from(&bytes[..]).into()),
-        Event::Tried { peer, way, why } => ("failed", shown(peer), format!("{way:?}: {why}").into()),
-        Event::DialFailed { peer, url, reason } => ("failed", shown(peer), format!("{url}: {reason}").into()),
-        Event::Refused { peer, theirs, .. } => ("failed", shown(peer), format!("it speaks version {theirs}").into()),
-        Event::Judged(standing) if standing.until_ms > 0 => ("failed", shown(standing.peer), "banned".into()),
+fn told(event: Event, names: &mut Names) -> Option<(&'static str, JsValue, JsValue)> {
+    let (what, who, detail) = match event {
+        Event::Message { topic, bytes, .. } => {
+            return Some(("message", names.topic(topic), Uint8Array::from(&bytes[..]).into()));
+        }
+        Event::Connected { peer, path } | Event::Moved { peer, path } => ("linked", peer, by(path).into()),
+        Event::Disconnected { peer } => ("gone", peer, JsValue::NULL),
+        Event::Subscribed { peer, topic } => ("subscribed", peer, names.topic(topic)),
+        Event::Unsubscribed { peer, topic } => ("unsubscribed", peer, names.topic(topic)),
+        Event::Tried { peer, way, why } => ("failed", peer, format!("{way:?}: {why}").into()),
+        Event::DialFailed { peer, url, reason } => ("failed", peer, format!("{url}: {reason}").into()),
+        Event::Refused { peer, theirs, .. } => ("failed", peer, format!("it speaks version {theirs}").into()),
+        Event::Judged(standing) if standing.until_ms > 0 => ("failed", standing.peer, "banned".into()),
         Event::Judged(_) | Event::Request { .. } | Event::Found { .. } => return None,
-    })
+    };
+    Some((what, shown(who).into(), detail))
 }
 
 fn by(path: Path) -> String {
