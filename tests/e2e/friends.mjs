@@ -110,14 +110,18 @@ function onlyWith({ own, neighbours }) {
   );
 }
 
-/** The story of five. @param {import('node:test').TestContext} t @param {string[]} args of Chromium */
-async function fromAChain(t, args) {
+/**
+ * The story of five.
+ * @param {import('node:test').TestContext} t
+ * @param {(name: string) => Promise<Pick<Awaited<ReturnType<typeof person>>, 'page'> & { context: { addInitScript: Function } }>} open
+ */
+async function fromAChain(t, open) {
   const relay = await startRelay();
   t.after(() => relay.kill());
   const names = ['Ann', 'Ben', 'Cid', 'Dan', 'Eve'];
   const friends = [];
   for (const [at, name] of names.entries()) {
-    const friend = await person(t, { args });
+    const friend = await open(name);
     await friend.context.addInitScript(keepMade);
     await friend.context.addInitScript(onlyWith, { own: name, neighbours: [names[at - 1], names[at + 1]].filter(Boolean) });
     friends.push(friend);
@@ -131,7 +135,7 @@ async function fromAChain(t, args) {
   await relay.kill('SIGKILL');
   for (const { page } of friends) {
     await circle.cutOff(page);
-    await page.evaluate(() => Object.assign(window, { freed: true }));
+    await page.evaluate(() => void Object.assign(window, { freed: true }));
   }
   await circle.post(ann.page, 'Along the chain.');
   for (const { page } of friends) await circle.eachOnce(page, ['Along the chain.']);
@@ -157,10 +161,16 @@ async function fromAChain(t, args) {
   for (const { page } of friends) await circle.eachOnce(page, ['Along the chain.', 'From the other end.']);
 }
 
+const FIVE = 'five browsers in a chain become a mesh by their neighbours, without a relay, and mend a broken link';
 for (const { named, args } of CHROMIUMS) {
-  const what = 'five browsers in a chain become a mesh by their neighbours, without a relay, and mend a broken link';
-  test(`${what}${named}`, (t) => fromAChain(t, args));
+  test(`${FIVE}${named}`, (t) => fromAChain(t, () => person(t, { args })));
 }
+
+test(`${FIVE}: with Firefox in the middle, and beside it`, (t) => {
+  const { lacking } = findFirefox();
+  if (lacking) return t.skip(lacking);
+  return fromAChain(t, (name) => (name === 'Cid' || name === 'Dan' ? firefoxPerson(t) : person(t)));
+});
 
 /**
  * Ben's browser is cut off and is back: all that was written comes, and all links stand again, without a reload.

@@ -87,5 +87,10 @@ export async function firefoxPerson(t, dir = freshFolder('firefox')) {
   const { contexts } = await session.send('browsingContext.getTree', {});
   // What `circle` takes for Playwright's.
   const page = /** @type {import('playwright-core').Page} */ (/** @type {unknown} */ (new Page(session, contexts[0].context)));
-  return { page, dir, said: () => said, kill };
+  const context = {
+    /** @param {Function} made @param {any} [arg] */
+    addInitScript: (made, arg = null) =>
+      session.send('script.addPreloadScript', { functionDeclaration: `() => (${made})(${JSON.stringify(arg)})` }),
+  };
+  return { page, context, dir, said: () => said, kill };
 }
