@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use common::get;
 use futures::{FutureExt, StreamExt};
-use ledgerno_minnet::{self as minnet, DialError, Event, Events, Net, Peer};
+use ledgerno_minnet::{self as minnet, DialError, Event, Events, Net, Peer, RequestError};
 use ledgerno_node::Listen;
 use ledgerno_relay::cli::PeerUrl;
 use ledgerno_relay::host::HostError;
@@ -104,6 +105,43 @@ async fn it_is_the_same_relay_after_a_restart() {
     let other = tempfile::tempdir().unwrap();
     let third = with_relay(other.path(), who).await.unwrap();
     assert!(first.0 != third.0 && first.1 != third.1);
+}
+
+/// What comes of a dial: whether it is linked.
+async fn comes(net: &Net, events: &mut Events, ready: &Ready) -> bool {
+    net.dial(&format!("ws://{}/", ready.address), Peer(ready.peer)).unwrap();
+    loop {
+        match events.next().await.unwrap() {
+            Event::Connected { .. } => return true,
+            Event::DialFailed { reason, .. } => {
+                assert_eq!(reason, DialError::Dropped);
+                return false;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_was_banned_is_turned_away_after_a_restart_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (net, mut events) = node(1, 9);
+    let flooded = with_relay(folder.path(), async |ready| {
+        assert!(comes(&net, &mut events, &ready).await);
+        let flood = (0..8).map(async |_| {
+            let busy = |error| matches!(error, RequestError::Busy | RequestError::Refused | RequestError::Overloaded);
+            while net.request(Peer(ready.peer), 1, Bytes::new()).await.err().is_none_or(busy) {}
+        });
+        futures::future::join_all(flood).await;
+        assert!(!comes(&net, &mut events, &ready).await);
+    });
+    flooded.await.unwrap();
+    let again = with_relay(folder.path(), async |ready| {
+        assert!(!comes(&net, &mut events, &ready).await);
+        let (other, mut events) = node(2, 9);
+        assert!(comes(&other, &mut events, &ready).await);
+    });
+    again.await.unwrap();
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::future::{Either, FutureExt, select};
 use libp2p::{
-    Multiaddr, connection_limits,
+    Multiaddr,
     core::transport::TransportError,
     swarm::{self, ConnectionDenied, dial_opts::DialOpts},
 };
@@ -16,6 +16,7 @@ use crate::{
     codec::Frame,
     limits::{MAX_IN_FLIGHT_PER_PEER, MAX_TOPICS},
     links::{Dial, HELLO},
+    places::Full,
     requests,
     streams::OtherKey,
     swarm::Driver,
@@ -144,7 +145,7 @@ pub(crate) fn why(error: swarm::DialError) -> DialError {
 }
 
 fn denied(cause: ConnectionDenied) -> DialError {
-    if cause.downcast_ref::<connection_limits::Exceeded>().is_some() {
+    if cause.downcast_ref::<Full>().is_some() {
         DialError::TooMany
     } else if cause.downcast_ref::<OtherKey>().is_some() {
         DialError::WrongPeer { obtained: None }

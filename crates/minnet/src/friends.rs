@@ -1,6 +1,6 @@
 //! What the driver does about friends: the overlay says what, and here it is done.
 
-use ledgerno_webrtc::Cause;
+use ledgerno_webrtc::{Cause, Step};
 use libp2p::{
     Multiaddr, PeerId,
     core::transport::TransportError,
@@ -42,20 +42,15 @@ impl Driver {
         self.ring_at(self.overlay.due());
     }
 
-    /// Who may carry: relays first, then friends with a link of their own, the nearest first.
+    /// Who may carry: relays, and friends with a link of their own.
     fn carriers(&self) -> Vec<PeerId> {
-        let mut carriers: Vec<(bool, u32, PeerId)> = self
-            .linked
-            .iter()
-            .filter_map(|(id, linked)| {
-                let link = linked.link(linked.current?)?;
-                let relay = matches!(link.path, Path::Relay { .. });
-                let may = relay || matches!(link.path, Path::Direct | Path::Accepted { .. });
-                may.then(|| (!relay, link.rtt.millis().unwrap_or(u32::MAX), *id))
-            })
-            .collect();
-        carriers.sort_unstable();
-        carriers.into_iter().map(|(.., id)| id).collect()
+        let carriers = self.linked.iter().filter_map(|(id, linked)| {
+            let link = linked.link(linked.current?)?;
+            let relay = matches!(link.path, Path::Relay { .. });
+            let may = relay || matches!(link.path, Path::Direct | Path::Accepted { .. });
+            may.then(|| (*id, relay, link.rtt.millis()))
+        });
+        nearest_first(carriers.collect())
     }
 
     fn dial_friend(&mut self, id: PeerId, carrier: Option<PeerId>) {
@@ -110,6 +105,9 @@ impl Driver {
         let mut parts = from.iter();
         let (Some(Protocol::WebRTC), Some(Protocol::P2p(id))) = (parts.next(), parts.next()) else { return };
         let ListenError::Transport(TransportError::Other(error)) = error else { return };
+        if !self.overlay.seeks(id) {
+            return;
+        }
         let why = match cause::<ledgerno_webrtc::Error>(error) {
             Some(error) if error.cause == Cause::Interrupted => Why::GivenUp,
             Some(error) => why_not_direct(error),
@@ -121,11 +119,19 @@ impl Driver {
     }
 }
 
+/// Peers, whether they are relays, and their round trips in milliseconds: relays first, each kind the nearest first.
+fn nearest_first(mut carriers: Vec<(PeerId, bool, Option<u32>)>) -> Vec<PeerId> {
+    carriers.sort_unstable_by_key(|(id, relay, rtt)| (!relay, rtt.unwrap_or(u32::MAX), *id));
+    carriers.into_iter().map(|(id, ..)| id).collect()
+}
+
 fn why_not_direct(error: &ledgerno_webrtc::Error) -> Why {
     match error.cause {
         Cause::NoConnection | Cause::RelayFailed => Why::NotThere,
         Cause::Unsupported => Why::Unsupported,
         Cause::Busy => Why::Busy,
+        // Both had agreed to look for a way.
+        Cause::TimedOut if error.step == Step::Connect => Why::NoWay,
         Cause::TimedOut => Why::NoAnswer,
         Cause::Refused | Cause::Description => Why::Refused,
         Cause::NoPath => Why::NoWay,
@@ -135,7 +141,12 @@ fn why_not_direct(error: &ledgerno_webrtc::Error) -> Why {
 
 /// What a person can make something of.
 fn why(error: &DialError) -> Why {
-    let DialError::Transport(errors) = error else { return Why::Busy };
+    let errors = match error {
+        DialError::Transport(errors) => errors,
+        // Whoever carried it led to somebody else.
+        DialError::WrongPeerId { .. } => return Why::Broken,
+        _ => return Why::Busy,
+    };
     let Some((_, TransportError::Other(error))) = errors.first() else { return Why::Broken };
     if let Some(error) = cause::<ledgerno_webrtc::Error>(error) {
         return why_not_direct(error);
@@ -147,5 +158,23 @@ fn why(error: &DialError) -> Why {
         Some(CircuitError::Timeout) => Why::NoAnswer,
         _ if timed_out(error) => Why::NoAnswer,
         _ => Why::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_relay_carries_first_and_friends_after_all_relays() {
+        let [near, far, new, friend, neighbour] = [(); 5].map(|()| PeerId::random());
+        let carriers = vec![
+            (friend, false, Some(3)),
+            (new, true, None),
+            (far, true, Some(200)),
+            (neighbour, false, Some(1)),
+            (near, true, Some(20)),
+        ];
+        assert_eq!(nearest_first(carriers), [near, far, new, neighbour, friend]);
     }
 }

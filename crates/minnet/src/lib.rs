@@ -62,6 +62,7 @@ mod others;
 mod overlay;
 mod peers;
 mod ping;
+mod places;
 mod proto;
 mod rendezvous;
 mod requests;

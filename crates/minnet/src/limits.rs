@@ -31,9 +31,9 @@ pub(crate) const REPORTS: usize = 8;
 /// Own requests to one peer under way; further ones wait for nothing and are refused as `Overloaded`.
 pub(crate) const MAX_IN_FLIGHT_PER_PEER: usize = 8;
 /// Links to one peer: the living one and those that are still closing.
-pub(crate) const MAX_LINKS_PER_PEER: u32 = 4;
+pub(crate) const MAX_LINKS_PER_PEER: usize = 4;
 /// Dials under way.
-pub(crate) const MAX_DIALS: u32 = 16;
+pub(crate) const MAX_DIALS: usize = 16;
 /// Sockets at which a native node listens.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) const MAX_LISTENS: usize = 8;
@@ -59,12 +59,17 @@ pub(crate) const PASSING: Rate = Rate { burst: 40, per_second: 20 };
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) const PUNCH_PAUSE: Duration = Duration::from_secs(20);
 /// Links by TCP and QUIC from one address.
-#[cfg(not(target_arch = "wasm32"))]
 pub(crate) const MAX_PER_ADDRESS: usize = 64;
 /// Inbound links whose handshake is under way.
-pub(crate) const MAX_ACCEPTING: u32 = 64;
+pub(crate) const MAX_ACCEPTING: usize = 256;
+/// Of them from one address.
+pub(crate) const MAX_ACCEPTING_PER_ADDRESS: usize = 16;
 /// GossipSub messages that wait for one peer; over it they are dropped (sync heals).
 pub(crate) const GOSSIP_QUEUE: usize = 128;
+/// Bytes of them.
+pub(crate) const GOSSIP_QUEUE_BYTES: usize = 1024 * 1024;
+/// Frames of a peer for each message that it may send: what it says besides.
+pub(crate) const FRAMES_PER_MESSAGE: u32 = 2;
 /// Topics of one node, own and announced by a peer alike. So many still fit one announcement.
 pub(crate) const MAX_TOPICS: usize = 900;
 /// What one GossipSub frame may have whatever the bound of messages: an announcement of all topics.
@@ -95,6 +100,13 @@ pub struct Rate {
     pub burst: u32,
     /// How many may come each second, in the long run.
     pub per_second: u32,
+}
+
+impl Rate {
+    /// So many times as often.
+    pub(crate) fn times(self, factor: u32) -> Rate {
+        Rate { burst: self.burst.saturating_mul(factor), per_second: self.per_second.saturating_mul(factor) }
+    }
 }
 
 /// A token bucket. Time comes in as a value.

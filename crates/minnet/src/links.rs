@@ -17,13 +17,14 @@ use libp2p::{
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use web_time::Instant;
 
 use crate::{
     DialError, Event, Path, Peer, RequestError, Why,
     codec::Frame,
-    limits::{Bucket, DRAIN, REFUSAL_GRACE},
+    limits::{Bucket, DRAIN, FRAMES_PER_MESSAGE, MAX_LINKS_PER_PEER, REFUSAL_GRACE},
+    messages::Queue,
     overlay::Reach,
     ping::{self, Rtt},
     requests::{self, Count},
@@ -87,6 +88,8 @@ pub(crate) struct Linked {
     pub(crate) requests: Bucket,
     pub(crate) streams: Bucket,
     pub(crate) messages: Bucket,
+    /// Frames on its message streams, whatever they say.
+    pub(crate) frames_heard: Bucket,
     pub(crate) flooded: u32,
     pub(crate) asked: Count,
     pub(crate) asking: Count,
@@ -96,7 +99,7 @@ pub(crate) struct Linked {
     /// Streams on which it says something.
     pub(crate) heard: Count,
     /// What is said to it.
-    pub(crate) frames: Option<mpsc::Sender<Bytes>>,
+    pub(crate) frames: Option<Queue>,
 }
 
 /// One link.
@@ -158,9 +161,13 @@ impl Link {
     /// dialled, so that both keep the same one; else the newer is the better, for the older may be dead on the other side.
     fn is_better_than(&self, other: &Link, own: PeerId, their: PeerId) -> bool {
         let relayed = |link: &Link| matches!(link.path, Path::Circuit { .. });
+        // Nobody dials a circuit to whom it is linked with directly: for the other side the direct link is gone.
+        let replaces = |circuit: &Link, direct: &Link| {
+            !circuit.dialled && circuit.since.saturating_duration_since(direct.since) > AT_ONCE
+        };
         match (relayed(self), relayed(other)) {
-            (false, true) => true,
-            (true, false) => false,
+            (false, true) => !replaces(other, self),
+            (true, false) => replaces(self, other),
             _ if self.dialled == other.dialled || self.since.saturating_duration_since(other.since) > AT_ONCE => true,
             _ => self.dialled == (own < their),
         }
@@ -211,6 +218,7 @@ impl Driver {
             requests: Bucket::new(requests, now),
             streams: Bucket::new(requests, now),
             messages: Bucket::new(messages, now),
+            frames_heard: Bucket::new(messages.times(FRAMES_PER_MESSAGE), now),
             flooded: 0,
             asked: Count::default(),
             asking: Count::default(),
@@ -219,6 +227,9 @@ impl Driver {
             heard: Count::default(),
             frames: None,
         });
+        if linked.links.len() >= MAX_LINKS_PER_PEER {
+            return self.close(link);
+        }
         linked.links.push(one);
         self.greet(id, link);
         self.ping(id, link);
@@ -265,8 +276,13 @@ impl Driver {
             self.linked.remove(&id);
         }
         self.overlay.reached(id, reach, Instant::now());
-        if let (true, Path::Circuit { carrier }) = (in_vain, gone.path) {
-            self.friend_failed(id, carrier.to_id(), true, Why::Broken);
+        match gone.path {
+            Path::Circuit { carrier } if in_vain => self.friend_failed(id, carrier.to_id(), true, Why::Broken),
+            // Beside the link that goes through somebody.
+            Path::Direct if gone.stage == Stage::Greeting && gone.dialled => {
+                self.friend_failed(id, None, true, Why::Broken);
+            }
+            _ => {}
         }
     }
 
@@ -378,11 +394,14 @@ impl Driver {
             }
         }
         let reach = linked.reach();
+        self.overlay.met(id, session);
         for (link, after) in leaving {
             self.close_after(after, link);
         }
         if speaks {
             self.speak(id, link);
+            // What was on its way by the old one may have gone with it.
+            self.gossip.lost(id);
         }
         if comes {
             self.met(id, peer);
@@ -406,5 +425,47 @@ impl Driver {
     /// Resolves when a link is gone.
     pub(crate) fn gone(&self, id: PeerId, link: ConnectionId) -> Option<watch::Receiver<()>> {
         self.linked.get(&id)?.link(link).map(|link| link.gone.subscribe())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    fn link(path: Path, dialled: bool, since: Instant) -> Link {
+        Link {
+            id: ConnectionId::new_unchecked(0),
+            path,
+            address: Multiaddr::empty(),
+            stage: Stage::Ready,
+            dialled,
+            #[cfg(not(target_arch = "wasm32"))]
+            observed: None,
+            since,
+            rtt: Rtt::default(),
+            early: None,
+            gone: watch::channel(()).0,
+        }
+    }
+
+    /// A direct link is better, but for one that the other side has given up, or it would not have dialled a circuit.
+    #[test]
+    fn of_a_direct_link_and_a_circuit_both_orders_are_judged_alike() {
+        let (own, their, now) = (PeerId::random(), PeerId::random(), Instant::now());
+        let circuit = |dialled, after: u64| {
+            link(Path::Circuit { carrier: Peer([1; 32]) }, dialled, now + Duration::from_secs(after))
+        };
+        let direct = link(Path::Direct, true, now);
+        for (circuit, better) in [
+            (circuit(false, 0), false),
+            (circuit(false, 9), false),
+            (circuit(false, 11), true),
+            (circuit(true, 11), false),
+        ] {
+            assert_eq!(circuit.is_better_than(&direct, own, their), better);
+            assert_eq!(direct.is_better_than(&circuit, own, their), !better);
+        }
     }
 }

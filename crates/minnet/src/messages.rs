@@ -11,14 +11,16 @@ use futures::{
 };
 use futures_timer::Delay;
 use libp2p::{PeerId, Stream, swarm::ConnectionId};
-use std::{io, time::Duration};
-use tokio::sync::mpsc;
+use std::{io, sync::Arc, time::Duration};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use web_time::{Instant, SystemTime};
 
 use crate::{
     Event, Peer,
     gossip::{self, Heard},
-    limits::{Bucket, COMING, GOSSIP_OVERHEAD, GOSSIP_QUEUE, MAX_COMERS, MAX_FLOODED, MIN_TRANSMIT},
+    limits::{
+        Bucket, COMING, GOSSIP_OVERHEAD, GOSSIP_QUEUE, GOSSIP_QUEUE_BYTES, MAX_COMERS, MAX_FLOODED, MIN_TRANSMIT,
+    },
     links::Linked,
     streams::{OpenError, Opening, opened},
     swarm::{Driver, Report},
@@ -37,13 +39,40 @@ fn now_ms() -> u64 {
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A frame that waits, and its room among those of its peer.
+struct Queued {
+    bytes: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+/// What is said to a peer, bounded in frames and in bytes.
+pub(crate) struct Queue {
+    frames: mpsc::Sender<Queued>,
+    room: Arc<Semaphore>,
+}
+
+impl Queue {
+    fn new() -> (Self, mpsc::Receiver<Queued>) {
+        let (frames, queue) = mpsc::channel(GOSSIP_QUEUE);
+        (Queue { frames, room: Arc::new(Semaphore::new(GOSSIP_QUEUE_BYTES)) }, queue)
+    }
+
+    /// `false`: there is no room.
+    fn put(&self, bytes: Bytes) -> bool {
+        // One that is longer than all of it goes when nothing else waits.
+        let len = bytes.len().min(GOSSIP_QUEUE_BYTES) as u32;
+        let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(len) else { return false };
+        self.frames.try_send(Queued { bytes, _room: room }).is_ok()
+    }
+}
+
 /// Writes frames until there are no more, or the stream breaks. What is there at once leaves at once.
-async fn write(opening: Opening, mut frames: mpsc::Receiver<Bytes>) -> Result<(), OpenError> {
+async fn write(opening: Opening, mut frames: mpsc::Receiver<Queued>) -> Result<(), OpenError> {
     let mut stream = opened(opening).await?;
     while let Some(frame) = frames.recv().await {
-        stream.write_all(&frame).await.map_err(|_| OpenError::Gone)?;
+        stream.write_all(&frame.bytes).await.map_err(|_| OpenError::Gone)?;
         while let Ok(frame) = frames.try_recv() {
-            stream.write_all(&frame).await.map_err(|_| OpenError::Gone)?;
+            stream.write_all(&frame.bytes).await.map_err(|_| OpenError::Gone)?;
         }
         stream.flush().await.map_err(|_| OpenError::Gone)?;
     }
@@ -109,7 +138,7 @@ impl Driver {
     pub(crate) fn speak(&mut self, id: PeerId, link: ConnectionId) {
         let Some(mut gone) = self.gone(id, link) else { return };
         let opening = self.swarm.behaviour_mut().streams.open(id, link, gossip::PROTOCOL);
-        let (frames, queue) = mpsc::channel(GOSSIP_QUEUE);
+        let (frames, queue) = Queue::new();
         if let Some(linked) = self.linked.get_mut(&id) {
             linked.frames = Some(frames);
         }
@@ -122,7 +151,7 @@ impl Driver {
                 }
             }
         };
-        self.messages.push(stream::once(said).filter_map(ready).boxed());
+        self.writers.push(stream::once(said).filter_map(ready).boxed());
     }
 
     /// What was said to a peer did not leave, though the link is there.
@@ -171,7 +200,7 @@ impl Driver {
                 }
             }
         });
-        self.messages.push(said.take_until(async move { gone.changed().await }).boxed());
+        self.readers.push(said.take_until(async move { gone.changed().await }).boxed());
     }
 
     pub(crate) fn on_said(&mut self, id: PeerId, link: ConnectionId, frame: &Bytes) {
@@ -183,12 +212,19 @@ impl Driver {
 
     fn hear(&mut self, id: PeerId, link: ConnectionId, frame: &Bytes) {
         let now = Instant::now();
-        let Some(linked) = self.linked.get(&id).filter(|linked| linked.hears(link)) else { return };
+        let Some(linked) = self.linked.get_mut(&id).filter(|linked| linked.hears(link)) else { return };
         let peer = linked.peer;
+        if !linked.frames_heard.take(now) {
+            return self.flooded(id);
+        }
         for heard in self.gossip.heard(id, frame, now) {
             match heard {
                 Heard::Subscribed(topic) => self.events.push_back(Event::Subscribed { peer, topic }),
-                Heard::Unsubscribed(topic) => self.events.push_back(Event::Unsubscribed { peer, topic }),
+                // A topic that is left can be joined again, and so on: it costs what a message does.
+                Heard::Unsubscribed(topic) => {
+                    self.takes_message(id, now);
+                    self.events.push_back(Event::Unsubscribed { peer, topic });
+                }
                 Heard::Message { topic, data, .. } if data.len() > self.config.max_message => {
                     tracing::debug!(%peer, %topic, "a message over the bound");
                     self.gossip.reject(id);
@@ -290,12 +326,33 @@ impl Driver {
     pub(crate) fn send_frames(&mut self) {
         while let Some(gossip::Frame { to, bytes, matters }) = self.gossip.next() {
             let frames = self.linked.get(&to).and_then(|linked| linked.frames.as_ref());
-            if frames.is_none_or(|frames| frames.try_send(bytes).is_err()) {
+            if frames.is_none_or(|frames| !frames.put(bytes)) {
                 tracing::debug!(%to, matters, "slower than its messages");
                 if matters {
                     self.gossip.lost(to);
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_waits_for_a_peer_is_bounded_in_frames_and_in_bytes() {
+        let (queue, mut waiting) = Queue::new();
+        let put = |len: usize| queue.put(vec![0; len].into());
+        assert_eq!((0..1_000).filter(|_| put(1)).count(), GOSSIP_QUEUE);
+        while waiting.try_recv().is_ok() {}
+        assert_eq!((0..1_000).filter(|_| put(MIN_TRANSMIT)).count(), GOSSIP_QUEUE_BYTES / MIN_TRANSMIT);
+        while waiting.try_recv().is_ok() {}
+        // The longest has room by itself.
+        assert!(put(4 * GOSSIP_QUEUE_BYTES) && !put(1));
+        drop(waiting.try_recv());
+        assert!(put(1));
     }
 }

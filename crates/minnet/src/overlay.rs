@@ -5,6 +5,7 @@
 //! - Without a link, circuits are dialled: by relays first, then by other friends, each once, and after that with back-off.
 //! - With a relayed link, a direct one is dialled, again and again with back-off; the relayed one stays for as long as there
 //!   is no better one.
+//! - Direct links that break soon after they came about are tried again ever later too, as if they had failed.
 //! - Of two friends the one with the lower peer id begins, at once. The other waits a while, and then does so as well: the
 //!   first may not know of it, or may not be able to.
 
@@ -25,6 +26,8 @@ const DIRECT_DEFERENCE: Duration = Duration::from_secs(30);
 const REDIAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// The first pause after a direct link failed, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(600));
+/// A direct link that breaks sooner came about in vain; the first such is forgiven.
+const LASTING: Duration = Duration::from_secs(120);
 /// How long a link that stands may take to be of use.
 const GREETING: Duration = Duration::from_secs(20);
 /// Carriers tried one after the other before a pause.
@@ -59,6 +62,11 @@ struct Friend {
     next: Instant,
     /// In a row, of what the reach asks for.
     failures: u32,
+    /// Since when it is linked as it is.
+    since: Instant,
+    /// Direct links in a row that did not last, of one run of the friend's node.
+    broke: u32,
+    session: Option<u64>,
     /// Carriers tried since the last pause.
     tried: Vec<PeerId>,
 }
@@ -82,7 +90,6 @@ impl Overlay {
     }
 
     /// Whether a peer is sought.
-    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn seeks(&self, peer: PeerId) -> bool {
         self.friends.iter().any(|friend| friend.peer == peer)
     }
@@ -97,7 +104,19 @@ impl Overlay {
             friend.until = until;
         } else if self.friends.len() < MAX_SOUGHT {
             let next = now + self.deference(peer, reach);
-            self.friends.push(Friend { peer, until, reach, busy: false, next, failures: 0, tried: Vec::new() });
+            let (since, tried) = (now, Vec::new());
+            self.friends.push(Friend {
+                peer,
+                until,
+                reach,
+                busy: false,
+                next,
+                failures: 0,
+                since,
+                broke: 0,
+                session: None,
+                tried,
+            });
         }
     }
 
@@ -106,15 +125,28 @@ impl Overlay {
         self.friends.retain(|friend| friend.peer != peer);
     }
 
+    /// Which run of its node a peer is. That a page was left breaks links that would have lasted.
+    pub(crate) fn met(&mut self, peer: PeerId, session: Option<u64>) {
+        if let Some(friend) = self.friend(peer).filter(|friend| friend.session != session) {
+            (friend.session, friend.broke) = (session, 0);
+        }
+    }
+
     /// How a peer is linked now.
     pub(crate) fn reached(&mut self, peer: PeerId, reach: Reach, now: Instant) {
         let deference = self.deference(peer, reach);
         let Some(friend) = self.friend(peer).filter(|friend| friend.reach != reach) else { return };
-        friend.reach = reach;
-        friend.failures = 0;
+        if friend.reach == Reach::Direct {
+            let lasted = now.saturating_duration_since(friend.since) >= LASTING;
+            friend.broke = if lasted { 0 } else { friend.broke.saturating_add(1) };
+        }
+        (friend.reach, friend.since, friend.failures) = (reach, now, 0);
         friend.tried.clear();
         // What broke is made again by whoever notices; the other's attempt finds it already there.
         friend.next = now + deference;
+        if reach == Reach::Relayed && friend.broke > 1 {
+            friend.next += RETRY.0.saturating_mul(1 << (friend.broke - 1).min(16)).min(RETRY.1);
+        }
     }
 
     /// An attempt ended. What comes of one that was successful is told by [`Overlay::reached`].
@@ -148,7 +180,7 @@ impl Overlay {
     /// The page woke up, or the network is another one: everything is tried anew.
     pub(crate) fn hurry(&mut self, now: Instant) {
         for friend in &mut self.friends {
-            (friend.failures, friend.next) = (0, now);
+            (friend.failures, friend.broke, friend.next) = (0, 0, now);
             friend.tried.clear();
         }
     }
@@ -157,7 +189,7 @@ impl Overlay {
     pub(crate) fn next(&mut self, carriers: &[PeerId], now: Instant) -> Option<Do> {
         let linked = |friend: &Friend| friend.reach != Reach::None;
         self.friends.retain(|friend| friend.until > now || friend.busy || linked(friend));
-        if self.friends.iter().filter(|friend| friend.busy).count() >= MAX_AT_ONCE {
+        if self.is_full() {
             return None;
         }
         let direct = self.direct;
@@ -191,12 +223,20 @@ impl Overlay {
 
     /// When there may be something to do again, if nothing happens before.
     pub(crate) fn due(&self) -> Option<Instant> {
+        // Then what ends is what happens.
+        if self.is_full() {
+            return None;
+        }
         let waits = |friend: &&Friend| match friend.reach {
             Reach::None => !friend.busy,
             Reach::Relayed => self.direct && !friend.busy,
             Reach::Direct => false,
         };
         self.friends.iter().filter(waits).map(|friend| friend.next).min()
+    }
+
+    fn is_full(&self) -> bool {
+        self.friends.iter().filter(|friend| friend.busy).count() >= MAX_AT_ONCE
     }
 
     fn deference(&self, peer: PeerId, reach: Reach) -> Duration {

@@ -36,7 +36,9 @@ impl Driver {
                 // Whom the consumer dials itself, it wants; a friend may have been banned since it was sought.
                 let by_url = matches!(self.dials.get(&connection_id), Some(Dial::Url { .. }));
                 if !by_url && (self.is_banned(&peer_id) || endpoint.is_listener() && self.turns_away(peer_id)) {
-                    self.dials.remove(&connection_id);
+                    if let Some(Dial::Friend { id, began: true, .. }) = self.dials.remove(&connection_id) {
+                        self.overlay.ended(id, false, Instant::now());
+                    }
                     return self.close(connection_id);
                 }
                 if let Some(Dial::Friend { id, began: true, .. }) = self.dials.get(&connection_id) {

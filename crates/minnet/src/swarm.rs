@@ -23,7 +23,6 @@ use futures::{
 use futures_timer::Delay;
 use libp2p::{
     PeerId, Stream, StreamProtocol, Swarm,
-    connection_limits::{self, ConnectionLimits},
     core::{
         Transport as _,
         muxing::StreamMuxerBox,
@@ -52,6 +51,7 @@ use crate::{
     noise::Noise,
     overlay::Overlay,
     ping,
+    places::{Most, Places},
     requests::{self, Bounds, Count},
     rt::{self, OnWake},
     standings::Standings,
@@ -67,12 +67,10 @@ const IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const SPOKEN: &[StreamProtocol] =
     &[requests::PROTOCOL, gossip::PROTOCOL, ping::PROTOCOL, identify::PROTOCOL, circuit::HOP, circuit::STOP];
 
-/// `limits` comes first: what it denies, the others never see.
+/// `places` comes first: what it denies, the others never see.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Protocols {
-    limits: connection_limits::Behaviour,
-    #[cfg(not(target_arch = "wasm32"))]
-    crowd: crate::native::crowd::Crowd,
+    places: Places,
     pub(crate) streams: Streams,
     direct: Toggle<ledgerno_webrtc::Behaviour>,
 }
@@ -81,7 +79,7 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
     let (commands, asked) = mpsc::channel(config.commands.max(1));
     let (told, events) = mpsc::channel(config.events.max(1));
     let (accepted, accepting) = mpsc::channel(ACCEPT_QUEUE);
-    let (circuits, wanted) = mpsc::channel(MAX_DIALS as usize);
+    let (circuits, wanted) = mpsc::channel(MAX_DIALS);
 
     #[cfg(not(target_arch = "wasm32"))]
     crate::native::check(&config)?;
@@ -157,19 +155,15 @@ fn protocols(
     spoken: &'static [StreamProtocol],
     signalling: Option<ledgerno_webrtc::Behaviour>,
 ) -> Protocols {
-    let limits = ConnectionLimits::default()
-        .with_max_pending_incoming(Some(config.max_connections.min(MAX_ACCEPTING)))
-        .with_max_pending_outgoing(Some(MAX_DIALS))
-        .with_max_established_incoming(Some(config.max_connections))
-        .with_max_established_outgoing(Some(config.max_connections))
-        .with_max_established_per_peer(Some(MAX_LINKS_PER_PEER));
-    Protocols {
-        limits: connection_limits::Behaviour::new(limits),
-        #[cfg(not(target_arch = "wasm32"))]
-        crowd: crate::native::crowd::Crowd::new(MAX_PER_ADDRESS),
-        streams: Streams::new(spoken),
-        direct: signalling.into(),
-    }
+    let standing = config.max_connections as usize;
+    let most = Most {
+        accepting: standing.min(MAX_ACCEPTING),
+        accepting_per_address: MAX_ACCEPTING_PER_ADDRESS,
+        dialling: MAX_DIALS,
+        standing,
+        per_address: MAX_PER_ADDRESS,
+    };
+    Protocols { places: Places::new(most), streams: Streams::new(spoken), direct: signalling.into() }
 }
 
 #[cfg(all(target_arch = "wasm32", not(feature = "streams")))]
@@ -258,8 +252,9 @@ pub(crate) struct Driver {
     pub(crate) session: u64,
     queues: Queues,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
-    /// What is written and read of messages: two for each link.
-    pub(crate) messages: SelectAll<BoxStream<'static, Report>>,
+    /// What writes messages, one for each link, and what reads them.
+    pub(crate) writers: SelectAll<BoxStream<'static, Report>>,
+    pub(crate) readers: SelectAll<BoxStream<'static, Report>>,
     /// Made in this turn.
     pub(crate) events: VecDeque<Event>,
     /// Bounded by the limits of links, as are the dials.
@@ -306,7 +301,8 @@ impl Driver {
             session: u64::from_le_bytes(session),
             queues,
             reports: mpsc::channel(REPORTS),
-            messages: SelectAll::new(),
+            writers: SelectAll::new(),
+            readers: SelectAll::new(),
             events: VecDeque::new(),
             linked: HashMap::new(),
             dials: HashMap::new(),
@@ -375,23 +371,32 @@ impl Driver {
 
     /// The sources take turns in going first, so that none starves another.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        self.first = (self.first + 1) % 5;
-        for source in 0..5 {
-            let turn = match (self.first + source) % 5 {
+        // First of all, for what is read makes more to be written.
+        if let Poll::Ready(Some(report)) = self.writers.poll_next_unpin(cx) {
+            return Poll::Ready(Turn::Report(report));
+        }
+        self.first = (self.first + 1) % 6;
+        for source in 0..6 {
+            let turn = match (self.first + source) % 6 {
                 0 => self.queues.calls.poll_recv(cx).map(|call| Some(Turn::Call(call))),
                 1 => self.swarm.poll_next(cx).map(|event| event.map(Turn::Swarm)),
                 2 => self.reports.1.poll_recv(cx).map(|report| report.map(Turn::Report)),
-                3 => self.messages.poll_next_unpin(cx).map(|report| report.map(Turn::Report)),
-                _ => self.queues.circuits.poll_recv(cx).map(|circuit| circuit.map(Turn::Circuit)),
+                3 => self.readers.poll_next_unpin(cx).map(|report| report.map(Turn::Report)),
+                4 => self.queues.circuits.poll_recv(cx).map(|circuit| circuit.map(Turn::Circuit)),
+                _ => self.poll_timer(cx).map(|()| Some(Turn::Timer)),
             };
             if let Poll::Ready(Some(turn)) = turn {
                 return Poll::Ready(turn);
             }
         }
+        Poll::Pending
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some((_, delay)) = &mut self.timer else { return Poll::Pending };
         std::task::ready!(Pin::new(delay).poll(cx));
         self.timer = None;
-        Poll::Ready(Turn::Timer)
+        Poll::Ready(())
     }
 
     /// Rings at a time, unless it rings before.

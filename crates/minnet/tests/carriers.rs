@@ -11,10 +11,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{Node, config, node};
+use common::{Node, PATIENCE, config, node};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, future::try_join};
-use ledgerno_minnet::{Event, Net, Others, Path, Peer, Topic, Way};
+use ledgerno_minnet::{Event, Net, Others, Path, Peer, Topic, Way, Why};
 use libp2p::{Stream, StreamProtocol};
+use tokio::time::timeout;
 
 /// <https://github.com/libp2p/specs/blob/master/relay/circuit-v2.md>
 const HOP: StreamProtocol = StreamProtocol::new("/libp2p/circuit/relay/0.2.0/hop");
@@ -146,13 +147,13 @@ async fn guest(name: u8, carrier: &mut Node, url: &str) -> Node {
 }
 
 /// Waits until a friend was dialled by the carrier in vain; nobody may come meanwhile.
-async fn tried_in_vain(node: &mut Node, friend: Peer) {
+async fn tried_in_vain(node: &mut Node, friend: Peer) -> Why {
     node.until(|event| match event {
-        Event::Tried { peer, way: Way::Circuit { .. }, .. } => (peer == friend).then_some(()),
+        Event::Tried { peer, way: Way::Circuit { .. }, why } => (peer == friend).then_some(why),
         Event::Connected { peer, .. } => panic!("{peer} came"),
         _ => None,
     })
-    .await;
+    .await
 }
 
 /// Until the carrier's word comes nobody else may have come.
@@ -190,7 +191,7 @@ async fn a_carrier_that_leads_to_somebody_else_is_found_out_and_honest_friends_d
     ann.net.seek(ben.peer()).unwrap();
     dan.net.seek(eve.peer()).unwrap();
     eve.net.seek(dan.peer()).unwrap();
-    tried_in_vain(&mut ann, ben.peer()).await;
+    assert_eq!(tried_in_vain(&mut ann, ben.peer()).await, Why::Broken);
     nobody_came(&mut cid, &carrier).await;
     dan.connected(eve.peer()).await;
     eve.connected(dan.peer()).await;
@@ -210,6 +211,7 @@ async fn a_carrier_that_changes_a_byte_gets_no_link_or_breaks_it() {
     assert!(PLAN.set(plan).is_ok());
     let (net, peer) = (ben.net.clone(), ben.peer());
     ben.serve(|_, bytes| Some(bytes));
+    let mut said = Vec::new();
     // Of each circuit a later byte: of the negotiation, of Noise's handshake, of what is said under it.
     for _ in 0..8 {
         ann.net.seek(peer).unwrap();
@@ -220,16 +222,17 @@ async fn a_carrier_that_changes_a_byte_gets_no_link_or_breaks_it() {
             Event::Connected { path: Path::Circuit { .. }, .. } => {
                 // Whatever was said and heard is true or does not come.
                 let net = net.clone();
-                tokio::spawn(async move {
-                    if let Ok(answer) = net.request(peer, 5, Bytes::from_static(b"true")).await {
-                        assert_eq!(answer, "true");
-                    }
-                });
+                said.push(tokio::spawn(async move { net.request(peer, 5, Bytes::from_static(b"true")).await }));
                 None
             }
             _ => None,
         })
         .await;
+    }
+    for answer in said {
+        if let Ok(answer) = timeout(PATIENCE, answer).await.unwrap().unwrap() {
+            assert_eq!(answer, "true");
+        }
     }
     drop(net);
 }

@@ -316,10 +316,11 @@ mod direct {
         let memory = memory();
         memory.set_fault(Fault::Lost);
         let (_relay, mut friends) = friends(&memory, 2).await;
-        // The one with the lower id begins; the other does not try, and hears what came of it all the same.
+        // The one with the lower id begins; the other does not try for a while, and hears what came of it all the same.
         friends.sort_by_key(|friend| friend.peer().0);
         let (mut ben, mut ann) = (friends.pop().unwrap(), friends.pop().unwrap());
         ann.net.seek(ben.peer()).unwrap();
+        ben.net.seek(ann.peer()).unwrap();
         ann.connected(ben.peer()).await;
         let begun = ann.peer();
         for (friend, other) in [(&mut ann, ben.peer()), (&mut ben, begun)] {

@@ -8,12 +8,14 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use common::{Node, PATIENCE, config, node};
+use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use ledgerno_minnet::{
     Config, DialError, Event, Faults, Listen, NetError, Path, Peer, Standing, Topic, UrlError, Way, Why, start,
 };
+use libp2p::{Multiaddr, StreamProtocol};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, UdpSocket},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream, UdpSocket},
     time::timeout,
 };
 
@@ -322,17 +324,13 @@ async fn in_one_network_no_peer_has_to_see_them() {
     tokio::join!(goes_direct(&mut ann, ben_peer, hub.peer()), goes_direct(&mut ben, ann_peer, hub.peer()));
 }
 
-/// One by TCP only, the other by QUIC only: there is no way, and the link by the hub stays.
+/// A hole is opened for a friend alone; else the link by the hub stays.
 #[tokio::test]
-async fn where_there_is_no_way_the_relayed_link_stays() {
-    let [tcp, quic] = ways();
-    let (hub, mut ann, mut ben) = hub_and_two(&[tcp], &[tcp], &[quic]).await;
-    // It waits for the other, which has no listener to wait with, and then tries itself.
-    let seeks = if ann.peer() < ben.peer() { (&mut ann, &mut ben) } else { (&mut ben, &mut ann) };
-    let (begins, other) = seeks;
+async fn for_who_does_not_seek_no_hole_is_opened_and_the_relayed_link_stays() {
+    let [tcp, _] = ways();
+    let (hub, mut ann, mut ben) = hub_and_two(&[tcp], &[tcp], &[tcp]).await;
+    let (begins, other) = if ann.peer() < ben.peer() { (&mut ann, &mut ben) } else { (&mut ben, &mut ann) };
     begins.net.seek(other.peer()).unwrap();
-    let plain = node(config(4));
-    assert!(plain.net.peer() != begins.peer());
     let friend = other.peer();
     assert_eq!(linked_by(begins, friend).await, Path::Circuit { carrier: hub.peer() });
     let why = begins
@@ -342,7 +340,50 @@ async fn where_there_is_no_way_the_relayed_link_stays() {
             _ => None,
         })
         .await;
-    // The other does not seek, and opens nothing for it.
     assert!(matches!(why, Why::Broken | Why::NoAnswer), "{why:?}");
     echo(begins, other, vec![5; 1_000]).await;
+}
+
+/// <https://github.com/libp2p/specs/blob/master/relay/DCUtR.md>: CONNECT with an address, and SYNC, each with its length.
+const DCUTR: StreamProtocol = StreamProtocol::new("/libp2p/dcutr");
+const SYNC: [u8; 4] = [3, 0x08, 0xac, 0x02];
+
+fn connect(at: SocketAddr) -> Vec<u8> {
+    let address = format!("/ip4/{}/tcp/{}", at.ip(), at.port()).parse::<Multiaddr>().unwrap();
+    let message = [&[0x08, 100, 0x12, address.len() as u8][..], address.as_ref()].concat();
+    [&[message.len() as u8][..], &message].concat()
+}
+
+/// Else a friend could have this node knock at others' doors as fast as it likes.
+#[tokio::test]
+async fn a_friend_that_opens_a_hole_again_too_soon_is_not_heard() {
+    let mut hub = node(Config { hub: true, ..config(1) });
+    let (mut ann, mut ben) = (node(listening(2, &ways())), node(config(3)));
+    let at = hub.listen().await;
+    for guest in [&mut ann, &mut ben] {
+        guest.net.dial(&at, hub.peer()).unwrap();
+        linked_by(guest, hub.peer()).await;
+        hub.connected(guest.peer()).await;
+        hub.net.admit(guest.peer()).unwrap();
+    }
+    ann.net.seek(ben.peer()).unwrap();
+    ann.connected(ben.peer()).await;
+    ben.connected(ann.peer()).await;
+
+    let door = TcpListener::bind(loopback()).await.unwrap();
+    let mut stream = ben.net.open(ann.peer(), DCUTR).await.unwrap();
+    stream.write_all(&connect(door.local_addr().unwrap())).await.unwrap();
+    stream.flush().await.unwrap();
+    stream.read_exact(&mut [0]).await.unwrap();
+    stream.write_all(&SYNC).await.unwrap();
+    stream.close().await.unwrap();
+    timeout(PATIENCE, door.accept()).await.unwrap().unwrap();
+
+    let mut again = ben.net.open(ann.peer(), DCUTR).await.unwrap();
+    let asked = async {
+        again.write_all(&connect(door.local_addr().unwrap())).await?;
+        again.flush().await?;
+        again.read_exact(&mut [0]).await
+    };
+    assert!(timeout(PATIENCE, asked).await.unwrap().is_err());
 }

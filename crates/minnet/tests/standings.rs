@@ -8,7 +8,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use common::{Node, PATIENCE, config, dial_failure, node, pair};
+use futures::AsyncWriteExt;
 use ledgerno_minnet::{DialError, Event, Rate, RequestError, Standing, Topic};
+use libp2p::StreamProtocol;
 use tokio::time::timeout;
 
 const TOPIC: Topic = Topic([7; 32]);
@@ -57,6 +59,18 @@ async fn who_floods_is_banned_for_a_while_after_a_restart_too() {
     let mut other = node(config(3));
     other.net.dial(&url, again.peer()).unwrap();
     other.connected(again.peer()).await;
+}
+
+/// Frames of which each says nothing cost as well.
+#[tokio::test]
+async fn who_says_nothing_again_and_again_is_banned() {
+    let mut strict = config(1);
+    strict.messages = Rate { burst: 10, per_second: 0 };
+    let (mut hub, guest) = pair(strict, config(2)).await;
+    let mut stream = guest.net.open(hub.peer(), StreamProtocol::new("/meshsub/1.1.0")).await.unwrap();
+    stream.write_all(&[0; 2_000]).await.unwrap();
+    stream.flush().await.unwrap();
+    assert_eq!(banned(&mut hub).await.peer, guest.peer());
 }
 
 #[tokio::test]

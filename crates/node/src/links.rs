@@ -221,6 +221,10 @@ impl<S: Store> Node<S> {
         let (circles, waiters) = {
             let mut state = self.0.state.borrow_mut();
             state.links.up.insert(peer, Up { path, since: rt::now(), admitted: false });
+            // Why nobody carried it is of no interest any more.
+            if state.links.tried.get(&peer).is_some_and(|tried| !tried.direct || path == Path::Direct) {
+                state.links.tried.remove(&peer);
+            }
             let mut waiters = Vec::new();
             if let Some(kept) = state.links.kept.get_mut(&peer) {
                 (kept.state, kept.failures, kept.refused) = (LinkState::Connected, 0, None);
@@ -281,7 +285,7 @@ impl<S: Store> Node<S> {
         {
             let mut state = self.0.state.borrow_mut();
             let links = &mut state.links;
-            if why == Why::GivenUp && links.tried.contains_key(&peer) {
+            if why == Why::GivenUp && links.tried.get(&peer).is_some_and(|tried| tried.direct) {
                 return;
             }
             let tried = Tried { direct: way == Way::Direct, why, at: rt::now() };

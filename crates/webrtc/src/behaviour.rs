@@ -4,7 +4,8 @@
 //! - An offer goes over the newest connection with its peer that is not itself a direct link. If there is none and the
 //!   address names a relay, the peer is dialled through it first: a direct link that stands may be one that has died and does
 //!   not know it. Only without a relay does such a link carry the offer.
-//! - Streams of others are handed to the transport while there is room; else they are broken off.
+//! - Streams of others are handed to the transport while there is room, and no faster than they may come: each costs a peer
+//!   connection. Else they are broken off.
 //! - This keeps no connection alive but by the streams that are open.
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::{
@@ -33,11 +35,14 @@ use libp2p::{
     },
 };
 
+use web_time::Instant;
+
 use crate::config::Config;
 use crate::error::{Cause, Error, Step};
 use crate::signalling::PROTOCOL;
 use crate::transport::Target;
 
+const SECOND: Duration = Duration::from_secs(1);
 /// Dials that wait for a carrier, or for a stream on one.
 pub(crate) const MAX_ASKS: usize = 32;
 
@@ -128,6 +133,8 @@ impl Behaviour {
             offers: self.offers.clone(),
             all: self.permits.clone(),
             own: Permits::new(self.config.max_answering_per_connection),
+            taken: VecDeque::new(),
+            per_second: self.config.max_offers_per_second,
             asks: VecDeque::new(),
         }
     }
@@ -267,6 +274,9 @@ pub struct Handler {
     offers: mpsc::Sender<Offer>,
     all: Permits,
     own: Permits,
+    /// When offers were taken, within the last second.
+    taken: VecDeque<Instant>,
+    per_second: usize,
     asks: VecDeque<Reply>,
 }
 
@@ -274,9 +284,15 @@ const UPGRADE: ReadyUpgrade<StreamProtocol> = ReadyUpgrade::new(PROTOCOL);
 
 impl Handler {
     fn offered(&mut self, stream: Stream) {
+        let now = Instant::now();
+        self.taken.retain(|taken| now.saturating_duration_since(*taken) < SECOND);
+        if self.taken.len() >= self.per_second {
+            return tracing::debug!("an offer broken off: they come too fast");
+        }
         let (Some(own), Some(all)) = (self.own.take(), self.all.take()) else {
             return tracing::debug!("an offer broken off: too many are being answered");
         };
+        self.taken.push_back(now);
         let offer = Offer { peer: self.peer, stream, permits: [own, all] };
         if self.offers.try_send(offer).is_err() {
             tracing::debug!("an offer broken off: nobody takes it");

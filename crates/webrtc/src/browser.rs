@@ -7,7 +7,7 @@
 use std::{cell::Cell, cell::RefCell, rc::Rc};
 
 use js_sys::{Array, Function, JSON, Object, Promise, Reflect, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelEvent, RtcDataChannelState, RtcDataChannelType,
@@ -61,6 +61,14 @@ enum After {
     HeardAnswer,
     /// To take a candidate.
     Candidate,
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A peer connection whose channels may be used up: web-sys lets that be thrown through Rust.
+    type Opener;
+    #[wasm_bindgen(method, catch, js_name = createDataChannel)]
+    fn create_data_channel(this: &Opener, label: &str) -> Result<RtcDataChannel, JsValue>;
 }
 
 type Waits = Option<(Promise, After)>;
@@ -117,6 +125,10 @@ impl Peer {
         self.connection.set_onconnectionstatechange(handler);
     }
 
+    fn open_channel(&self, label: &str) -> Result<RtcDataChannel, JsValue> {
+        self.connection.unchecked_ref::<Opener>().create_data_channel(label)
+    }
+
     /// There is one from the first description that both sides know; web-sys does not know it.
     fn listen_to_sctp(&self, handler: &JsValue) {
         let set = |sctp| Reflect::set(&sctp, &"onstatechange".into(), handler);
@@ -130,8 +142,10 @@ impl Peer {
         let connection = &self.connection;
         match command {
             Command::Offer => {
-                let init = connection.create_data_channel(INIT);
-                self.channels.borrow_mut().push(Channel::attach(None, init, self.events.clone()));
+                // Without it the offer speaks of no data, and comes to nothing.
+                if let Ok(init) = self.open_channel(INIT) {
+                    self.channels.borrow_mut().push(Channel::attach(None, init, self.events.clone()));
+                }
                 return Some((connection.create_offer(), After::Made));
             }
             Command::Answer(sdp) => return Some((self.take(RtcSdpType::Offer, &sdp), After::HeardOffer)),
@@ -142,10 +156,12 @@ impl Peer {
                 let added = connection.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(candidate));
                 return Some((added, After::Candidate));
             }
-            Command::OpenChannel(id) => {
-                let channel = connection.create_data_channel("");
-                self.channels.borrow_mut().push(Channel::attach(Some(id), channel, self.events.clone()));
-            }
+            Command::OpenChannel(id) => match self.open_channel("") {
+                Ok(channel) => {
+                    self.channels.borrow_mut().push(Channel::attach(Some(id), channel, self.events.clone()));
+                }
+                Err(_) => self.events.send(Event::Closed(id)),
+            },
             Command::Send(id, message) => {
                 let channels = self.channels.borrow();
                 let told = channels.iter().find(|channel| channel.id == Some(id))?.send(&message);

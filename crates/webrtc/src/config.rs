@@ -40,6 +40,8 @@ pub struct Config {
     pub max_answering: usize,
     /// The same for one connection that carries them. 2.
     pub max_answering_per_connection: usize,
+    /// Offers of others that are taken within a second from one connection; more are refused. 8.
+    pub max_offers_per_second: usize,
     /// Streams of a link that the other side opened; more are closed as they come. 64.
     pub max_inbound_streams: usize,
     /// Streams of a link that this side opened; more wait. 128.
@@ -61,6 +63,7 @@ impl Default for Config {
             timeout: Duration::from_secs(20),
             max_answering: 16,
             max_answering_per_connection: 2,
+            max_offers_per_second: 8,
             max_inbound_streams: 64,
             max_outbound_streams: 128,
             window: 1024 * 1024,

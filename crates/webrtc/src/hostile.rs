@@ -26,8 +26,8 @@ pub fn stream(bytes: &[u8]) {
         match turn % 7 {
             1 => drop(stream.write(part)),
             3 => drop(stream.read(&mut [0; 100])),
-            5 if turn > 100 => drop(stream.close()),
-            6 if turn > 200 => stream.abandon(),
+            5 if turn > 7 => drop(stream.close()),
+            6 if turn > 14 => stream.abandon(),
             _ => {}
         }
         while let Some(frame) = stream.next_frame() {

@@ -4,7 +4,10 @@
 
 mod common;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use common::*;
 use futures::{AsyncReadExt, AsyncWriteExt, future::join};
@@ -213,6 +216,24 @@ async fn so_many_offers_are_answered_at_once() {
     a.dial(b.peer, direct(b.peer)).await.unwrap();
 }
 
+/// Each costs a peer connection. One that comes too soon is refused, and a later one taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offers_are_taken_no_faster_than_they_may_come() {
+    let memory = memory();
+    let (a, b) = strangers(&memory, Config { max_offers_per_second: 1, ..Config::default() }).await;
+    let begin = Instant::now();
+    let dials: Vec<_> = (0..6).map(|_| a.begin(b.peer, direct(b.peer))).collect();
+    let mut linked = 0;
+    for dial in dials {
+        linked += usize::from(within("a dial's end", dial).await.unwrap().unwrap().is_ok());
+    }
+    // As many as seconds had begun.
+    assert!((1..=1 + begin.elapsed().as_secs() as usize).contains(&linked), "{linked}");
+    assert_eq!(memory.opened(), 6 + linked);
+    let again = async { while a.dial(b.peer, direct(b.peer)).await.is_err() {} };
+    within("an offer is taken again", again).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn halves_close_one_by_one() {
     let memory = memory();
@@ -335,7 +356,8 @@ async fn late_is_not_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn again_and_again_leaves_nothing() {
     let memory = memory();
-    let (a, mut b) = strangers(&memory, Config::default()).await;
+    let hurried = Config { max_offers_per_second: usize::MAX, ..Config::default() };
+    let (a, mut b) = strangers(&memory, hurried).await;
     for round in 0..100 {
         let at_a = a.dial(b.peer, direct(b.peer)).await.unwrap();
         let at_b = b.connected().await.unwrap();

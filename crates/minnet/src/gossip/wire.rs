@@ -50,6 +50,10 @@ impl Rpc {
                     }
                 }
                 (MESSAGE, Value::Bytes(part)) => match message(part)? {
+                    // Who keeps a small part of a frame would keep all of it.
+                    Some((topic, data)) if data.len() < bytes.len() / 2 => {
+                        rpc.messages.push((topic, Bytes::copy_from_slice(data)));
+                    }
                     Some((topic, data)) => rpc.messages.push((topic, bytes.slice_ref(data))),
                     None => rpc.wrong += 1,
                 },
@@ -166,4 +170,24 @@ fn topic_of(name: &[u8]) -> Option<Topic> {
 
 fn put_topic(message: &mut Vec<u8>, field: u8, topic: &Topic) {
     put_bytes(message, field, &to_hex(&topic.0));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    /// Frames are long, and messages are kept.
+    #[test]
+    fn a_small_part_of_a_frame_does_not_keep_the_whole() {
+        let message = Rpc { messages: vec![(Topic([7; 32]), Bytes::from_static(b"x"))], ..Rpc::default() };
+        // Without its length.
+        let mut frame = message.frame()[1..].to_vec();
+        put_bytes(&mut frame, 9, &[0; 70_000]);
+        let frame = Bytes::from(frame);
+        let read = Rpc::read(&frame, 0).unwrap();
+        assert_eq!(read.messages, message.messages);
+        assert!(frame.is_unique());
+    }
 }

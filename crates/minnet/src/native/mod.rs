@@ -4,7 +4,6 @@
 //! Two friends that have a circuit open their NATs for each other by what peers say of them ([`punch`]).
 
 pub(crate) mod address;
-pub(crate) mod crowd;
 mod driver;
 pub(crate) mod punch;
 pub(crate) mod quic;

@@ -143,3 +143,43 @@ fn the_higher_id_waits_longer_before_it_dials_directly() {
     high.seek(peers[0], Reach::Relayed, now + secs(29));
     assert_eq!(high.next(&[], now + secs(30)), Some(Do::Upgrade { peer: peers[0] }));
 }
+
+/// As behind a firewall that ends what it let through a while before.
+#[test]
+fn direct_links_that_do_not_last_are_made_ever_later_until_one_does() {
+    let (peers, mut now) = (peers(2), Instant::now());
+    let mut overlay = Overlay::new(peers[0], true);
+    overlay.seek(peers[1], Reach::Relayed, now);
+    overlay.met(peers[1], Some(1));
+    let mut pause_after = |overlay: &mut Overlay, lasted: Duration| {
+        overlay.reached(peers[1], Reach::Direct, now);
+        now += lasted;
+        for reach in [Reach::None, Reach::Relayed] {
+            overlay.reached(peers[1], reach, now);
+        }
+        (overlay.due().unwrap() - now).as_secs()
+    };
+    let pauses = [30, 30, 30, 30, 1_000, 30].map(|seconds| pause_after(&mut overlay, secs(seconds)));
+    assert_eq!(pauses, [0, 8, 16, 32, 0, 0]);
+    assert_eq!(pause_after(&mut overlay, secs(30)), 8);
+    // Its page was loaded anew.
+    overlay.met(peers[1], Some(2));
+    assert_eq!(pause_after(&mut overlay, secs(30)), 0);
+}
+
+#[test]
+fn while_as_many_are_dialled_as_may_be_nothing_is_due() {
+    let (peers, now) = (peers(MAX_AT_ONCE as u8 + 3), Instant::now());
+    let (own, carrier) = (peers[0], peers[1]);
+    let mut overlay = Overlay::new(own, true);
+    for friend in &peers[2..] {
+        overlay.seek(*friend, Reach::None, now);
+    }
+    let dialled: Vec<Do> = std::iter::from_fn(|| overlay.next(&[carrier], now)).collect();
+    assert_eq!(dialled.len(), MAX_AT_ONCE);
+    assert_eq!(overlay.due(), None);
+    let Do::Dial { peer, .. } = dialled[0] else { panic!("{dialled:?}") };
+    overlay.ended(peer, true, now);
+    assert_eq!(overlay.due(), Some(now));
+    assert!(overlay.next(&[carrier], now).is_some());
+}

@@ -20,7 +20,7 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use futures::{
-    AsyncRead, AsyncWrite, StreamExt,
+    AsyncRead, AsyncWrite, FutureExt, StreamExt,
     channel::{mpsc, oneshot},
     future::{Either, select},
 };
@@ -28,7 +28,7 @@ use futures_timer::Delay;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
 
-use crate::limits::{LINK_WINDOW, WS_WRITE};
+use crate::limits::{CLOSE_DEADLINE, LINK_WINDOW, WS_WRITE};
 
 /// Pieces of at most [`WS_WRITE`] bytes that wait for the task.
 const OUTBOX: usize = 8;
@@ -44,9 +44,10 @@ pub(crate) async fn connect(url: &str) -> io::Result<Socket> {
     let (opened, open) = oneshot::channel();
     let (outbox, to_send) = mpsc::channel(OUTBOX);
     let inbox = Arc::new(Mutex::new(Inbox::default()));
-    wasm_bindgen_futures::spawn_local(run(url.to_owned(), opened, to_send, Arc::clone(&inbox)));
+    let (held, gone) = oneshot::channel();
+    wasm_bindgen_futures::spawn_local(run(url.to_owned(), opened, to_send, gone, Arc::clone(&inbox)));
     open.await.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))??;
-    Ok(Socket { outbox, inbox, unread: Bytes::new() })
+    Ok(Socket { outbox, inbox, unread: Bytes::new(), _held: held })
 }
 
 /// The half that libp2p holds. Dropping it closes the WebSocket.
@@ -54,6 +55,8 @@ pub(crate) struct Socket {
     outbox: mpsc::Sender<Vec<u8>>,
     inbox: Arc<Mutex<Inbox>>,
     unread: Bytes,
+    /// Dropped with it, which the task notices.
+    _held: oneshot::Sender<()>,
 }
 
 /// What came and is not read yet.
@@ -154,6 +157,7 @@ async fn run(
     url: String,
     mut opened: oneshot::Sender<io::Result<()>>,
     mut to_send: mpsc::Receiver<Vec<u8>>,
+    gone: oneshot::Receiver<()>,
     inbox: Arc<Mutex<Inbox>>,
 ) {
     let socket = match WebSocket::new(&url) {
@@ -174,11 +178,14 @@ async fn run(
     }
     report(opened, Ok(()));
 
-    // Until either side ends it. Dropping `events` detaches the handlers, then closes the socket.
-    while let Either::Left((Some(part), _)) = select(to_send.next(), &mut closed).await {
+    // Until either side ends it, and not long after this one has. Dropping `events` detaches the handlers, then closes the
+    // socket.
+    let late = gone.then(|_| Delay::new(CLOSE_DEADLINE));
+    let mut over = select(closed, late);
+    'open: while let Either::Left((Some(part), _)) = select(to_send.next(), &mut over).await {
         while events.socket.buffered_amount() > MAX_BUFFERED {
-            if let Either::Right(_) = select(Delay::new(DRAIN), &mut closed).await {
-                break;
+            if let Either::Right(_) = select(Delay::new(DRAIN), &mut over).await {
+                break 'open;
             }
         }
         if events.socket.send_with_u8_array(&part).is_err() {
