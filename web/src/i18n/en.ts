@@ -198,7 +198,10 @@ export const en = {
 
   // Relay and notices
   relayState: { connecting: 'Connecting …', connected: 'Connected', off: 'Relay out of reach' },
-  relayOff: 'The relay is out of reach; trying again. Go on writing: it stays here until the relay is back.',
+  relayOff: (direct: boolean): string =>
+    direct
+      ? 'The relay is out of reach; trying again. Go on writing: friends who are linked directly get it now, all others when the relay is back.'
+      : 'The relay is out of reach; trying again. Go on writing: it stays here until the relay is back.',
   syncing: 'Catching up …',
   missing: (missing: Feature[]) =>
     `Because this address is not secure (no https), the browser leaves out ${list(missing.map((f) => features[f] ?? f))}; all else works.`,

@@ -131,14 +131,14 @@ export const ja: Words = {
   forked: '分岐: このメンバーの端末が、同じ位置に二つの書き込みをしました',
   memberWaiting: '確定待ち',
   memberVoid: ({ void: why }: MemberView) => (why === 'removed' ? '外されました' : `参加できていません: ${ja.voids[why ?? ''] ?? why}`),
-  peers: '接続中',
+  peers: '接続の状況',
   nobody: 'いまは誰ともつながっていません。',
   proposals: '決めること',
   ranking: 'ランキング',
   stamps: 'スタンプ',
   thisDevice: 'この端末',
   more: (name: string) => `${name}さんの詳細`,
-  path: (path: PeerView['path']) => ({ direct: '直接', relayed: '経由', heard: '接続なし', relay: '中継サーバー' })[path],
+  path: (path: PeerView['path']) => ({ direct: '直接', relayed: '間接', heard: '接続なし', relay: '中継サーバー' })[path],
   since: (time: string) => `${time}から`,
 
   invite: '招待',
@@ -188,7 +188,10 @@ export const ja: Words = {
   switchCircle: 'サークル',
 
   relayState: { connecting: '接続中…', connected: '接続済み', off: '中継サーバーに届きません' },
-  relayOff: '中継サーバーに届かないため、つなぎ直しています。書き込みは続けられます。復旧するまでこの端末に保存されます。',
+  relayOff: (direct) =>
+    direct
+      ? '中継サーバーに届かないため、つなぎ直しています。書き込みは続けられます。直接つながっている友だちにはいますぐ、ほかの人には復旧したあとに届きます。'
+      : '中継サーバーに届かないため、つなぎ直しています。書き込みは続けられます。復旧するまでこの端末に保存されます。',
   syncing: '最新の内容を取り込んでいます…',
   missing: (missing: Feature[]) =>
     `このアドレスは安全な接続(https)ではないため、${missing.map((f) => features[f] ?? f).join('、')}は使えませんが、それ以外は問題なく使えます。`,

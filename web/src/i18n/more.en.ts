@@ -1,5 +1,5 @@
 import type { Words } from 'ledgerno/proof';
-import type { Facts, ProposalView, RulesView, StampView } from 'ledgerno';
+import type { Facts, PeerView, ProposalView, RulesView, StampView } from 'ledgerno';
 import { localeOf, moment } from './locale';
 import { proof } from './proof.en';
 
@@ -242,20 +242,20 @@ export const en = {
   triedAt: (way: 'direct' | 'circuit', time: string) =>
     way === 'direct' ? `A direct link was last tried at ${time}.` : `A way through others was last tried at ${time}.`,
   noWebRtc: 'This browser makes no direct links: WebRTC is missing or switched off. A current Chrome, Edge, Firefox or Safari makes them.',
-  heardOf: 'You hear of this device through the circle; no link of its own leads to it just now. What you write reaches it through the others.',
+  heardOf: 'You hear of that device through the circle; no link of its own leads to it just now. What you write reaches it through the others.',
   theCircle: 'the circle',
   linkWhy: {
-    'not-there': 'Neither the relay nor a friend reaches this device just now. It is tried again by itself.',
+    'not-there': 'Neither the relay nor a friend reaches that device just now. It is tried again by itself.',
     'not-admitted': 'The one in the middle does not know you as a member yet. That passes as soon as it has what you wrote.',
     busy: 'Somebody on the way has too much to do. It is tried again by itself.',
-    'no-answer': 'The device did not answer in time: it may be asleep, or its network slow. It is tried again by itself.',
+    'no-answer': 'That device did not answer in time: it may be asleep, or its network slow. It is tried again by itself.',
     unsupported: 'That friend’s browser makes no direct links. A current Chrome, Edge, Firefox or Safari does.',
     refused: 'A browser refused the direct link. An extension or a setting may forbid WebRTC.',
     'no-way':
       'Your networks let no direct link through. In one Wi-Fi it would work; elsewhere whoever runs the relay can name a TURN server. Until then all goes on indirectly.',
     'given-up': 'The other device tried a direct link and did not get through. It is tried again by itself.',
     broken: 'The attempt broke off. It is tried again by itself.',
-  } as Record<string, string>,
+  } satisfies Record<Exclude<PeerView['why'], ''>, string>,
 
   keep: 'Keep on this device',
   kept: { all: 'What the circle’s rules say', 30: 'The last 30 days', 0: 'Only the newest' } as Record<string, string>,
