@@ -152,6 +152,7 @@ async function fifty() {
     const host = `relay with ${count} idle browser nodes, in ${CIRCLES} circles of ${MEMBERS} friends, every two linked directly`;
     return [
       coreRow(page, percent(begin.times.pages, end.times.pages) / count, MOST),
+      coreRow('the same, all processes of their browser', percent(begin.times.all, end.times.all) / count),
       begin.relay === null || end.relay === null
         ? { what: host, value: 'not known on this system' }
         : coreRow(host, percent(begin.relay, end.relay)),

@@ -38,6 +38,9 @@ async function withoutTheirRelay(t, open) {
 
   await relay.kill('SIGKILL');
   await Promise.all([circle.cutOff(ann.page), circle.cutOff(ben.page)]);
+  for (const { page } of [ann, ben]) {
+    assert.match((await page.getByTestId('relay-off').textContent()) ?? '', /linked directly get it now/);
+  }
   const texts = [];
   for (const round of [1, 2, 3]) {
     for (const [writer, reader, who] of /** @type {const} */ ([[ann, ben, 'Ann'], [ben, ann, 'Ben']])) {

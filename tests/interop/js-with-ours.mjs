@@ -76,27 +76,6 @@ async function arrives(from, to, topic, text) {
   assert.equal((await all()).length, 1, 'once');
 }
 
-/** How long a message of js-libp2p is waited for before the next one, in ms. */
-const PATIENCE = 3_000;
-
-/** As `arrives`, from js-libp2p, which may lose what it says while its stream moves to another link: then it says more. */
-async function arrivesInTheEnd(from, to, topic, text) {
-  let tries = 0;
-  const some = async () => (await to.node.call('messages')).filter((one) => one.topic === topic).map(({ data }) => data);
-  await waitFor(
-    async () => {
-      tries += 1;
-      const data = Buffer.from(`${text} ${tries}`).toString('hex');
-      await from.node.call('publish', topic, `${text} ${tries}`);
-      return waitFor(async () => (await some()).includes(data), PATIENCE).catch(() => false);
-    },
-    DEADLINE,
-    text,
-  );
-  const came = (await some()).filter((data) => Buffer.from(data, 'hex').toString().startsWith(text));
-  assert.equal(new Set(came).size, came.length, 'each once');
-}
-
 /** @param {Side[]} sides */
 async function allSubscribe(topic, sides) {
   for (const { node } of sides) await node.call('subscribe', topic);
@@ -136,7 +115,7 @@ for (const { named, args } of CHROMIUMS) {
     });
     after(() => Promise.all([js?.node.close(), answerer?.node.close(), offerer?.node.close(), relay?.kill()]));
 
-    test('js-libp2p dials ours', () => goDirect(js, answerer));
+    test('js-libp2p dials ours', () => goDirect(js, answerer, 1));
     describe('js-libp2p offered', () => streams(() => [js, answerer], 'direct'));
 
     test('ours seeks js-libp2p', async () => {
@@ -161,12 +140,12 @@ for (const { named, args } of CHROMIUMS) {
         await knowsOf(js, topic, ours.peer);
         await knowsOf(ours, topic, js.peer);
         await spokenToDirectly(js, ours);
-        await arrivesInTheEnd(js, ours, topic, `from js-libp2p to ${ours.peer}`);
+        await arrives(js, ours, topic, `from js-libp2p to ${ours.peer}`);
         await arrives(ours, js, topic, `from ours, ${ours.peer}`);
       }
       await relay.kill();
       for (const ours of [answerer, offerer]) {
-        await arrivesInTheEnd(js, ours, topic, `still from js-libp2p to ${ours.peer}`);
+        await arrives(js, ours, topic, `still from js-libp2p to ${ours.peer}`);
         await arrives(ours, js, topic, `still from ours, ${ours.peer}`);
       }
     });

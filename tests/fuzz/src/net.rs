@@ -16,7 +16,8 @@ pub fn targets() -> Vec<Target> {
     };
     let topic = "07".repeat(32);
     let subscribe = [&[0x0a, 0x44, 0x08, 0x01, 0x12, 0x40][..], topic.as_bytes()].concat();
-    let message = [&[0x12, 0x47, 0x12, 0x03, b'o', b'n', b'e', 0x22, 0x40][..], topic.as_bytes()].concat();
+    let message =
+        [&[0x12, 0x4a, 0x12, 0x06, b'a', b' ', b'w', b'o', b'r', b'd', 0x22, 0x40][..], topic.as_bytes()].concat();
     let graft = [&[0x1a, 0x44, 0x1a, 0x42, 0x0a, 0x40][..], topic.as_bytes()].concat();
     let have = [&[0x1a, 0x5a, 0x0a, 0x58, 0x0a, 0x40][..], topic.as_bytes(), &[0x12, 0x14], &[9; 20]].concat();
     let want = [&[0x1a, 0x18, 0x12, 0x16, 0x0a, 0x14][..], &[9; 20]].concat();
@@ -35,7 +36,8 @@ pub fn targets() -> Vec<Target> {
         target("net_request", vec![vec![1, 2, 3, 4], vec![0x80, 0x01, 0]], hostile::request),
         target(
             "webrtc_stream",
-            vec![cut(8, &[&[5, 0x12, 3, 1, 2, 3, 2], &[2, 0x08, 0, 2, 0x08, 3]])],
+            // Data; FIN and FIN_ACK. A field that nobody knows makes eights of them.
+            vec![cut(8, &[&[7, 0x12, 3, 1, 2, 3, 0x50, 0], &[2, 0x08, 0, 4, 0x08, 3, 0x50, 0]])],
             ledgerno_webrtc::hostile::stream,
         ),
         target(

@@ -31,6 +31,8 @@ export async function servePage() {
       emptyOutDir: true,
       target: 'es2022',
       reportCompressedSize: false,
+      // A library keeps its blanks by default; what is measured is to be as people serve it.
+      rolldownOptions: { output: { minify: true } },
       lib: {
         entry: { page: join(import.meta.dirname, 'page.mjs'), ours: join(import.meta.dirname, 'ours.mjs') },
         formats: ['es'],
@@ -138,13 +140,13 @@ const PATIENCE = 10_000;
  * closes the channel `init` before the initiator, who waits for that channel to open, has seen it open.
  * @param {{ node: PageNode, peer: string }} from @param {{ node: PageNode, peer: string, address: string }} to
  */
-export async function goDirect(from, to) {
+export async function goDirect(from, to, tries = TRIES) {
   for (let tried = 1; ; tried += 1) {
     try {
       await from.node.call('dial', to.address, PATIENCE);
       break;
     } catch (error) {
-      if (tried === TRIES) throw error;
+      if (tried === tries) throw error;
       await Promise.all([from.node.call('hangUp', to.peer, 'direct'), to.node.call('hangUp', from.peer, 'direct')]);
     }
   }

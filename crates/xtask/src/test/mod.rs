@@ -48,12 +48,21 @@ impl Options {
 
 /// What was found, over all kinds.
 #[derive(Default)]
-pub struct Report(Vec<(String, bool)>);
+pub struct Report {
+    tests: Vec<(String, bool)>,
+    /// Those that could not be run here, and why.
+    skipped: Vec<String>,
+}
 
 impl Report {
     /// Adds one test by its full name.
     pub fn add(&mut self, name: impl Into<String>, passed: bool) {
-        self.0.push((name.into(), passed));
+        self.tests.push((name.into(), passed));
+    }
+
+    /// Notes one that could not be run here.
+    pub fn skip(&mut self, name: &str, why: &str) {
+        self.skipped.push(format!("skip   {name}: {why}"));
     }
 
     /// Adds a step that must work for its tests to run at all; its failure is a failed test with the error shown.
@@ -66,22 +75,23 @@ impl Report {
     }
 
     fn failed(&self) -> Vec<&str> {
-        self.0.iter().filter(|(_, passed)| !passed).map(|(name, _)| name.as_str()).collect()
+        self.tests.iter().filter(|(_, passed)| !passed).map(|(name, _)| name.as_str()).collect()
     }
 
     /// The last line.
     fn line(&self) -> String {
         let failed = self.failed().len();
-        format!("{} passed, {failed} failed", self.0.len() - failed)
+        format!("{} passed, {failed} failed", self.tests.len() - failed)
     }
 
     /// All of it as text: what `test:long` keeps in docs.
     fn text(&self) -> String {
         let mut lines: Vec<String> = self
-            .0
+            .tests
             .iter()
             .map(|(name, passed)| format!("{} {name}", if *passed { "ok    " } else { "FAILED" }))
             .collect();
+        lines.extend(self.skipped.iter().cloned());
         lines.push(self.line());
         lines.join("\n") + "\n"
     }
@@ -108,10 +118,11 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     }
     println!();
     let failed = report.failed();
-    if report.0.is_empty() {
+    if report.tests.is_empty() {
         println!("No test has such a name.");
     }
+    report.skipped.iter().for_each(|line| println!("{line}"));
     failed.iter().for_each(|name| println!("FAILED {name}"));
     println!("{}", report.line());
-    Ok(if failed.is_empty() && !report.0.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if failed.is_empty() && !report.tests.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

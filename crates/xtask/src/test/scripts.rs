@@ -40,7 +40,11 @@ pub fn run(
     for line in std::fs::read_to_string(&results).context("the tests' results")?.lines() {
         let test: serde_json::Value = serde_json::from_str(line).context("the tests' results")?;
         let name = test["name"].as_str().unwrap_or("without a name");
-        report.add(format!("{kind}: {name}"), test["ok"].as_bool().unwrap_or(false));
+        let name = format!("{kind}: {name}");
+        match test["skip"].as_str() {
+            Some(why) => report.skip(&name, why),
+            None => report.add(name, test["ok"].as_bool().unwrap_or(false)),
+        }
     }
     if !status.success() && report.failed().len() == before {
         bail!("node's test runner failed ({status})");
