@@ -45,7 +45,10 @@ impl Driver {
             Command::Request { peer, kind, bytes, answer } => self.ask(peer, kind, bytes, answer),
             Command::Dial { url, address, peer } => self.dial(url, address, peer),
             Command::Disconnect(peer) => {
-                if peer.to_id().is_none_or(|id| self.swarm.disconnect_peer_id(id).is_err()) {
+                let Some(id) = peer.to_id() else { return };
+                // That this node hangs up says nothing of the way.
+                self.overlay.met(id, None);
+                if self.swarm.disconnect_peer_id(id).is_err() {
                     tracing::debug!(%peer, "was not linked");
                 }
             }
