@@ -84,7 +84,7 @@ impl Driver {
     /// Whether a dial by TCP has to wait; then it is kept.
     pub(crate) fn holds(&mut self, url: &str, addresses: &[Multiaddr], peer: Peer) -> bool {
         let by_tcp = addresses.iter().any(|address| socket_of(address).is_some_and(|(_, quic)| !quic));
-        let holds = by_tcp && self.native.held_until.is_some() && self.native.held.len() < MAX_DIALS as usize;
+        let holds = by_tcp && self.native.held_until.is_some() && self.native.held.len() < MAX_DIALS;
         if holds {
             self.native.held.push((url.to_owned(), addresses.to_vec(), peer));
         }
@@ -106,7 +106,7 @@ impl Driver {
 
     /// Looks up a name that is dialled.
     pub(crate) fn resolve(&mut self, url: String, peer: Peer, (name, port, quic): (String, u16, bool)) {
-        let Some(place) = self.native.resolving.take(MAX_DIALS as usize) else {
+        let Some(place) = self.native.resolving.take(MAX_DIALS) else {
             return self.events.push_back(Event::DialFailed { peer, url, reason: DialError::TooMany });
         };
         let patience = self.bounds.timeout;

@@ -89,7 +89,7 @@ impl Quic {
         let mut client = ClientConfig::new(Arc::new(client));
         client.transport_config(bounds.clone());
         let mut server = ServerConfig::with_crypto(Arc::new(server));
-        server.transport_config(bounds).migration(false).max_incoming(MAX_ACCEPTING as usize);
+        server.transport_config(bounds).migration(false).max_incoming(MAX_ACCEPTING);
         Ok(Quic {
             client,
             server,
@@ -131,7 +131,7 @@ impl Quic {
         let socket = listener.socket.try_clone()?;
         self.expected.retain(|_, waits| !waits.is_closed());
         // As many addresses as are tried in each of the dials.
-        if self.expected.len() >= MAX_DIALS as usize * crate::limits::MAX_CANDIDATES {
+        if self.expected.len() >= MAX_DIALS * crate::limits::MAX_CANDIDATES {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
         // Who names another's address does not take its place.
