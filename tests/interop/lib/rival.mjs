@@ -153,9 +153,9 @@ export const publishToReceive = (side, { direct = true, count = 200, size = 300,
       };
       // The first ones warm up what compiles while it runs.
       await ann.call('publishMany', topic, WARM);
-      await waitFor(async () => (await received(WARM.size)).size === WARM.count, DEADLINE, 'the first messages come');
+      await waitFor(async () => (await received(WARM.size)).size === WARM.count, DEADLINE, `the first messages come at ${side.page}`);
       const sent = await ann.call('publishMany', topic, { count, size, gap });
-      await waitFor(async () => (await received(size)).size === count, DEADLINE, 'all messages come');
+      await waitFor(async () => (await received(size)).size === count, DEADLINE, `all messages come at ${side.page}`);
       const at = await received(size);
       return sent.map((begin, number) => (at.get(number) ?? NaN) - begin);
     },
