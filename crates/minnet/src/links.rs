@@ -228,6 +228,9 @@ impl Driver {
             frames: None,
         });
         if linked.links.len() >= MAX_LINKS_PER_PEER {
+            if let Path::Relay { url } = one.path {
+                self.events.push_back(Event::DialFailed { peer, url, reason: DialError::TooMany });
+            }
             return self.close(link);
         }
         linked.links.push(one);

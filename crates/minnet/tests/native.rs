@@ -278,6 +278,17 @@ async fn hub_and_two(hub: &[Listen], first: &[Listen], second: &[Listen]) -> (No
     (hub, guests.pop().unwrap(), second)
 }
 
+/// Links guests to a hub by WebSocket, which admits them.
+async fn by_websocket(hub: &mut Node, guests: [&mut Node; 2]) {
+    let at = hub.listen().await;
+    for guest in guests {
+        guest.net.dial(&at, hub.peer()).unwrap();
+        linked_by(guest, hub.peer()).await;
+        hub.connected(guest.peer()).await;
+        hub.net.admit(guest.peer()).unwrap();
+    }
+}
+
 /// Waits until a friend is linked directly, which it was by a circuit before.
 async fn goes_direct(node: &mut Node, friend: Peer, carrier: Peer) {
     assert_eq!(linked_by(node, friend).await, Path::Circuit { carrier });
@@ -308,16 +319,9 @@ async fn two_that_meet_at_a_hub_open_a_hole_and_live_on_without_it() {
 /// The hub is linked by WebSocket, so nobody sees where they listen; what they listen at is told all the same.
 #[tokio::test]
 async fn in_one_network_no_peer_has_to_see_them() {
-    let (ann, ben) = (node(listening(2, &ways())), node(listening(3, &ways())));
+    let (mut ann, mut ben) = (node(listening(2, &ways())), node(listening(3, &ways())));
     let mut hub = node(Config { hub: true, ..config(1) });
-    let at = hub.listen().await;
-    let (mut ann, mut ben) = (ann, ben);
-    for guest in [&mut ann, &mut ben] {
-        guest.net.dial(&at, hub.peer()).unwrap();
-        linked_by(guest, hub.peer()).await;
-        hub.connected(guest.peer()).await;
-        hub.net.admit(guest.peer()).unwrap();
-    }
+    by_websocket(&mut hub, [&mut ann, &mut ben]).await;
     ann.net.seek(ben.peer()).unwrap();
     ben.net.seek(ann.peer()).unwrap();
     let (ann_peer, ben_peer) = (ann.peer(), ben.peer());
@@ -359,13 +363,7 @@ fn connect(at: SocketAddr) -> Vec<u8> {
 async fn a_friend_that_opens_a_hole_again_too_soon_is_not_heard() {
     let mut hub = node(Config { hub: true, ..config(1) });
     let (mut ann, mut ben) = (node(listening(2, &ways())), node(config(3)));
-    let at = hub.listen().await;
-    for guest in [&mut ann, &mut ben] {
-        guest.net.dial(&at, hub.peer()).unwrap();
-        linked_by(guest, hub.peer()).await;
-        hub.connected(guest.peer()).await;
-        hub.net.admit(guest.peer()).unwrap();
-    }
+    by_websocket(&mut hub, [&mut ann, &mut ben]).await;
     ann.net.seek(ben.peer()).unwrap();
     ann.connected(ben.peer()).await;
     ben.connected(ann.peer()).await;
