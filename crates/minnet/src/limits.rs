@@ -20,6 +20,8 @@ pub(crate) const NEGOTIATION: Duration = Duration::from_secs(10);
 pub(crate) const MAX_REQUEST_STREAMS: usize = 24;
 /// How long a relay promises to take circuits for a peer that is linked.
 pub(crate) const RESERVATION: Duration = Duration::from_secs(60 * 60);
+/// Addresses told with a reservation.
+pub(crate) const MAX_RESERVED_AT: usize = 8;
 /// For each step of a circuit's setup.
 pub(crate) const CIRCUIT_SETUP: Duration = Duration::from_secs(10);
 /// How long an older link stays beside the one that takes over, for what is under way on it.

@@ -116,6 +116,9 @@ pub(crate) struct Link {
     pub(crate) rtt: Rtt,
     /// What the peer opened to say something, until the link is ready.
     pub(crate) early: Option<Stream>,
+    /// What the peer opened to begin a hole, likewise: libp2p's own does so as soon as the link stands.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) early_hole: Option<Stream>,
     /// Dropped with the link, which ends the tasks that hold the other end.
     gone: watch::Sender<()>,
 }
@@ -206,6 +209,8 @@ impl Driver {
             since: now,
             rtt: Rtt::default(),
             early: None,
+            #[cfg(not(target_arch = "wasm32"))]
+            early_hole: None,
             gone,
         };
         let (requests, messages) = (self.config.requests, self.config.messages);
@@ -370,6 +375,8 @@ impl Driver {
         let (peer, path) = (linked.peer, linked.links[at].path.clone());
         let mut leaving = Vec::new();
         let early = linked.links[at].early.take();
+        #[cfg(not(target_arch = "wasm32"))]
+        let (early_hole, dialled) = (linked.links[at].early_hole.take(), linked.links[at].dialled);
         let (mut speaks, mut comes) = (true, false);
         match linked.current {
             Some(current) if linked.session == session => {
@@ -416,6 +423,13 @@ impl Driver {
         #[cfg(not(target_arch = "wasm32"))]
         self.ask_where_it_is_seen(id, link);
         self.overlay.reached(id, reach, Instant::now());
+        #[cfg(not(target_arch = "wasm32"))]
+        match early_hole {
+            Some(stream) => self.on_punch_stream(id, link, stream),
+            // Another program's: it keeps DCUtR's rule, that who was dialled by the circuit begins.
+            None if session.is_none() && !dialled => self.overlay.is_waited_for(id, Instant::now()),
+            None => {}
+        }
     }
 
     fn close_after(&self, time: Duration, link: ConnectionId) {
@@ -449,6 +463,8 @@ mod tests {
             since,
             rtt: Rtt::default(),
             early: None,
+            #[cfg(not(target_arch = "wasm32"))]
+            early_hole: None,
             gone: watch::channel(()).0,
         }
     }

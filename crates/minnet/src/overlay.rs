@@ -185,6 +185,14 @@ impl Overlay {
         }
     }
 
+    /// A peer with a relayed link leaves it to this node to begin the direct one.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn is_waited_for(&mut self, peer: PeerId, now: Instant) {
+        if let Some(friend) = self.friend(peer).filter(|friend| friend.reach == Reach::Relayed) {
+            friend.next = friend.next.min(now);
+        }
+    }
+
     /// What is to be done now, by these carriers, the best first. Called again until there is nothing.
     pub(crate) fn next(&mut self, carriers: &[PeerId], now: Instant) -> Option<Do> {
         let linked = |friend: &Friend| friend.reach != Reach::None;

@@ -14,12 +14,12 @@ use tokio::sync::oneshot;
 use web_time::{Instant, SystemTime};
 
 use crate::{
-    CodecError, Event, Path, Responder,
+    CodecError, Event, Path, Responder, address,
     calls::why,
     circuit::{self, CircuitError, Hop, Pass, Status},
     codec::{self, Frame},
     gossip, identify,
-    limits::{MAX_REQUEST_STREAMS, RESERVATION},
+    limits::{MAX_REQUEST_STREAMS, MAX_RESERVED_AT, RESERVATION},
     links::{Dial, HELLO, Link},
     ping,
     requests::{self, Answer, Count},
@@ -112,7 +112,7 @@ impl Driver {
         #[cfg(not(target_arch = "wasm32"))]
         if protocol == crate::native::punch::PROTOCOL {
             if self.takes_stream(id) {
-                self.on_punch_stream(id, stream);
+                self.on_punch_stream(id, link, stream);
             }
             return;
         }
@@ -226,9 +226,7 @@ impl Driver {
             Ok(Hop::Reserve) if known && self.config.hub => {
                 let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 let until = (now + RESERVATION).as_secs();
-                let own = *self.swarm.local_peer_id();
-                let urls = self.config.urls.iter().filter_map(|url| crate::ws::to_address(url).ok());
-                let addresses: Vec<Vec<u8>> = urls.map(|url| url.with(Protocol::P2p(own)).to_vec()).collect();
+                let addresses = self.dialled_at();
                 rt::spawn(
                     async move { circuit::tell_hop(&mut stream, Status::OK, Some((until, &addresses))).await }.boxed(),
                 );
@@ -240,6 +238,15 @@ impl Driver {
             Err(error) => return tracing::debug!(%error, "nothing wanted of a carrier"),
         };
         rt::spawn(async move { circuit::tell_hop(&mut stream, status, None).await }.boxed());
+    }
+
+    /// Where this node is dialled, as a reservation tells it. Some refuse one that tells nothing.
+    fn dialled_at(&self) -> Vec<Vec<u8>> {
+        let at = self.config.urls.iter().filter_map(|url| address::to_address(url).ok());
+        #[cfg(not(target_arch = "wasm32"))]
+        let at = at.chain(self.native.listening.iter().cloned());
+        let own = Protocol::P2p(*self.swarm.local_peer_id());
+        at.take(MAX_RESERVED_AT).map(|at| at.with(own.clone()).to_vec()).collect()
     }
 
     /// The other end's link, and a place for a circuit to it.

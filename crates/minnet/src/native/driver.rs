@@ -187,7 +187,12 @@ impl Driver {
     }
 
     /// A peer begins. Only for a friend this node dials where it is told to.
-    pub(crate) fn on_punch_stream(&mut self, id: PeerId, stream: Stream) {
+    pub(crate) fn on_punch_stream(&mut self, id: PeerId, link: ConnectionId, stream: Stream) {
+        let links = self.linked.get_mut(&id).into_iter().flat_map(|linked| &mut linked.links);
+        if let Some(one) = links.into_iter().find(|one| one.id == link && one.stage == Stage::Greeting) {
+            one.early_hole = Some(stream);
+            return;
+        }
         if !self.overlay.seeks(id) || self.reach(&id) != Reach::Relayed {
             return tracing::debug!(%id, "opens a hole for nobody");
         }

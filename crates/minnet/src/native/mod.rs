@@ -26,7 +26,7 @@ type Held = (String, Vec<Multiaddr>, Peer);
 #[derive(Default)]
 pub(crate) struct State {
     /// Where links are taken. Bounded.
-    listening: Vec<Multiaddr>,
+    pub(crate) listening: Vec<Multiaddr>,
     /// Dials that wait until it is known at which of the machine's addresses this node listens, and until when at most: they
     /// leave by the port that is listened at, or no peer sees it.
     held: Vec<Held>,
