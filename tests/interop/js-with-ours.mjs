@@ -86,11 +86,10 @@ const spokenToDirectly = (js, ours) =>
   waitFor(
     async () => {
       const all = (await js.node.call('connections')).filter(({ peer }) => peer === ours.peer);
-      const spoken = all.flatMap(({ streams }) => streams).filter((protocol) => protocol === '/meshsub/1.1.0');
-      return all.every(({ direct }) => direct) && spoken.length === 2;
+      return all.every(({ direct }) => direct) && (await js.node.call('speaks', ours.peer)) === 'direct';
     },
     DEADLINE,
-    'both speak on the direct link',
+    'js-libp2p speaks on the direct link',
   );
 
 const knowsOf = (side, topic, peer) =>

@@ -110,7 +110,6 @@ export async function startNode({ relays = [], gossipOnCircuits = false, transpo
         direct: isDirect(one),
         limited: one.limits != null,
         direction: one.direction,
-        streams: one.streams.map(({ protocol }) => protocol ?? ''),
       })),
     /** Every connection that ever opened, by one clock for the machine. */
     opened: () => opened,
@@ -159,6 +158,12 @@ export async function startNode({ relays = [], gossipOnCircuits = false, transpo
     },
     subscribers: (topic) => pubsub.getSubscribers(topic).map(String),
     mesh: (topic) => pubsub.getMeshPeers(topic),
+    /** By which kind of connection messages for a peer leave; nothing: they are lost, for its stream is still being opened. */
+    speaks(peer) {
+      const stream = pubsub.streamsOutbound.get(peer)?.rawStream;
+      const by = stream && to(peer).find(({ streams }) => streams.includes(stream));
+      return by && (isDirect(by) ? 'direct' : 'relayed');
+    },
     /** What came, oldest first, its data in hexadecimal. */
     messages: () => messages,
     stop: () => node.stop(),

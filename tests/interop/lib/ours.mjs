@@ -153,6 +153,8 @@ function startNode({ Ours, Name }, { relays = [], first = false, direct = true }
     subscribers,
     /** What this node publishes goes to all who subscribe. */
     mesh: subscribers,
+    /** By which kind of link messages for a peer leave. */
+    speaks: (peer) => links.get(peer) && (isDirect(links.get(peer)) ? 'direct' : 'relayed'),
     messages: () => messages,
   };
 }

@@ -142,6 +142,7 @@ export const publishToReceive = (side, { direct = true, count = 200, size = 300,
         await goDirect({ node: ann, peer: annPeer }, { node: ben, peer: benPeer, address: benAddress });
         await relay.stop();
         await waitFor(async () => (await ann.call('subscribers', topic)).includes(benPeer), DEADLINE, 'the other subscribed');
+        await waitFor(async () => (await ann.call('speaks', benPeer)) === 'direct', DEADLINE, 'it speaks directly');
       }
       const far = direct ? [benPeer, annPeer] : [relay.peer, relay.peer];
       for (const [at, node] of [ann, ben].entries()) {
