@@ -35,11 +35,17 @@ async function withoutTheirRelay(t, open) {
   await circle.join(ben.page, invite, 'Ben');
   for (const { page } of [ann, ben]) await direct(page, 1);
   await circle.agreed(ann.page, ben.page);
+  // What comes once the page is drawn has come.
+  const fetched = () => performance.getEntriesByType('resource').some(({ name }) => /\/Peer-[\w-]+\.js$/.test(name));
+  for (const { page } of [ann, ben]) await waitFor(() => page.evaluate(fetched), undefined, 'the rest of the page comes');
 
   await relay.kill('SIGKILL');
   await Promise.all([circle.cutOff(ann.page), circle.cutOff(ben.page)]);
   for (const { page } of [ann, ben]) {
     assert.match((await page.getByTestId('relay-off').textContent()) ?? '', /linked directly get it now/);
+    // Asked for the first time, of whom hands the page out nobody is there.
+    await page.getByTestId('trace').first().click();
+    await waitFor(() => page.getByTestId('link').count(), undefined, 'how a friend is linked is told without a relay');
   }
   const texts = [];
   for (const round of [1, 2, 3]) {

@@ -1,26 +1,28 @@
 //! Who loads which file of the page, by Vite's manifest: the graph of its imports.
 //!
-//! Everybody loads the entry, what it imports statically, and the styles and assets of all these (the node's module is one).
-//! Of the languages each is imported on its own and one is always loaded. What else is imported dynamically comes on
-//! demand, with whatever it needs that the entry has not.
+//! Everybody loads the entry, what it imports statically, and the styles and assets of all these (the node's module is one);
+//! and once the page is drawn, what may be needed without the relay. Of the languages each is imported on its own and one is
+//! always loaded. What else is imported dynamically comes on demand, with whatever it needs that the entry has not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// The languages' sources, and those of what comes on demand.
+/// What `App.svelte` fetches once the page is drawn.
+const AFTERWARDS: &str = "web/src/more/Peer.svelte";
+/// The languages' sources, `ja.ts` and so on, and before them the mark of the rest of their words.
 const LANGUAGES: &str = "web/src/i18n/";
-const MORE: &str = "web/src/i18n/more.";
+const REST: &str = "more.";
 
 /// When a visitor loads a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
-    /// With the page.
+    /// With the page, or once it is drawn.
     Always,
-    /// One of these with the page.
-    Language,
+    /// One of these languages, likewise.
+    Language(usize),
     /// When it is asked for.
     OnDemand,
 }
@@ -28,7 +30,7 @@ pub enum Load {
 /// The files that are not everybody's.
 #[derive(Debug)]
 pub struct Graph {
-    languages: BTreeSet<String>,
+    languages: Vec<BTreeSet<String>>,
     on_demand: BTreeSet<String>,
 }
 
@@ -43,26 +45,29 @@ impl Graph {
         let chunks = manifest.as_object().context("the page's manifest is no object")?;
         let is = |chunk: &Value, mark: &str| chunk[mark].as_bool().unwrap_or(false);
         let entries = chunks.iter().filter(|(_, chunk)| is(chunk, "isEntry"));
-        let always = reach(manifest, entries.map(|(name, _)| name.as_str()).collect());
-        if always.is_empty() {
+        let mut entries: Vec<_> = entries.map(|(name, _)| name.as_str()).collect();
+        if entries.is_empty() {
             bail!("the page's manifest has no entry");
         }
-        let (mut languages, mut on_demand) = (BTreeSet::new(), BTreeSet::new());
+        entries.push(AFTERWARDS);
+        let always = reach(manifest, entries);
+        let (mut languages, mut on_demand) = (BTreeMap::<_, BTreeSet<_>>::new(), BTreeSet::new());
         for (name, _) in chunks.iter().filter(|(_, chunk)| is(chunk, "isDynamicEntry")) {
-            let is_language = name.starts_with(LANGUAGES) && !name.starts_with(MORE);
-            let files = if is_language { &mut languages } else { &mut on_demand };
+            let language = name.strip_prefix(LANGUAGES).map(|file| file.strip_prefix(REST).unwrap_or(file));
+            let files = language.map_or(&mut on_demand, |language| languages.entry(language).or_default());
             files.extend(reach(manifest, vec![name]).difference(&always).cloned());
         }
-        on_demand.retain(|file| !languages.contains(file));
+        let languages: Vec<_> = languages.into_values().collect();
+        on_demand.retain(|file| languages.iter().all(|files| !files.contains(file)));
         Ok(Self { languages, on_demand })
     }
 
     /// When a file is loaded. One that the manifest does not know is counted as everybody's.
     pub fn load(&self, file: &str) -> Load {
-        match (self.languages.contains(file), self.on_demand.contains(file)) {
-            (true, _) => Load::Language,
-            (_, true) => Load::OnDemand,
-            _ => Load::Always,
+        match self.languages.iter().position(|files| files.contains(file)) {
+            Some(language) => Load::Language(language),
+            None if self.on_demand.contains(file) => Load::OnDemand,
+            None => Load::Always,
         }
     }
 }
@@ -99,19 +104,21 @@ mod tests {
             "web/src/i18n/en.ts": { "file": "en.js", "isDynamicEntry": true, "imports": ["index.html"] },
             "web/src/i18n/ja.ts": { "file": "ja.js", "isDynamicEntry": true, "imports": ["index.html"] },
             "web/src/i18n/more.ja.ts": { "file": "more.ja.js", "isDynamicEntry": true, "imports": ["index.html"] },
+            "web/src/more/Peer.svelte": { "file": "peer.js", "isDynamicEntry": true, "css": ["peer.css"] },
             "web/src/Proof.svelte": {
                 "file": "proof.js", "isDynamicEntry": true, "imports": ["index.html", "_words.js"],
                 "css": ["proof.css"], "assets": ["proof.wasm", "node.wasm"],
             },
         }))
         .unwrap();
-        for always in ["entry.js", "shared.js", "page.css", "node.wasm", "index.html", "unknown"] {
+        for always in ["entry.js", "shared.js", "page.css", "node.wasm", "peer.js", "peer.css", "index.html", "unknown"]
+        {
             assert_eq!(graph.load(always), Load::Always, "{always}");
         }
-        for language in ["en.js", "ja.js"] {
-            assert_eq!(graph.load(language), Load::Language, "{language}");
+        for (file, language) in [("en.js", 0), ("ja.js", 1), ("more.ja.js", 1)] {
+            assert_eq!(graph.load(file), Load::Language(language), "{file}");
         }
-        for on_demand in ["proof.js", "proof.css", "proof.wasm", "words.js", "more.ja.js"] {
+        for on_demand in ["proof.js", "proof.css", "proof.wasm", "words.js"] {
             assert_eq!(graph.load(on_demand), Load::OnDemand, "{on_demand}");
         }
     }
