@@ -46,7 +46,8 @@ pub struct Cli {
     #[arg(long)]
     pub open: bool,
     /// A server that helps friends' browsers to link directly: stun:HOST:PORT, or "turn:HOST:PORT NAME PASSWORD". May be said
-    /// more than once; "none" for none. With --public-url a public STUN server is told, else none
+    /// more than once. Without it stun:stun.cloudflare.com:3478 is told if there is a --public-url; with it only what is named,
+    /// and with "none" nothing. The page tells name and password to whoever opens it
     #[arg(long, value_name = "SERVER", value_parser = ice)]
     pub ice: Vec<String>,
     /// Take native nodes' links by TCP there, too; they can then reach each other through NATs. May be said more than once
@@ -55,7 +56,8 @@ pub struct Cli {
     /// The same by QUIC, which is UDP
     #[arg(long, value_name = "ADDR", value_parser = listen)]
     pub listen_quic: Vec<SocketAddr>,
-    /// Another relay to know: who announced at it is found here, too. http://HOST:PORT/#ID, tcp://HOST:PORT#ID or
+    /// Another relay to know: who announced at it is found here, too; to be linked, friends still need a relay or a friend that
+    /// both are linked to. http://HOST:PORT/#ID, tcp://HOST:PORT#ID or
     /// quic://HOST:PORT#ID, with the ID that it logs when it is ready. May be said more than once; say it at both
     #[arg(long, value_name = "URL#ID")]
     pub peer: Vec<PeerUrl>,
@@ -237,8 +239,10 @@ const NO_ICE: &str = "none";
 /// `URL`, or `URL NAME PASSWORD`, as browsers take them.
 fn ice(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split(' ').collect();
-    let scheme = ["stun:", "stuns:", "turn:", "turns:"].into_iter().any(|scheme| parts[0].starts_with(scheme));
-    if text == NO_ICE || text.len() <= 512 && scheme && matches!(parts.len(), 1 | 3) {
+    let is = |schemes: [&str; 2]| schemes.into_iter().any(|scheme| parts[0].starts_with(scheme));
+    // Of a TURN server without a login a browser refuses the whole list.
+    let server = is(["stun:", "stuns:"]) && parts.len() == 1 || is(["turn:", "turns:"]) && parts.len() == 3;
+    if text == NO_ICE || text.len() <= 512 && server && parts.iter().all(|part| !part.is_empty()) {
         return Ok(text.to_owned());
     }
     Err("use stun:HOST:PORT, \"turn:HOST:PORT NAME PASSWORD\", or none".to_owned())
@@ -301,6 +305,21 @@ mod tests {
             assert_eq!(read(text), Err(UrlError::NotRoot), "{text}");
         }
         assert_eq!(read(&format!("http://{}/", "a".repeat(200))), Err(UrlError::TooLong));
+    }
+
+    #[test]
+    fn a_turn_server_has_a_login_and_a_stun_server_none() {
+        let read = |server: &str| parse(&["--ice", server]).map(|cli| cli.ice());
+        for server in ["stun:a:1", "stuns:a", "turn:a:1 me secret", "turns:a:1?transport=tcp me secret"] {
+            assert_eq!(read(server).unwrap(), [server]);
+        }
+        for server in
+            ["turn:a:1", "turn:a:1 me", "turn:a:1 me ", "turn:a:1 me my secret", "stun:a:1 me secret", "a:1", ""]
+        {
+            assert!(read(server).is_err(), "{server}");
+        }
+        assert_eq!(parse(&["--public-url", "http://a/"]).unwrap().ice(), [DEFAULT_STUN]);
+        assert!(parse(&["--public-url", "http://a/", "--ice", "none"]).unwrap().ice().is_empty());
     }
 
     #[test]

@@ -43,7 +43,8 @@ try {
   timesRow('page load until the first direct link, median', await inTurn(2, loadToDirect));
   timesRow('the upgrade alone, median', await inTurn(2, upgrade));
   for (const [direct, where, most] of /** @type {const} */ ([[true, 'direct', 0.8], [false, 'through the relay', 1]])) {
-    const took = await inTurn(5, (side) => publishToReceive(side, { direct }));
+    // Connections differ more than messages of one do: rather more of them, and fewer messages of each.
+    const took = await inTurn(10, (side) => publishToReceive(side, { direct, count: 100 }));
     const [mine, theirs] = [took.ours.flat(), took.js.flat()];
     row(`publish until received, ${where}, p50`, quantile(mine, 0.5), quantile(theirs, 0.5), ms, `at most ${most}`, atMost(most));
     row(`publish until received, ${where}, p99`, quantile(mine, 0.99), quantile(theirs, 0.99), ms, 'at most 1', atMost(1));

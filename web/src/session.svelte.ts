@@ -58,12 +58,8 @@ class Session {
     this.phase = 'loading';
     this.failure = null;
     this.followAddress();
-    const relay = relayOfPage();
     const options: OpenOptions = {
-      relay,
-      page: relay?.page,
-      joinFrom: relay?.joinFrom,
-      iceServers: relay?.iceServers,
+      relay: relayOfPage(),
       // Days; no number is the circle's rules.
       retention: Number(remembered('keep') ?? NaN),
       takeOver,

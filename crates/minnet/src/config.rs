@@ -20,7 +20,8 @@ pub struct Config {
     /// The version spoken. Anything but [`VERSION`] is for tests.
     pub version: u16,
     /// Whether most others are linked to this node only. It then hands every message to every subscriber, and carries
-    /// circuits without end.
+    /// circuits without end, for those that its caller admits ([`Net::admit`](crate::Net::admit)). It also keeps who announces
+    /// a key, and gives reservations.
     pub hub: bool,
     /// Whether nodes of other programs are peers too: they can say no version, and are taken without. They may use circuits
     /// as well. Off, for strangers use up what they can reach.
@@ -40,7 +41,8 @@ pub struct Config {
     /// Further protocols that are spoken.
     #[cfg(feature = "streams")]
     pub others: Option<crate::Others>,
-    /// How direct links are made; `None`: there are none. In a browser that knows WebRTC there are.
+    /// How links by WebRTC are made; `None`: there are none. In a browser that knows WebRTC there are. A native node goes direct
+    /// by [`Config::listen`], and only where this is `None`.
     pub direct: Option<Direct>,
     /// Payload bytes of a request, own and others'. 1 MiB.
     pub max_request: usize,

@@ -242,12 +242,14 @@ fn progress(listener: &Function, step: &str) {
     }
 }
 
-/// A STUN or TURN server from `URL` or `URL NAME PASSWORD`.
+/// A STUN or TURN server from `URL` or `URL NAME PASSWORD`. A TURN server without a login is none: the browser would refuse
+/// all others for it.
 fn ice_server(text: &JsValue) -> Option<IceServer> {
     let text = text.as_string()?;
     let mut parts = text.split(' ').map(str::to_owned);
-    let urls = vec![parts.next()?];
-    Some(IceServer { urls, login: parts.next().zip(parts.next()) })
+    let url = parts.next()?;
+    let login = parts.next().zip(parts.next());
+    (login.is_some() || !url.starts_with("turn")).then(|| IceServer { urls: vec![url], login })
 }
 
 /// A relay from `{url, peer}`; none if the page names none.

@@ -19,7 +19,7 @@ import type {
 
 export interface OpenOptions {
   relay?: RelayInfo;
-  /** The address that invite links begin with; by default where this page came from. */
+  /** The address that invite links begin with; by default what the relay says, or where this page came from. */
   page?: string;
   /**
    * For how many days this device keeps what is settled, in place of the circles' rules (which keep it for ever unless they
@@ -33,8 +33,8 @@ export interface OpenOptions {
    */
   joinFrom?: number;
   /**
-   * STUN and TURN servers, `stun:host:port` or `turn:host:port name password` each. Without any, only friends in one network
-   * link directly.
+   * STUN and TURN servers, `stun:host:port` or `turn:host:port name password` each; by default those that the relay names.
+   * Without any, only friends in one network link directly.
    */
   iceServers?: string[];
   /** Read the views again. Never called within one of this node's own calls. */
@@ -90,10 +90,10 @@ export class Node {
     opening = (async () => {
       const wasm = await (await loading).open({
         relay: options.relay,
-        page: options.page ?? `${location.origin}/`,
+        page: options.page ?? options.relay?.page ?? `${location.origin}/`,
         retention: options.retention,
-        joinFrom: options.joinFrom,
-        iceServers: options.iceServers ?? [],
+        joinFrom: options.joinFrom ?? options.relay?.joinFrom,
+        iceServers: options.iceServers ?? options.relay?.iceServers ?? [],
         onChange: (what) => queueMicrotask(() => options.onChange(what)),
         onProgress: (step) => onProgress({ step }),
       });

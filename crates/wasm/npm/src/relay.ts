@@ -2,10 +2,10 @@ import type { RelayInfo } from './types';
 
 /**
  * The relay that served this page, from `<meta name="ledgerno-relay" content='{"peer":"<hex>","version":1}'>`;
- * undefined where another server did. `page`, where the relay says it, is the public address that invites carry;
- * `joinFrom` and `iceServers`, where whoever serves the page says them, are those options of `Node.open`.
+ * undefined where another server did. All that `Node.open` needs of it: `page`, `joinFrom` and `iceServers` too, where
+ * the relay says them.
  */
-export function relayOfPage(): (RelayInfo & { page: string; joinFrom?: number; iceServers?: string[] }) | undefined {
+export function relayOfPage(): RelayInfo | undefined {
   const content = document.querySelector<HTMLMetaElement>('meta[name="ledgerno-relay"]')?.content;
   if (!content) return undefined;
   try {

@@ -242,6 +242,10 @@ export interface RelayInfo {
   peer: string;
   /** The address that invites carry; by default `url`. */
   publicUrl?: string;
+  /** What the relay says of itself, each where `Node.open` is told nothing else. */
+  page?: string;
+  joinFrom?: number;
+  iceServers?: string[];
 }
 
 /** What happens between `Node.open` and a node that answers. */
