@@ -53,14 +53,16 @@ impl Driver {
                 }
             }
             Command::Admit(peer) => {
-                if let Some(linked) = peer.to_id().and_then(|id| self.linked.get_mut(&id)) {
+                if let Some((id, linked)) = peer.to_id().and_then(|id| Some((id, self.linked.get_mut(&id)?))) {
                     linked.admitted = true;
+                    self.look_at_guest(id);
                 }
             }
             Command::Seek(peer) => {
                 if let Some(id) = peer.to_id().filter(|id| !self.is_banned(id)) {
                     let reach = self.reach(&id);
                     self.overlay.seek(id, reach, now);
+                    self.look_at_guest(id);
                 }
             }
             Command::Hurry => self.overlay.hurry(now),

@@ -38,8 +38,8 @@ pub fn gossip(bytes: &[u8]) {
     let mut now = Instant::now();
     let (mut node, peer, other) = (Gossip::new(false, 1, now), PeerId::random(), PeerId::random());
     node.subscribe(TOPIC, now);
-    node.joined(peer, Faults::default());
-    node.joined(other, Faults::default());
+    node.joined(peer, false, Faults::default());
+    node.joined(other, false, Faults::default());
     let (mut subscribed, mut taken) = (0usize, 0usize);
     for (turn, part) in parts(bytes).enumerate() {
         for heard in node.heard(peer, &Bytes::copy_from_slice(part), now) {
@@ -51,6 +51,9 @@ pub fn gossip(bytes: &[u8]) {
                 }
                 Heard::Message { id, topic, data } => {
                     assert_eq!(topic, TOPIC, "a topic that nobody asked for");
+                    if !node.take(id, peer, now) {
+                        continue;
+                    }
                     taken += 1;
                     node.hand_on(id, topic, data, peer);
                 }

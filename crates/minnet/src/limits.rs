@@ -82,8 +82,10 @@ pub(crate) const GOSSIP_OVERHEAD: usize = 256;
 pub(crate) const COMING: Rate = Rate { burst: 60, per_second: 1 };
 /// Peers whose coming is counted.
 pub(crate) const MAX_COMERS: usize = 1_024;
-/// Messages and requests over the rate that cost a peer its links.
-pub(crate) const MAX_FLOODED: u32 = 1_000;
+/// Messages and requests over their rates that are passed over; with more a peer is banned.
+pub(crate) const FLOODING: Rate = Rate { burst: 1_000, per_second: 10 };
+/// A relay hands on what many say: it may say so many times what a peer may.
+pub(crate) const RELAY_FACTOR: u32 = 8;
 /// Inbound links, from [`Net::accept`](crate::Net::accept) or by circuits, that wait for the driver.
 pub(crate) const ACCEPT_QUEUE: usize = 64;
 /// Time for a close handshake before a link is dropped as it is.

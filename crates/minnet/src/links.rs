@@ -23,7 +23,7 @@ use web_time::Instant;
 use crate::{
     DialError, Event, Path, Peer, RequestError, Why,
     codec::Frame,
-    limits::{Bucket, DRAIN, FRAMES_PER_MESSAGE, MAX_LINKS_PER_PEER, REFUSAL_GRACE},
+    limits::{Bucket, DRAIN, FLOODING, FRAMES_PER_MESSAGE, MAX_LINKS_PER_PEER, REFUSAL_GRACE, RELAY_FACTOR},
     messages::Queue,
     overlay::Reach,
     ping::{self, Rtt},
@@ -90,7 +90,8 @@ pub(crate) struct Linked {
     pub(crate) messages: Bucket,
     /// Frames on its message streams, whatever they say.
     pub(crate) frames_heard: Bucket,
-    pub(crate) flooded: u32,
+    /// What it sends over its rates.
+    pub(crate) flooding: Bucket,
     pub(crate) asked: Count,
     pub(crate) asking: Count,
     /// Its questions that are passed on.
@@ -213,7 +214,9 @@ impl Driver {
             early_hole: None,
             gone,
         };
-        let (requests, messages) = (self.config.requests, self.config.messages);
+        let relay = matches!(one.path, Path::Relay { .. });
+        let (requests, messages) =
+            (self.config.requests, self.config.messages.times(if relay { RELAY_FACTOR } else { 1 }));
         let linked = self.linked.entry(id).or_insert_with(|| Linked {
             peer,
             links: Vec::new(),
@@ -224,7 +227,7 @@ impl Driver {
             streams: Bucket::new(requests, now),
             messages: Bucket::new(messages, now),
             frames_heard: Bucket::new(messages.times(FRAMES_PER_MESSAGE), now),
-            flooded: 0,
+            flooding: Bucket::new(FLOODING, now),
             asked: Count::default(),
             asking: Count::default(),
             #[cfg(not(target_arch = "wasm32"))]
@@ -417,6 +420,8 @@ impl Driver {
             self.met(id, peer);
             self.overlay.carrier_came(Instant::now());
         }
+        // It may be the one that was dialled.
+        self.look_at_guest(id);
         if let Some(stream) = early {
             self.listen(id, link, stream);
         }

@@ -16,11 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use web_time::{Instant, SystemTime};
 
 use crate::{
-    Event, Peer,
+    Event, Path, Peer,
     gossip::{self, Heard},
-    limits::{
-        Bucket, COMING, GOSSIP_OVERHEAD, GOSSIP_QUEUE, GOSSIP_QUEUE_BYTES, MAX_COMERS, MAX_FLOODED, MIN_TRANSMIT,
-    },
+    limits::{Bucket, COMING, GOSSIP_OVERHEAD, GOSSIP_QUEUE, GOSSIP_QUEUE_BYTES, MAX_COMERS, MIN_TRANSMIT},
     links::Linked,
     streams::{OpenError, Opening, opened},
     swarm::{Driver, Report},
@@ -230,7 +228,7 @@ impl Driver {
                     self.gossip.reject(id);
                 }
                 Heard::Message { id: message, topic, data } => {
-                    if !self.takes_message(id, now) {
+                    if !self.takes_message(id, now) || !self.gossip.take(message, id, now) {
                         continue;
                     }
                     if !self.kept.contains(&topic) {
@@ -254,8 +252,7 @@ impl Driver {
     /// A peer sends more than it may; one that goes on and on is banned.
     pub(crate) fn flooded(&mut self, id: PeerId) {
         let Some(linked) = self.linked.get_mut(&id) else { return };
-        linked.flooded += 1;
-        if linked.flooded == MAX_FLOODED {
+        if !linked.flooding.take(Instant::now()) {
             self.ban(id);
         }
     }
@@ -263,7 +260,21 @@ impl Driver {
     /// Messages go to and come from a peer. It begins where it was when it was here last.
     pub(crate) fn met(&mut self, id: PeerId, peer: Peer) {
         self.parted(id);
-        self.gossip.joined(id, self.standings.faults(peer, now_ms()));
+        self.gossip.joined(id, !self.knows(id), self.standings.faults(peer, now_ms()));
+    }
+
+    /// Whether a peer has to do with this node: somebody here said so, dialled it, or lets everybody in.
+    fn knows(&self, id: PeerId) -> bool {
+        let dialled = |linked: &Linked| linked.links.iter().any(|link| matches!(link.path, Path::Relay { .. }));
+        let known = self.linked.get(&id).is_some_and(|linked| linked.admitted || dialled(linked));
+        known || self.config.open || self.overlay.seeks(id)
+    }
+
+    /// A peer may have become known.
+    pub(crate) fn look_at_guest(&mut self, id: PeerId) {
+        if self.knows(id) {
+            self.gossip.welcome(id, Instant::now());
+        }
     }
 
     /// No more messages go to or come from a peer.

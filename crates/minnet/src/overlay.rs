@@ -2,7 +2,8 @@
 //!
 //! The rules:
 //! - A friend is sought for as long as somebody says now and then that it is there ([`Overlay::seek`]).
-//! - Without a link, circuits are dialled: by relays first, then by other friends, each once, and after that with back-off.
+//! - Without a link, circuits are dialled: by relays first, then by other friends, each once, and after that with back-off. A
+//!   circuit that is cut soon was in vain, and the next one goes by the next carrier.
 //! - With a relayed link, a direct one is dialled, again and again with back-off; the relayed one stays for as long as there
 //!   is no better one.
 //! - Direct links that break soon after they came about are tried again ever later too, as if they had failed.
@@ -30,6 +31,8 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs
 const LASTING: Duration = Duration::from_secs(120);
 /// How long a link that stands may take to be of use.
 const GREETING: Duration = Duration::from_secs(20);
+/// A circuit that ends sooner was in vain.
+const STANDING: Duration = Duration::from_secs(20);
 /// Carriers tried one after the other before a pause.
 const MAX_CARRIERS: usize = 8;
 /// Friends that are dialled at one time.
@@ -67,8 +70,12 @@ struct Friend {
     /// Direct links in a row that did not last, of one run of the friend's node.
     broke: u32,
     session: Option<u64>,
-    /// Carriers tried since the last pause.
+    /// Circuits in a row that did not last.
+    cut: u32,
+    /// Carriers that were tried, until all were; bounded by those that there are.
     tried: Vec<PeerId>,
+    /// How many since the last pause.
+    round: usize,
 }
 
 /// All friends that are sought.
@@ -104,7 +111,6 @@ impl Overlay {
             friend.until = until;
         } else if self.friends.len() < MAX_SOUGHT {
             let next = now + self.deference(peer, reach);
-            let (since, tried) = (now, Vec::new());
             self.friends.push(Friend {
                 peer,
                 until,
@@ -112,10 +118,12 @@ impl Overlay {
                 busy: false,
                 next,
                 failures: 0,
-                since,
+                since: now,
                 broke: 0,
                 session: None,
-                tried,
+                cut: 0,
+                tried: Vec::new(),
+                round: 0,
             });
         }
     }
@@ -128,7 +136,7 @@ impl Overlay {
     /// Which run of its node a peer is. That a page was left breaks links that would have lasted.
     pub(crate) fn met(&mut self, peer: PeerId, session: Option<u64>) {
         if let Some(friend) = self.friend(peer).filter(|friend| friend.session != session) {
-            (friend.session, friend.broke) = (session, 0);
+            (friend.session, friend.broke, friend.cut) = (session, 0, 0);
         }
     }
 
@@ -136,12 +144,21 @@ impl Overlay {
     pub(crate) fn reached(&mut self, peer: PeerId, reach: Reach, now: Instant) {
         let deference = self.deference(peer, reach);
         let Some(friend) = self.friend(peer).filter(|friend| friend.reach != reach) else { return };
-        if friend.reach == Reach::Direct {
-            let lasted = now.saturating_duration_since(friend.since) >= LASTING;
-            friend.broke = if lasted { 0 } else { friend.broke.saturating_add(1) };
+        let stood = now.saturating_duration_since(friend.since);
+        let before = std::mem::replace(&mut friend.reach, reach);
+        (friend.since, friend.failures) = (now, 0);
+        if before == Reach::Direct {
+            friend.broke = if stood >= LASTING { 0 } else { friend.broke.saturating_add(1) };
         }
-        (friend.reach, friend.since, friend.failures) = (reach, now, 0);
-        friend.tried.clear();
+        match (before, reach) {
+            // Whoever carried it is not tried first again.
+            (Reach::Relayed, Reach::None) if stood < STANDING => {
+                friend.failures = friend.cut;
+                friend.cut = friend.cut.saturating_add(1);
+            }
+            (_, Reach::Relayed) => {}
+            (_, Reach::None | Reach::Direct) => friend.forget_tries(),
+        }
         // What broke is made again by whoever notices; the other's attempt finds it already there.
         friend.next = now + deference;
         if reach == Reach::Relayed && friend.broke > 1 {
@@ -181,7 +198,7 @@ impl Overlay {
     pub(crate) fn hurry(&mut self, now: Instant) {
         for friend in &mut self.friends {
             (friend.failures, friend.broke, friend.next) = (0, 0, now);
-            friend.tried.clear();
+            friend.forget_tries();
         }
     }
 
@@ -213,16 +230,10 @@ impl Overlay {
                 }
                 Reach::Relayed => {}
                 Reach::None => {
-                    let untried = |carrier: &&PeerId| **carrier != friend.peer && !friend.tried.contains(carrier);
-                    let carrier = carriers.iter().find(untried).copied();
-                    match carrier.filter(|_| friend.tried.len() < MAX_CARRIERS) {
-                        Some(carrier) => {
-                            friend.busy = true;
-                            friend.tried.push(carrier);
-                            return Some(Do::Dial { peer: friend.peer, carrier });
-                        }
-                        None => friend.pause(REDIAL.0, REDIAL.1, now),
+                    if let Some(carrier) = friend.carrier(carriers) {
+                        return Some(Do::Dial { peer: friend.peer, carrier });
                     }
+                    friend.pause(REDIAL.0, REDIAL.1, now);
                 }
             }
         }
@@ -261,10 +272,32 @@ impl Overlay {
 }
 
 impl Friend {
+    /// Who is to carry next. `None`: there is a pause before.
+    fn carrier(&mut self, carriers: &[PeerId]) -> Option<PeerId> {
+        self.tried.retain(|tried| carriers.contains(tried));
+        let untried = |carrier: &&PeerId| **carrier != self.peer && !self.tried.contains(carrier);
+        let Some(carrier) = carriers.iter().find(untried).copied() else {
+            self.tried.clear();
+            return None;
+        };
+        if self.round >= MAX_CARRIERS {
+            return None;
+        }
+        self.busy = true;
+        self.round += 1;
+        self.tried.push(carrier);
+        Some(carrier)
+    }
+
+    fn forget_tries(&mut self) {
+        (self.cut, self.round) = (0, 0);
+        self.tried.clear();
+    }
+
     fn pause(&mut self, first: Duration, longest: Duration, now: Instant) {
         let pause = first.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures = self.failures.saturating_add(1);
-        self.tried.clear();
+        self.round = 0;
         self.next = now + pause;
     }
 }

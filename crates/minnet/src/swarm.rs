@@ -18,6 +18,7 @@ use std::{
 use either::Either;
 use futures::{
     FutureExt, StreamExt,
+    future::BoxFuture,
     stream::{BoxStream, SelectAll},
 };
 use futures_timer::Delay;
@@ -232,6 +233,8 @@ enum Turn {
     Circuit(Circuit),
     /// Friends may be due.
     Timer,
+    /// The consumer is gone.
+    Deserted,
 }
 
 /// What comes in beside the swarm, and where the driver's own goes.
@@ -255,6 +258,8 @@ pub(crate) struct Driver {
     /// What writes messages, one for each link, and what reads them.
     pub(crate) writers: SelectAll<BoxStream<'static, Report>>,
     pub(crate) readers: SelectAll<BoxStream<'static, Report>>,
+    /// Resolves when nobody takes events any more.
+    deserted: BoxFuture<'static, ()>,
     /// Made in this turn.
     pub(crate) events: VecDeque<Event>,
     /// Bounded by the limits of links, as are the dials.
@@ -294,7 +299,9 @@ impl Driver {
         let direct = config.direct.is_some() || !config.listen.is_empty();
         #[cfg(target_arch = "wasm32")]
         let direct = config.direct.is_some();
+        let told = queues.told.clone();
         Driver {
+            deserted: async move { told.closed().await }.boxed(),
             swarm: OnWake::new(swarm),
             bounds,
             about,
@@ -342,7 +349,7 @@ impl Driver {
                 matches!(turn, Turn::Call(Some(Command::Publish { .. })) | Turn::Report(Report::Said { .. }));
             match turn {
                 Turn::Call(Some(command)) => self.on_call(command),
-                Turn::Call(None) => return,
+                Turn::Call(None) | Turn::Deserted => return,
                 Turn::Swarm(event) => self.on_swarm(event),
                 Turn::Report(report) => self.on_report(report),
                 Turn::Circuit(circuit) => self.open_circuit(circuit),
@@ -375,15 +382,16 @@ impl Driver {
         if let Poll::Ready(Some(report)) = self.writers.poll_next_unpin(cx) {
             return Poll::Ready(Turn::Report(report));
         }
-        self.first = (self.first + 1) % 6;
-        for source in 0..6 {
-            let turn = match (self.first + source) % 6 {
+        self.first = (self.first + 1) % 7;
+        for source in 0..7 {
+            let turn = match (self.first + source) % 7 {
                 0 => self.queues.calls.poll_recv(cx).map(|call| Some(Turn::Call(call))),
                 1 => self.swarm.poll_next(cx).map(|event| event.map(Turn::Swarm)),
                 2 => self.reports.1.poll_recv(cx).map(|report| report.map(Turn::Report)),
                 3 => self.readers.poll_next_unpin(cx).map(|report| report.map(Turn::Report)),
                 4 => self.queues.circuits.poll_recv(cx).map(|circuit| circuit.map(Turn::Circuit)),
-                _ => self.poll_timer(cx).map(|()| Some(Turn::Timer)),
+                5 => self.poll_timer(cx).map(|()| Some(Turn::Timer)),
+                _ => self.deserted.poll_unpin(cx).map(|()| Some(Turn::Deserted)),
             };
             if let Poll::Ready(Some(turn)) = turn {
                 return Poll::Ready(turn);

@@ -90,6 +90,7 @@ async fn nodes_are_linked_by_tcp_and_by_quic() {
         guest.net.dial(&url, hub.peer()).unwrap();
         assert_eq!(linked_by(&mut guest, hub.peer()).await, Path::Relay { url: url.clone() });
         assert!(matches!(linked_by(&mut hub, guest.peer()).await, Path::Accepted { .. }));
+        hub.net.admit(guest.peer()).unwrap();
         guest.subscribed(hub.peer(), TOPIC).await;
         hub.subscribed(guest.peer(), TOPIC).await;
         guest.net.publish(&TOPIC, Bytes::from_static(b"up")).unwrap();

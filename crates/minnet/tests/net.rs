@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{Node, PATIENCE, accept, config, dial_failure, node, pair, url_of};
-use futures::future::join_all;
+use futures::{AsyncWriteExt as _, future::join_all};
 use ledgerno_minnet::{
     CodecError, DialError, Event, NetError, Path, Peer, Rate, RequestError, Topic, UrlError, VERSION,
 };
+use libp2p::StreamProtocol;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -19,6 +20,7 @@ use tokio::{
 };
 
 const TOPIC: Topic = Topic([7; 32]);
+const GOSSIP: StreamProtocol = StreamProtocol::new("/meshsub/1.1.0");
 
 #[tokio::test]
 async fn requests_go_both_ways() {
@@ -93,6 +95,7 @@ async fn subscribed() -> (Node, Node, Node) {
     let url = hub.listen().await;
     for guest in [&mut ann, &mut ben] {
         guest.net.dial(&url, hub.peer()).unwrap();
+        hub.admits(guest.peer()).await;
         guest.subscribed(hub.peer(), TOPIC).await;
         hub.subscribed(guest.peer(), TOPIC).await;
     }
@@ -146,6 +149,7 @@ async fn a_hub_hands_a_message_to_every_one_of_many_guests() {
         let mut guest = node(config(name));
         guest.net.subscribe(TOPIC).unwrap();
         guest.net.dial(&url, hub.peer()).unwrap();
+        hub.admits(guest.peer()).await;
         guest.subscribed(hub.peer(), TOPIC).await;
         hub.subscribed(guest.peer(), TOPIC).await;
         guests.push(guest);
@@ -247,6 +251,94 @@ async fn a_network_without_handles_ends_and_its_peer_notices() {
     hub.disconnected(peer).await;
 }
 
+#[tokio::test]
+async fn a_network_whose_events_nobody_takes_ends_and_its_peer_notices() {
+    let (mut hub, guest) = pair(config(1), config(2)).await;
+    let peer = guest.peer();
+    drop(guest.events);
+    timeout(PATIENCE, guest.driver).await.unwrap().unwrap();
+    hub.disconnected(peer).await;
+    drop(guest.net);
+}
+
+/// A hub's subscriptions are its circles, and what is said there is for those that the caller knows.
+#[tokio::test]
+async fn who_is_not_admitted_hears_nothing_and_is_not_heard() {
+    let (mut hub, mut guest) = pair(config(1), config(2)).await;
+    let mut stranger = node(config(3));
+    let url = hub.listen().await;
+    stranger.net.dial(&url, hub.peer()).unwrap();
+    stranger.connected(hub.peer()).await;
+    for node in [&hub, &guest, &stranger] {
+        node.net.subscribe(TOPIC).unwrap();
+    }
+    let (hub_peer, guest_peer, peer) = (hub.peer(), guest.peer(), stranger.peer());
+    let mut heard_of = vec![peer, guest_peer];
+    hub.until(|event| {
+        if let Event::Subscribed { peer, .. } = event {
+            heard_of.retain(|one| *one != peer);
+        }
+        heard_of.is_empty().then_some(())
+    })
+    .await;
+    guest.subscribed(hub_peer, TOPIC).await;
+    // It may speak all the same, by streams of its own.
+    let frame = |text: &str| {
+        let message =
+            [&[0x12, text.len() as u8][..], text.as_bytes(), &[0x22, 64], TOPIC.to_string().as_bytes()].concat();
+        [&[message.len() as u8 + 2, 0x12, message.len() as u8][..], &message].concat()
+    };
+    let mut stream = stranger.net.open(hub_peer, GOSSIP).await.unwrap();
+    stream.write_all(&frame("from the stranger")).await.unwrap();
+    stream.flush().await.unwrap();
+    guest.net.publish(&TOPIC, Bytes::from_static(b"from the guest")).unwrap();
+    assert_eq!(hub.message().await.2, "from the guest");
+    hub.net.publish(&TOPIC, Bytes::from_static(b"from the hub")).unwrap();
+    assert_eq!(guest.message().await.2, "from the hub");
+
+    hub.net.admit(peer).unwrap();
+    let subscribed = stranger.until(|event| match event {
+        Event::Subscribed { topic, .. } => Some(topic),
+        Event::Message { bytes, .. } => panic!("heard {bytes:?}"),
+        _ => None,
+    });
+    assert_eq!(subscribed.await, TOPIC);
+    stream.write_all(&frame("from who is a friend now")).await.unwrap();
+    stream.flush().await.unwrap();
+    assert_eq!(hub.message().await.2, "from who is a friend now");
+    assert_eq!(guest.message().await.2, "from who is a friend now");
+}
+
+/// What is dropped for one peer's sake is no reason to pass over another's.
+#[tokio::test]
+async fn a_message_that_one_peer_had_no_right_to_is_taken_from_another() {
+    let mut few = config(1);
+    few.messages = Rate { burst: 2, per_second: 0 };
+    let (mut hub, eager) = pair(few, config(2)).await;
+    let mut other = node(config(3));
+    let url = hub.listen().await;
+    other.net.dial(&url, hub.peer()).unwrap();
+    other.connected(hub.peer()).await;
+    hub.admits(other.peer()).await;
+    let (mut eager, hub_peer) = (eager, hub.peer());
+    for node in [&hub, &eager, &other] {
+        node.net.subscribe(TOPIC).unwrap();
+    }
+    eager.subscribed(hub_peer, TOPIC).await;
+    other.subscribed(hub_peer, TOPIC).await;
+    for text in ["1", "2", "3"] {
+        eager.net.publish(&TOPIC, text.into()).unwrap();
+    }
+    for text in ["1", "2"] {
+        assert_eq!(hub.message().await.2, text);
+    }
+    // What the other says of its own comes after that.
+    timeout(PATIENCE, eager.net.request(hub_peer, 9, Bytes::new())).await.unwrap().ok();
+    other.net.publish(&TOPIC, Bytes::from_static(b"3")).unwrap();
+    let (_, from, bytes) = hub.message().await;
+    assert_eq!((from, bytes), (other.peer(), Bytes::from_static(b"3")));
+}
+
 /// A link through a wire that can be cut without a word.
 #[tokio::test]
 async fn a_dead_link_is_noticed_by_ping() {
@@ -287,7 +379,7 @@ async fn the_newest_link_of_a_peer_wins_and_hears_messages() {
     let mut old = node(config(2));
     old.net.dial(&url, hub.peer()).unwrap();
     old.connected(hub.peer()).await;
-    hub.connected(old.peer()).await;
+    hub.admits(old.peer()).await;
 
     let mut new = node(config(2));
     new.net.subscribe(TOPIC).unwrap();

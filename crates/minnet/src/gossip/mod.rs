@@ -4,6 +4,8 @@
 //! - What this node publishes goes to every peer that subscribes. What it hears goes on to the peers of its mesh, some six a
 //!   topic; a hub's mesh is everybody. Peers beside the mesh are told the ids of the newest messages, and may ask for them.
 //! - Each message is taken once: its id is a hash of its topic and bytes, known again for a minute.
+//! - A guest, of whom nobody knows what it has to do here, hears nothing and is not heard until it is made welcome; what it
+//!   subscribes to is noted.
 //! - A peer that sends what no honest node sends loses score, then gossip, and in the end everything it says is passed over.
 //! - Frames to a peer that is slower than they come are dropped, but for what it must know, which is said again.
 //!
@@ -81,6 +83,7 @@ struct Degrees {
 
 struct Peer {
     id: PeerId,
+    guest: bool,
     /// Sorted.
     topics: Vec<Topic>,
     /// Of these the peer is in this node's mesh.
@@ -140,11 +143,12 @@ impl Gossip {
         !self.peers.is_empty()
     }
 
-    /// A peer is there, and has these faults from before. It is told of all subscriptions.
-    pub(crate) fn joined(&mut self, id: PeerId, faults: Faults) {
+    /// A peer is there, a guest or not, and has these faults from before. It is told of all subscriptions.
+    pub(crate) fn joined(&mut self, id: PeerId, guest: bool, faults: Faults) {
         self.left(id);
         self.peers.push(Peer {
             id,
+            guest,
             topics: Vec::new(),
             mesh: Vec::new(),
             backoff: Vec::new(),
@@ -157,6 +161,17 @@ impl Gossip {
             promise: None,
         });
         self.tell_all(id);
+    }
+
+    /// A peer is no guest any more.
+    pub(crate) fn welcome(&mut self, id: PeerId, now: Instant) {
+        let Some(peer) = self.peer(id).filter(|peer| peer.guest) else { return };
+        peer.guest = false;
+        let topics = peer.topics.clone();
+        self.tell_all(id);
+        for topic in topics {
+            self.fill(topic, now);
+        }
     }
 
     /// A peer is gone; with which faults, if it was there.
@@ -192,8 +207,7 @@ impl Gossip {
         if !insert(&mut self.topics, topic) {
             return;
         }
-        let all: Vec<PeerId> = self.peers.iter().map(|peer| peer.id).collect();
-        for to in all {
+        for to in self.welcome_peers() {
             self.say(to, Rpc { subscriptions: vec![(topic, true)], ..Rpc::default() }, true);
         }
         self.fill(topic, now);
@@ -203,8 +217,7 @@ impl Gossip {
         if !remove(&mut self.topics, &topic) {
             return;
         }
-        let all: Vec<PeerId> = self.peers.iter().map(|peer| peer.id).collect();
-        for to in all {
+        for to in self.welcome_peers() {
             let mut rpc = Rpc { subscriptions: vec![(topic, false)], ..Rpc::default() };
             if let Some(peer) = self.peer(to)
                 && remove(&mut peer.mesh, &topic)
@@ -224,7 +237,17 @@ impl Gossip {
         }
     }
 
-    /// Hands a message that was heard on to the mesh.
+    /// A message that was heard is taken, and from now on known; `false`: it is known. Of what is not taken from one peer another
+    /// may still bring it.
+    pub(crate) fn take(&mut self, id: Id, from: PeerId, now: Instant) -> bool {
+        let new = self.seen.note(id, now);
+        if let Some(peer) = self.peer(from).filter(|_| new) {
+            peer.score.delivered();
+        }
+        new
+    }
+
+    /// Hands a message that was taken on to the mesh.
     pub(crate) fn hand_on(&mut self, id: Id, topic: Topic, data: Bytes, from: PeerId) {
         self.spread(id, topic, data, |peer| peer.id != from && peer.mesh.binary_search(&topic).is_ok());
     }
@@ -232,7 +255,7 @@ impl Gossip {
     fn spread(&mut self, id: Id, topic: Topic, data: Bytes, to: impl Fn(&Peer) -> bool) {
         let frame = Rpc { messages: vec![(topic, data.clone())], ..Rpc::default() }.frame();
         self.cache.put(id, topic, data);
-        for peer in self.peers.iter().filter(|peer| peer.topics.binary_search(&topic).is_ok() && to(peer)) {
+        for peer in self.peers.iter().filter(|peer| peer.hears(&topic) && to(peer)) {
             self.out.push_back(Frame { to: peer.id, bytes: frame.clone(), matters: false });
         }
     }
@@ -278,10 +301,12 @@ impl Gossip {
                 self.fill(topic, now);
             }
         }
+        if self.peers[at].guest {
+            return heard;
+        }
         for (topic, data) in rpc.messages {
             let id = id_of(&topic, &data);
-            if self.topics.binary_search(&topic).is_ok() && self.seen.note(id, now) {
-                self.peers[at].score.delivered();
+            if self.topics.binary_search(&topic).is_ok() && !self.seen.knows(&id) {
                 heard.push(Heard::Message { id, topic, data });
             }
         }
@@ -423,7 +448,7 @@ impl Gossip {
             return;
         }
         let may = |peer: &&Peer| {
-            peer.topics.binary_search(&topic).is_ok()
+            peer.hears(&topic)
                 && peer.mesh.binary_search(&topic).is_err()
                 && !peer.backs_off(&topic, now)
                 && peer.score.value() >= 0.0
@@ -445,9 +470,7 @@ impl Gossip {
             return;
         }
         let beside = |peer: &&Peer| {
-            peer.topics.binary_search(&topic).is_ok()
-                && peer.mesh.binary_search(&topic).is_err()
-                && peer.score.value() > GOSSIP
+            peer.hears(&topic) && peer.mesh.binary_search(&topic).is_err() && peer.score.value() > GOSSIP
         };
         let mut beside: Vec<PeerId> = self.peers.iter().filter(beside).map(|peer| peer.id).collect();
         self.shuffle(&mut beside);
@@ -458,7 +481,7 @@ impl Gossip {
     }
 
     fn tell_all(&mut self, to: PeerId) {
-        if !self.topics.is_empty() {
+        if !self.topics.is_empty() && self.welcome_peers().contains(&to) {
             let subscriptions = self.topics.iter().map(|topic| (*topic, true)).collect();
             self.say(to, Rpc { subscriptions, ..Rpc::default() }, true);
         }
@@ -466,6 +489,10 @@ impl Gossip {
 
     fn say(&mut self, to: PeerId, rpc: Rpc, matters: bool) {
         self.out.push_back(Frame { to, bytes: rpc.frame(), matters });
+    }
+
+    fn welcome_peers(&self) -> Vec<PeerId> {
+        self.peers.iter().filter(|peer| !peer.guest).map(|peer| peer.id).collect()
     }
 
     fn mesh(&self, topic: &Topic) -> impl Iterator<Item = &Peer> {
@@ -488,6 +515,11 @@ impl Gossip {
 }
 
 impl Peer {
+    /// Whether it is to hear what is said there.
+    fn hears(&self, topic: &Topic) -> bool {
+        !self.guest && self.topics.binary_search(topic).is_ok()
+    }
+
     fn back_off(&mut self, topic: Topic, seconds: u64, now: Instant) {
         let until = now + Duration::from_secs(seconds);
         self.backoff.retain(|(one, _)| *one != topic);

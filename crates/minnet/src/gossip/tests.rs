@@ -70,7 +70,7 @@ proptest! {
         bytes.truncate(cut.index(bytes.len()) + 1);
         let (mut node, peer) = (Gossip::new(false, 1, now), PeerId::random());
         node.subscribe(TOPIC, now);
-        node.joined(peer, Faults::default());
+        node.joined(peer, false, Faults::default());
         let heard = node.heard(peer, &bytes.into(), now);
         prop_assert!(heard.len() <= 2);
         prop_assert!(node.peers[0].topics.len() <= 1 && node.peers[0].asked <= 3);
@@ -92,6 +92,65 @@ proptest! {
         let skip = frame.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
         prop_assert_eq!(Rpc::read(&frame.slice(skip..), 100).unwrap(), rpc);
     }
+}
+
+fn said(frames: &[Frame], to: PeerId) -> Vec<Rpc> {
+    let read = |frame: &Frame| {
+        let skip = frame.bytes.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+        Rpc::read(&frame.bytes.slice(skip..), 100).unwrap()
+    };
+    frames.iter().filter(|frame| frame.to == to).map(read).collect()
+}
+
+fn heard_of(node: &mut Gossip, from: PeerId, rpc: &Rpc, now: Instant) -> Vec<Heard> {
+    let frame = rpc.frame();
+    let skip = frame.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+    node.heard(from, &frame.slice(skip..), now)
+}
+
+#[test]
+fn a_guest_hears_nothing_and_is_not_heard_until_it_is_welcome() {
+    let now = Instant::now();
+    for hub in [true, false] {
+        let (mut node, guest, other) = (Gossip::new(hub, 1, now), PeerId::random(), PeerId::random());
+        node.subscribe(TOPIC, now);
+        node.joined(guest, true, Faults::default());
+        node.joined(other, false, Faults::default());
+        let subscribes = Rpc { subscriptions: vec![(TOPIC, true)], graft: vec![TOPIC], ..Rpc::default() };
+        for peer in [guest, other] {
+            assert_eq!(heard_of(&mut node, peer, &subscribes, now), [Heard::Subscribed(TOPIC)]);
+        }
+        let message = |text: &'static str| Rpc { messages: vec![(TOPIC, text.into())], ..Rpc::default() };
+        assert!(heard_of(&mut node, guest, &message("from the guest"), now).is_empty());
+        node.publish(TOPIC, "from here".into(), now);
+        node.heartbeat(now + HEARTBEAT);
+        let frames: Vec<Frame> = std::iter::from_fn(|| node.next()).collect();
+        assert!(said(&frames, guest).is_empty());
+        assert!(said(&frames, other).iter().any(|rpc| !rpc.messages.is_empty()));
+
+        node.welcome(guest, now);
+        let frames: Vec<Frame> = std::iter::from_fn(|| node.next()).collect();
+        let to_guest = said(&frames, guest);
+        assert!(to_guest.iter().any(|rpc| rpc.subscriptions == [(TOPIC, true)]));
+        assert!(to_guest.iter().any(|rpc| rpc.graft == [TOPIC]));
+        assert_eq!(heard_of(&mut node, guest, &message("from the guest"), now).len(), 1, "as new");
+    }
+}
+
+#[test]
+fn what_is_not_taken_from_one_is_taken_from_another() {
+    let now = Instant::now();
+    let (mut node, one, other) = (Gossip::new(false, 1, now), PeerId::random(), PeerId::random());
+    node.subscribe(TOPIC, now);
+    for peer in [one, other] {
+        node.joined(peer, false, Faults::default());
+    }
+    let message = Rpc { messages: vec![(TOPIC, "m".into())], ..Rpc::default() };
+    let id = id_of(&TOPIC, b"m");
+    assert_eq!(heard_of(&mut node, one, &message, now).len(), 1);
+    assert_eq!(heard_of(&mut node, other, &message, now).len(), 1);
+    assert!(node.take(id, other, now) && !node.take(id, one, now));
+    assert!(heard_of(&mut node, one, &message, now).is_empty());
 }
 
 #[test]
@@ -161,7 +220,7 @@ fn a_crowded_mesh_is_thinned_and_a_pruned_peer_stays_away() {
 fn one_peer(now: Instant) -> (Gossip, PeerId) {
     let (mut node, peer) = (Gossip::new(false, 1, now), PeerId::random());
     node.subscribe(TOPIC, now);
-    node.joined(peer, Faults::default());
+    node.joined(peer, false, Faults::default());
     (node, peer)
 }
 

@@ -70,6 +70,65 @@ fn each_carrier_is_tried_once_and_then_with_growing_pauses() {
     assert_eq!(overlay.next(carriers, now), Some(Do::Dial { peer: peers[1], carrier: carriers[0] }));
 }
 
+/// A circuit is dialled by the carrier, stands, and is cut.
+fn cut_by(overlay: &mut Overlay, friend: PeerId, carriers: &[PeerId], now: Instant) -> PeerId {
+    let Some(Do::Dial { carrier, .. }) = overlay.next(carriers, now) else { panic!("nothing is dialled") };
+    overlay.ended(friend, true, now);
+    overlay.reached(friend, Reach::Relayed, now);
+    assert_eq!(overlay.next(carriers, now), Some(Do::Upgrade { peer: friend }));
+    overlay.ended(friend, false, now + secs(1));
+    overlay.reached(friend, Reach::None, now + secs(1));
+    carrier
+}
+
+/// Else one that cuts what it carries keeps all others out, and the friend bans who comes again and again.
+#[test]
+fn who_cuts_circuits_is_passed_over_for_the_next_carrier_and_then_there_are_growing_pauses() {
+    let (peers, mut now) = (peers(4), Instant::now());
+    let carriers = &peers[2..];
+    let mut overlay = Overlay::new(peers[0], true);
+    overlay.seek(peers[1], Reach::None, now);
+    let mut pauses = Vec::new();
+    for _ in 0..5 {
+        for carrier in carriers {
+            assert_eq!(cut_by(&mut overlay, peers[1], carriers, now), *carrier);
+            now += secs(1);
+        }
+        assert_eq!(overlay.next(carriers, now), None);
+        pauses.push((overlay.due().unwrap() - now).as_secs());
+        now = overlay.due().unwrap();
+        overlay.seek(peers[1], Reach::None, now);
+    }
+    assert_eq!(pauses, [2, 8, 32, 60, 60]);
+    // One that stands makes up for them.
+    assert!(overlay.next(carriers, now).is_some());
+    overlay.ended(peers[1], true, now);
+    overlay.reached(peers[1], Reach::Relayed, now);
+    now += STANDING;
+    overlay.reached(peers[1], Reach::None, now);
+    assert_eq!(overlay.next(carriers, now), Some(Do::Dial { peer: peers[1], carrier: carriers[0] }));
+}
+
+/// Else eight that are linked with somebody else keep the ninth from its turn.
+#[test]
+fn every_carrier_has_its_turn() {
+    let (peers, mut now) = (peers(2 + 3 * MAX_CARRIERS as u8), Instant::now());
+    let carriers = &peers[2..];
+    let mut overlay = Overlay::new(peers[0], true);
+    let mut tried = Vec::new();
+    for _ in 0..2 * 3 {
+        overlay.seek(peers[1], Reach::None, now);
+        for _ in 0..MAX_CARRIERS {
+            let Some(Do::Dial { carrier, .. }) = overlay.next(carriers, now) else { panic!("nothing is dialled") };
+            tried.push(carrier);
+            overlay.ended(peers[1], false, now);
+        }
+        assert_eq!(overlay.next(carriers, now), None);
+        now = overlay.due().unwrap();
+    }
+    assert_eq!(tried, [carriers, carriers].concat());
+}
+
 #[test]
 fn a_friend_is_no_carrier_to_itself() {
     let (peers, now) = (peers(2), Instant::now());

@@ -70,6 +70,12 @@ impl Node {
         self.until(|event| matches!(event, Event::Connected { peer, .. } if peer == to).then_some(())).await;
     }
 
+    /// Waits for a guest and lets it in.
+    pub async fn admits(&mut self, guest: Peer) {
+        self.connected(guest).await;
+        self.net.admit(guest).unwrap();
+    }
+
     pub async fn disconnected(&mut self, from: Peer) {
         self.until(|event| matches!(event, Event::Disconnected { peer } if peer == from).then_some(())).await;
     }
@@ -158,6 +164,6 @@ pub async fn pair(mut hub: Config, guest: Config) -> (Node, Node) {
     let url = hub.listen().await;
     guest.net.dial(&url, hub.peer()).unwrap();
     guest.connected(hub.peer()).await;
-    hub.connected(guest.peer()).await;
+    hub.admits(guest.peer()).await;
     (hub, guest)
 }

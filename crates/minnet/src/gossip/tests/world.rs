@@ -67,8 +67,8 @@ impl World {
 
     pub(super) fn link(&mut self, one: PeerId, other: PeerId) {
         if one != other && self.linked.insert((one, other)) && self.linked.insert((other, one)) {
-            self.nodes.get_mut(&one).unwrap().joined(other, Faults::default());
-            self.nodes.get_mut(&other).unwrap().joined(one, Faults::default());
+            self.nodes.get_mut(&one).unwrap().joined(other, false, Faults::default());
+            self.nodes.get_mut(&other).unwrap().joined(one, false, Faults::default());
         }
     }
 
@@ -138,6 +138,9 @@ impl World {
         let node = self.nodes.get_mut(&frame.to).unwrap();
         for heard in node.heard(from, &bytes, self.now) {
             let Heard::Message { id, topic, data } = heard else { continue };
+            if !node.take(id, from, self.now) {
+                continue;
+            }
             if data.starts_with(BAD) {
                 node.reject(from);
             } else {
