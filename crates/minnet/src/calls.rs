@@ -53,16 +53,17 @@ impl Driver {
                 }
             }
             Command::Admit(peer) => {
-                if let Some((id, linked)) = peer.to_id().and_then(|id| Some((id, self.linked.get_mut(&id)?))) {
+                let Some(id) = peer.to_id() else { return };
+                if let Some(linked) = self.linked.get_mut(&id) {
                     linked.admitted = true;
-                    self.look_at_guest(id);
+                    self.welcome(id);
                 }
             }
             Command::Seek(peer) => {
                 if let Some(id) = peer.to_id().filter(|id| !self.is_banned(id)) {
                     let reach = self.reach(&id);
                     self.overlay.seek(id, reach, now);
-                    self.look_at_guest(id);
+                    self.welcome(id);
                 }
             }
             Command::Hurry => self.overlay.hurry(now),

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::{sync::Arc, time::Duration};
 
+use ledgerno_webrtc::Answers;
 use libp2p::PeerId;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -24,7 +25,7 @@ pub struct Config {
     /// a key, and gives reservations.
     pub hub: bool,
     /// Whether nodes of other programs are peers too: they can say no version, and are taken without. They may use circuits
-    /// as well. Off, for strangers use up what they can reach.
+    /// as well, and link directly with this node. Off, for strangers use up what they can reach.
     pub open: bool,
     /// Where this node is dialled, which other programs' nodes are told with a reservation.
     pub urls: Vec<String>,
@@ -145,9 +146,10 @@ impl Direct {
         None
     }
 
-    pub(crate) fn of(self, peer: PeerId) -> (ledgerno_webrtc::Transport, ledgerno_webrtc::Behaviour) {
+    pub(crate) fn of(self, peer: PeerId, answers: Answers) -> (ledgerno_webrtc::Transport, ledgerno_webrtc::Behaviour) {
         let config = ledgerno_webrtc::Config {
             ice_servers: self.ice_servers,
+            answers,
             max_inbound_streams: limits::MAX_STREAMS,
             ..ledgerno_webrtc::Config::default()
         };

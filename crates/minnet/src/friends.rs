@@ -27,7 +27,36 @@ impl Driver {
         self.linked.get(id).map_or(Reach::None, |linked| linked.reach())
     }
 
+    /// Whether a peer is somebody's friend here. Then its offers of a direct link are answered, which tells it this node's
+    /// addresses, and it takes part in the gossip.
+    pub(crate) fn is_welcome(&self, id: &PeerId) -> bool {
+        let known = self.overlay.seeks(*id) || self.linked.get(id).is_some_and(|linked| linked.admitted);
+        known && !self.is_banned(id)
+    }
+
+    /// A peer may have become a friend.
+    pub(crate) fn welcome(&mut self, id: PeerId) {
+        self.look_at_guest(id);
+        if self.is_welcome(&id)
+            && let Some(direct) = self.swarm.behaviour_mut().direct.as_mut()
+        {
+            direct.welcome(id);
+        }
+    }
+
+    /// Who is welcome no longer is answered no longer.
+    fn see_off(&mut self) {
+        let welcomed = self.swarm.behaviour().direct.as_ref().map_or(&[][..], |direct| direct.welcomed());
+        let gone: Vec<PeerId> = welcomed.iter().filter(|id| !self.is_welcome(id)).copied().collect();
+        for id in gone {
+            if let Some(direct) = self.swarm.behaviour_mut().direct.as_mut() {
+                direct.unwelcome(id);
+            }
+        }
+    }
+
     pub(crate) fn look_after_friends(&mut self) {
+        self.see_off();
         if self.overlay.is_idle() {
             return;
         }

@@ -479,7 +479,7 @@ impl Net {
         self.tell(Command::Disconnect(peer))
     }
 
-    /// Lets a linked peer use circuits by this node, until its link ends.
+    /// Lets a linked peer use circuits by this node, and link with it directly, until its link ends.
     pub fn admit(&self, peer: Peer) -> Result<(), NetError> {
         self.tell(Command::Admit(peer))
     }

@@ -260,19 +260,18 @@ impl Driver {
     /// Messages go to and come from a peer. It begins where it was when it was here last.
     pub(crate) fn met(&mut self, id: PeerId, peer: Peer) {
         self.parted(id);
-        self.gossip.joined(id, !self.knows(id), self.standings.faults(peer, now_ms()));
+        self.gossip.joined(id, !self.takes_part(id), self.standings.faults(peer, now_ms()));
     }
 
-    /// Whether a peer has to do with this node: somebody here said so, dialled it, or lets everybody in.
-    fn knows(&self, id: PeerId) -> bool {
+    /// Whether a peer says and hears messages: it is welcome, somebody here dialled it, or everybody is let in.
+    fn takes_part(&self, id: PeerId) -> bool {
         let dialled = |linked: &Linked| linked.links.iter().any(|link| matches!(link.path, Path::Relay { .. }));
-        let known = self.linked.get(&id).is_some_and(|linked| linked.admitted || dialled(linked));
-        known || self.config.open || self.overlay.seeks(id)
+        self.config.open || self.is_welcome(&id) || self.linked.get(&id).is_some_and(dialled)
     }
 
-    /// A peer may have become known.
+    /// A peer may have become one that takes part.
     pub(crate) fn look_at_guest(&mut self, id: PeerId) {
-        if self.knows(id) {
+        if self.takes_part(id) {
             self.gossip.welcome(id, Instant::now());
         }
     }

@@ -22,6 +22,7 @@ use futures::{
     stream::{BoxStream, SelectAll},
 };
 use futures_timer::Delay;
+use ledgerno_webrtc::Answers;
 use libp2p::{
     PeerId, Stream, StreamProtocol, Swarm,
     core::{
@@ -73,7 +74,7 @@ const SPOKEN: &[StreamProtocol] =
 pub(crate) struct Protocols {
     places: Places,
     pub(crate) streams: Streams,
-    direct: Toggle<ledgerno_webrtc::Behaviour>,
+    pub(crate) direct: Toggle<ledgerno_webrtc::Behaviour>,
 }
 
 pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output = ()> + Send + 'static), StartError> {
@@ -97,7 +98,8 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
         max_request: config.max_request,
         timeout: config.timeout,
     };
-    let (webrtc, signalling) = config.direct.clone().map(|direct| direct.of(id)).unzip();
+    let answers = if config.open { Answers::Everybody } else { Answers::Welcome };
+    let (webrtc, signalling) = config.direct.clone().map(|direct| direct.of(id, answers)).unzip();
     let transport = transport(&key, webrtc, Transport::new(accepting, circuits), config.timeout)?;
     let spoken = spoken(&config);
     let protocols = protocols(&config, spoken, signalling);

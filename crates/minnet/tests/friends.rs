@@ -161,7 +161,10 @@ async fn a_circuit_is_made_again_by_another_carrier() {
 
 /// Nodes with direct links, over a simulated browser.
 mod direct {
-    use std::sync::Arc;
+    use std::{
+        sync::Arc,
+        time::{Duration, Instant},
+    };
 
     use ledgerno_minnet::{Config, Direct};
     use ledgerno_webrtc::memory::{Fault, Memory};
@@ -196,6 +199,16 @@ mod direct {
             friends.push(friend);
         }
         (relay, friends)
+    }
+
+    /// Whether somebody is linked directly, or that this came to nothing.
+    async fn upgraded(node: &mut Node, to: ledgerno_minnet::Peer) -> Result<(), Why> {
+        node.until(|event| match event {
+            Event::Tried { peer, way: Way::Direct, why } if peer == to => Some(Err(why)),
+            Event::Moved { peer, path: Path::Direct } if peer == to => Some(Ok(())),
+            _ => None,
+        })
+        .await
     }
 
     async fn direct_with(node: &mut Node, to: ledgerno_minnet::Peer) {
@@ -260,6 +273,104 @@ mod direct {
             }
         }
         assert_eq!(moved, 1);
+    }
+
+    /// By a relay anybody may be linked: that tells nobody this node's addresses.
+    #[tokio::test]
+    async fn who_is_neither_sought_nor_admitted_gets_no_answer() {
+        let memory = memory();
+        let (_relay, mut peers) = friends(&memory, 2).await;
+        // The one with the lower id begins.
+        peers.sort_by_key(|peer| peer.peer().0);
+        let (mut ben, mut stranger) = (peers.pop().unwrap(), peers.pop().unwrap());
+        stranger.net.seek(ben.peer()).unwrap();
+        ben.connected(stranger.peer()).await;
+        assert_eq!(upgraded(&mut stranger, ben.peer()).await, Err(Why::Broken));
+        assert_eq!(memory.opened(), 1, "the offer's alone");
+    }
+
+    /// What a node that is open to other programs has always done.
+    #[tokio::test]
+    async fn who_is_open_answers_everybody() {
+        let memory = memory();
+        let (relay, mut peers) = friends(&memory, 1).await;
+        let mut stranger = peers.pop().unwrap();
+        let url = relay.listen().await;
+        // One with a higher id, for it does not wait to be dialled.
+        let name = (9..).find(|name| node(config(*name)).peer().0 > stranger.peer().0).unwrap();
+        let mut open = with(&memory, name);
+        open.open = true;
+        let mut open = node(open);
+        open.net.dial(&url, relay.peer()).unwrap();
+        open.connected(relay.peer()).await;
+        stranger.net.seek(open.peer()).unwrap();
+        assert_eq!(upgraded(&mut stranger, open.peer()).await, Ok(()));
+    }
+
+    /// One hears of the other first, and offers before the other knows whom it is linked with.
+    #[tokio::test]
+    async fn who_is_admitted_once_it_is_linked_is_answered_at_once_and_only_while_it_is() {
+        let memory = memory();
+        let (_relay, mut friends) = friends(&memory, 2).await;
+        friends.sort_by_key(|friend| friend.peer().0);
+        let (mut ben, mut ann) = (friends.pop().unwrap(), friends.pop().unwrap());
+        ann.net.seek(ben.peer()).unwrap();
+        ben.connected(ann.peer()).await;
+        let begin = Instant::now();
+        ben.net.admit(ann.peer()).unwrap();
+        assert_eq!(upgraded(&mut ann, ben.peer()).await, Ok(()));
+        assert!(begin.elapsed() < Duration::from_secs(1));
+
+        // The circuit goes meanwhile.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        memory.cut();
+        ann.disconnected(ben.peer()).await;
+        ben.disconnected(ann.peer()).await;
+        ben.connected(ann.peer()).await;
+        assert_eq!(upgraded(&mut ann, ben.peer()).await, Err(Why::Broken));
+        assert_eq!(memory.opened(), 2 + 1);
+    }
+
+    /// The offer is there before anybody says who made it.
+    #[tokio::test]
+    async fn an_offer_waits_for_who_made_it_to_be_known() {
+        let memory = memory();
+        let (_relay, mut friends) = friends(&memory, 2).await;
+        friends.sort_by_key(|friend| friend.peer().0);
+        let (mut ben, mut ann) = (friends.pop().unwrap(), friends.pop().unwrap());
+        ann.net.seek(ben.peer()).unwrap();
+        ben.connected(ann.peer()).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert_eq!(memory.opened(), 1, "it has offered");
+        let begin = Instant::now();
+        ben.net.seek(ann.peer()).unwrap();
+        assert_eq!(upgraded(&mut ann, ben.peer()).await, Ok(()));
+        assert!(begin.elapsed() < Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn offers_of_strangers_do_not_hold_a_friend_up() {
+        let memory = memory();
+        let (relay, mut friends) = friends(&memory, 2).await;
+        let (mut ben, mut ann) = (friends.pop().unwrap(), friends.pop().unwrap());
+        let (url, mut strangers, mut held) = (relay.listen().await, Vec::new(), Vec::new());
+        for name in [8, 9] {
+            let mut stranger = node(config(name));
+            stranger.net.dial(&url, relay.peer()).unwrap();
+            stranger.connected(relay.peer()).await;
+            stranger.net.seek(ben.peer()).unwrap();
+            relay.net.admit(stranger.peer()).unwrap();
+            stranger.connected(ben.peer()).await;
+            for _ in 0..10 {
+                held.push(stranger.net.open(ben.peer(), ledgerno_webrtc::PROTOCOL).await.unwrap());
+            }
+            strangers.push(stranger);
+        }
+        ann.net.seek(ben.peer()).unwrap();
+        ben.net.seek(ann.peer()).unwrap();
+        assert_eq!(upgraded(&mut ann, ben.peer()).await, Ok(()));
+        assert_eq!(upgraded(&mut ben, ann.peer()).await, Ok(()));
+        assert_eq!(memory.opened(), 2, "nobody else's offer is answered");
     }
 
     /// A chain: each is linked with its neighbours only, and there is no relay any more.

@@ -128,7 +128,7 @@ async fn what_a_peer_did_counts_when_it_comes_anew_and_after_a_restart() {
         }
         if link > 0 {
             guest.net.dial(&hub.listen().await, hub.peer()).unwrap();
-            hub.connected(guest.peer()).await;
+            hub.admits(guest.peer()).await;
         }
         hub.net.subscribe(TOPIC).unwrap();
         guest.subscribed(hub.peer(), TOPIC).await;

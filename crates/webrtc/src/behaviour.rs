@@ -6,6 +6,8 @@
 //!   not know it. Only without a relay does such a link carry the offer.
 //! - Streams of others are handed to the transport while there is room, and no faster than they may come: each costs a peer
 //!   connection. Else they are broken off.
+//! - With [`Answers::Welcome`] only those of peers that are welcome are handed on. Of another the newest on a connection is
+//!   held unread for a while, for who names it may hear of the link after the offer came.
 //! - This keeps no connection alive but by the streams that are open.
 
 use std::{
@@ -20,9 +22,10 @@ use std::{
 };
 
 use futures::{
-    StreamExt,
+    FutureExt, StreamExt,
     channel::{mpsc, oneshot},
 };
+use futures_timer::Delay;
 use libp2p::{
     Multiaddr, PeerId, Stream, StreamProtocol,
     core::{Endpoint, transport::PortUse, upgrade::ReadyUpgrade},
@@ -37,12 +40,14 @@ use libp2p::{
 
 use web_time::Instant;
 
-use crate::config::Config;
+use crate::config::{Answers, Config};
 use crate::error::{Cause, Error, Step};
 use crate::signalling::PROTOCOL;
 use crate::transport::Target;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// How long an offer waits for its peer to be named welcome.
+const HELD: Duration = Duration::from_secs(5);
 /// Dials that wait for a carrier, or for a stream on one.
 pub(crate) const MAX_ASKS: usize = 32;
 
@@ -108,16 +113,19 @@ pub struct Behaviour {
     offers: mpsc::Sender<Offer>,
     /// Of all connections together.
     permits: Permits,
+    /// Whose offers are answered; `None`: everybody's.
+    welcome: Option<Vec<PeerId>>,
     /// In the order of their coming.
     carriers: Vec<Carrier>,
     waiting: Vec<Waiting>,
-    events: VecDeque<ToSwarm<Infallible, Open>>,
+    events: VecDeque<ToSwarm<Infallible, Told>>,
 }
 
 impl Behaviour {
     pub(crate) fn new(config: Arc<Config>, asks: mpsc::Receiver<Ask>, offers: mpsc::Sender<Offer>) -> Self {
         Behaviour {
             permits: Permits::new(config.max_answering),
+            welcome: (config.answers == Answers::Welcome).then(Vec::new),
             config,
             asks,
             offers,
@@ -127,9 +135,39 @@ impl Behaviour {
         }
     }
 
+    /// Answers a peer's offers from now on, on all connections with it: [`Answers::Welcome`]. Whoever names many bounds them.
+    pub fn welcome(&mut self, peer: PeerId) {
+        let Some(welcome) = self.welcome.as_mut().filter(|welcome| !welcome.contains(&peer)) else { return };
+        welcome.push(peer);
+        self.tell(peer, true);
+    }
+
+    /// Answers them no longer. What is being answered goes on.
+    pub fn unwelcome(&mut self, peer: PeerId) {
+        let Some(welcome) = &mut self.welcome else { return };
+        let Some(place) = welcome.iter().position(|one| *one == peer) else { return };
+        welcome.swap_remove(place);
+        self.tell(peer, false);
+    }
+
+    /// Who was named welcome, and not unwelcome since.
+    pub fn welcomed(&self) -> &[PeerId] {
+        self.welcome.as_deref().unwrap_or_default()
+    }
+
+    fn tell(&mut self, peer_id: PeerId, welcome: bool) {
+        let own = self.carriers.iter().filter(|carrier| carrier.peer == peer_id);
+        self.events.extend(own.map(|carrier| {
+            let handler = NotifyHandler::One(carrier.connection);
+            ToSwarm::NotifyHandler { peer_id, handler, event: Told::Welcome(welcome) }
+        }));
+    }
+
     fn handler(&self, peer: PeerId) -> Handler {
         Handler {
             peer,
+            welcome: self.welcome.as_ref().is_none_or(|welcome| welcome.contains(&peer)),
+            held: None,
             offers: self.offers.clone(),
             all: self.permits.clone(),
             own: Permits::new(self.config.max_answering_per_connection),
@@ -146,7 +184,7 @@ impl Behaviour {
 
     fn open(&mut self, peer_id: PeerId, connection: ConnectionId, reply: Reply) {
         let handler = NotifyHandler::One(connection);
-        self.events.push_back(ToSwarm::NotifyHandler { peer_id, handler, event: Open(reply) });
+        self.events.push_back(ToSwarm::NotifyHandler { peer_id, handler, event: Told::Open(reply) });
     }
 
     fn ask(&mut self, ask: Ask) {
@@ -264,13 +302,21 @@ impl NetworkBehaviour for Behaviour {
     }
 }
 
-/// To a handler: open a signalling stream.
+/// To a handler.
 #[derive(Debug)]
-pub struct Open(Reply);
+pub enum Told {
+    /// Open a signalling stream.
+    Open(Reply),
+    /// Whether offers are answered.
+    Welcome(bool),
+}
 
 /// One connection's part of [`Behaviour`].
 pub struct Handler {
     peer: PeerId,
+    welcome: bool,
+    /// What came too early, and until when it waits.
+    held: Option<(Stream, Delay)>,
     offers: mpsc::Sender<Offer>,
     all: Permits,
     own: Permits,
@@ -283,6 +329,21 @@ pub struct Handler {
 const UPGRADE: ReadyUpgrade<StreamProtocol> = ReadyUpgrade::new(PROTOCOL);
 
 impl Handler {
+    fn came(&mut self, stream: Stream) {
+        if self.welcome {
+            self.offered(stream);
+        } else if self.held.replace((stream, Delay::new(HELD))).is_some() {
+            tracing::debug!("an offer broken off: its peer is not welcome, and has made another");
+        }
+    }
+
+    fn welcomes(&mut self, welcome: bool) {
+        self.welcome = welcome;
+        if welcome && let Some((stream, _)) = self.held.take() {
+            self.offered(stream);
+        }
+    }
+
     fn offered(&mut self, stream: Stream) {
         let now = Instant::now();
         self.taken.retain(|taken| now.saturating_duration_since(*taken) < SECOND);
@@ -301,7 +362,7 @@ impl Handler {
 }
 
 impl ConnectionHandler for Handler {
-    type FromBehaviour = Open;
+    type FromBehaviour = Told;
     type ToBehaviour = Infallible;
     type InboundProtocol = ReadyUpgrade<StreamProtocol>;
     type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
@@ -312,20 +373,27 @@ impl ConnectionHandler for Handler {
         SubstreamProtocol::new(UPGRADE, ())
     }
 
-    fn on_behaviour_event(&mut self, Open(reply): Open) {
-        if self.asks.len() < MAX_ASKS {
-            self.asks.push_back(reply);
-        } else {
-            refuse(reply, Step::Stream, Cause::Busy);
+    fn on_behaviour_event(&mut self, told: Told) {
+        match told {
+            Told::Welcome(welcome) => self.welcomes(welcome),
+            Told::Open(reply) if self.asks.len() < MAX_ASKS => self.asks.push_back(reply),
+            Told::Open(reply) => refuse(reply, Step::Stream, Cause::Busy),
         }
     }
 
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, Reply, Infallible>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, Reply, Infallible>> {
+        if self.held.as_mut().is_some_and(|(_, until)| until.poll_unpin(cx).is_ready()) {
+            self.held = None;
+            tracing::debug!("an offer broken off: its peer is not welcome");
+        }
         match self.asks.pop_front() {
             Some(reply) => Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
                 protocol: SubstreamProtocol::new(UPGRADE, reply),
             }),
-            // An ask is followed by a poll.
+            // An ask is followed by a poll, and so is an offer.
             None => Poll::Pending,
         }
     }
@@ -335,7 +403,7 @@ impl ConnectionHandler for Handler {
         event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol, (), Reply>,
     ) {
         match event {
-            ConnectionEvent::FullyNegotiatedInbound(inbound) => self.offered(inbound.protocol),
+            ConnectionEvent::FullyNegotiatedInbound(inbound) => self.came(inbound.protocol),
             ConnectionEvent::FullyNegotiatedOutbound(outbound) => answer(outbound.info, Ok(outbound.protocol)),
             ConnectionEvent::DialUpgradeError(failed) => {
                 let cause = match failed.error {

@@ -29,6 +29,17 @@ impl std::fmt::Debug for IceServer {
     }
 }
 
+/// Whose offers are answered. An answer tells the peer this node's addresses, and costs a peer connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answers {
+    /// Everybody's who has a connection.
+    #[default]
+    Everybody,
+    /// Those of peers that [`Behaviour::welcome`](crate::Behaviour::welcome) names. The offer of another costs nothing; the
+    /// newest of a connection is kept for 5 s, unread, and answered if its peer is named meanwhile.
+    Welcome,
+}
+
 /// How links are made and how much a peer may use.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -36,6 +47,8 @@ pub struct Config {
     pub ice_servers: Vec<IceServer>,
     /// For a dial from its beginning to the standing link, and so for an answer. 20 s.
     pub timeout: Duration,
+    /// Whose offers are answered. Everybody's.
+    pub answers: Answers,
     /// Offers of others that are answered at the same time, all peers together; more are refused. 16.
     pub max_answering: usize,
     /// The same for one connection that carries them. 2.
@@ -61,6 +74,7 @@ impl Default for Config {
         Config {
             ice_servers: Vec::new(),
             timeout: Duration::from_secs(20),
+            answers: Answers::Everybody,
             max_answering: 16,
             max_answering_per_connection: 2,
             max_offers_per_second: 8,

@@ -14,6 +14,7 @@
 //!   a link is as trustworthy as that connection, which must be authenticated and encrypted from end to end.
 //! - What a direct link reports as its address contains no `/p2p-circuit`. libp2p itself reports the address that was
 //!   dialled; where that was a relayed one, a change of address follows at once.
+//! - Everybody is answered who has a connection, or with [`Answers::Welcome`] only who is named.
 //! - A dial that is dropped, a link that is dropped or closed, and a failure at any step close the peer connection.
 //! - Everything is bounded: [`Config`].
 //! - The state machines do no I/O. The browser is behind [`Backend`], and there is another for tests: `memory`.
@@ -47,7 +48,7 @@ mod tests;
 
 pub use backend::{Backend, Command, Commands, Event, Events, Failure, MAX_CANDIDATES, MAX_MESSAGE};
 pub use behaviour::{Behaviour, Handler};
-pub use config::{Config, DEFAULT_STUN, IceServer};
+pub use config::{Answers, Config, DEFAULT_STUN, IceServer};
 pub use error::{Cause, Error, Step};
 pub use muxer::{Muxer, Substream};
 pub use signalling::PROTOCOL;

@@ -12,7 +12,7 @@ use std::{
 use common::*;
 use futures::{AsyncReadExt, AsyncWriteExt, future::join};
 use ledgerno_webrtc::{
-    Config,
+    Answers, Config,
     memory::{Fault, Memory},
 };
 use libp2p::{Multiaddr, multiaddr::Protocol};
@@ -232,6 +232,105 @@ async fn offers_are_taken_no_faster_than_they_may_come() {
     assert_eq!(memory.opened(), 6 + linked);
     let again = async { while a.dial(b.peer, direct(b.peer)).await.is_err() {} };
     within("an offer is taken again", again).await.unwrap();
+}
+
+/// Answers those only that it is told to.
+fn host(memory: &Memory) -> Node {
+    node(memory, Config { answers: Answers::Welcome, max_answering: 4, ..Config::default() })
+}
+
+/// Somebody who is connected with it.
+async fn guest(memory: &Memory, host: &mut Node) -> Node {
+    let guest = node(memory, Config::default());
+    guest.dial(host.peer, host.address.clone()).await.unwrap();
+    host.connected().await.unwrap();
+    guest
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_not_welcome_gets_no_answer() {
+    let memory = memory();
+    let mut host = host(&memory);
+    let (friend, stranger) = (guest(&memory, &mut host).await, guest(&memory, &mut host).await);
+    host.welcome(friend.peer, true);
+    let begin = Instant::now();
+    let error = stranger.dial(host.peer, direct(host.peer)).await.unwrap_err();
+    assert!(error.contains("Answer") && error.contains("Interrupted"), "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(10), "it is not held for long");
+    assert_eq!(memory.opened(), 1, "the offer's alone");
+    friend.dial(host.peer, direct(host.peer)).await.unwrap();
+    host.welcome(friend.peer, false);
+    friend.dial(host.peer, direct(host.peer)).await.unwrap_err();
+    assert_eq!(memory.opened(), 1 + 2 + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offers_of_strangers_take_nobodys_place() {
+    let memory = memory();
+    memory.set_fault(Fault::NoPath);
+    let mut host = host(&memory);
+    let strangers = [guest(&memory, &mut host).await, guest(&memory, &mut host).await];
+    let friend = guest(&memory, &mut host).await;
+    let dials: Vec<_> = (0..20).map(|number| strangers[number % 2].begin(host.peer, direct(host.peer))).collect();
+    until("all have their peer connection", || memory.opened() >= 20).await.unwrap();
+    memory.set_fault(Fault::None);
+    host.welcome(friend.peer, true);
+    let begin = Instant::now();
+    friend.dial(host.peer, direct(host.peer)).await.unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(2));
+    for dial in dials {
+        within("a dial's end", dial).await.unwrap().unwrap().unwrap_err();
+    }
+    assert_eq!(memory.opened(), 20 + 2, "of the answers one");
+    until("the friend's link is left", || memory.live() == 2).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_offer_waits_for_its_peer_to_be_welcome_and_a_newer_takes_its_place() {
+    let memory = memory();
+    let mut host = host(&memory);
+    let guest = guest(&memory, &mut host).await;
+    let older = guest.begin(host.peer, direct(host.peer));
+    until("it offers", || memory.opened() == 1).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let newer = guest.begin(host.peer, direct(host.peer));
+    within("the older one's end", older).await.unwrap().unwrap().unwrap_err();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(memory.opened(), 2, "no answer yet");
+    host.welcome(guest.peer, true);
+    let begin = Instant::now();
+    within("the newer one's end", newer).await.unwrap().unwrap().unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(2));
+    assert_eq!(memory.opened(), 3);
+}
+
+/// What is held goes with its connection; who was welcome is so on the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_closes_takes_what_is_held_with_it() {
+    let memory = memory();
+    let mut host = host(&memory);
+    let guest = node(&memory, Config::default());
+    guest.dial(host.peer, host.address.clone()).await.unwrap();
+    let carrier = host.connected().await.unwrap();
+    let dial = guest.begin(host.peer, direct(host.peer));
+    until("it offers", || memory.opened() == 1).await.unwrap();
+    host.close(&carrier);
+    within("the dial's end", dial).await.unwrap().unwrap().unwrap_err();
+    gone(&memory).await;
+    host.welcome(guest.peer, true);
+    guest.dial(host.peer, host.address.clone()).await.unwrap();
+    guest.dial(host.peer, direct(host.peer)).await.unwrap();
+    assert_eq!(memory.opened(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unless_it_is_set_everybody_is_answered() {
+    let memory = memory();
+    let (a, b) = strangers(&memory, Config::default()).await;
+    b.welcome(b.peer, true);
+    b.welcome(a.peer, false);
+    a.dial(b.peer, direct(b.peer)).await.unwrap();
+    assert_eq!(memory.opened(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

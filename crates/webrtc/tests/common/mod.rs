@@ -77,6 +77,8 @@ enum Do {
     Dial(DialOpts, oneshot::Sender<Outcome<Made>>),
     Open(PeerId, ConnectionId, oneshot::Sender<Outcome<Stream>>),
     Close(ConnectionId),
+    /// Whether a peer's offers are answered.
+    Welcome(PeerId, bool),
     /// The newest address of a connection.
     Address(ConnectionId, oneshot::Sender<Outcome<Multiaddr>>),
 }
@@ -183,6 +185,11 @@ impl Node {
         self.ask("an address", |reply| Do::Address(connection.id, reply)).await
     }
 
+    /// Answers a peer's offers from now on, or no longer.
+    pub fn welcome(&self, peer: PeerId, welcome: bool) {
+        self.todo.unbounded_send(Do::Welcome(peer, welcome)).unwrap();
+    }
+
     pub fn close(&self, connection: &Made) {
         self.todo.unbounded_send(Do::Close(connection.id)).unwrap();
     }
@@ -227,6 +234,8 @@ async fn drive(
                         }
                     }
                     Do::Open(peer, id, reply) => swarm.behaviour_mut().streams.open(peer, id, reply),
+                    Do::Welcome(peer, true) => swarm.behaviour_mut().webrtc.welcome(peer),
+                    Do::Welcome(peer, false) => swarm.behaviour_mut().webrtc.unwelcome(peer),
                     Do::Close(id) => drop(swarm.close_connection(id)),
                     Do::Address(id, reply) => swarm.behaviour_mut().streams.address(id, reply),
                 }
