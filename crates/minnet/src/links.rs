@@ -285,6 +285,8 @@ impl Driver {
         }
         if linked.links.is_empty() {
             self.linked.remove(&id);
+            #[cfg(not(target_arch = "wasm32"))]
+            self.store.left(peer);
         }
         self.overlay.reached(id, reach, Instant::now());
         match gone.path {

@@ -1,9 +1,12 @@
 //! What a hub keeps: who said to be findable under which key, and for how long it is believed.
 //!
 //! The rule: nobody keeps others out for long. A key's newest providers displace its oldest, and when everything is full,
-//! who has most here makes room for who has less.
+//! who has most here makes room for who has less, and who is linked no more for who is.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use web_time::Instant;
 
@@ -37,6 +40,8 @@ struct Record {
 pub(crate) struct Store {
     records: BTreeMap<(Place, Peer), Record>,
     by: BTreeMap<Peer, usize>,
+    /// Providers that are linked no more.
+    away: BTreeSet<Peer>,
     swept: Option<Instant>,
 }
 
@@ -44,6 +49,7 @@ impl Store {
     /// A provider says that it is findable; `false`: there is no room.
     pub(crate) fn add(&mut self, place: Place, provider: Node, now: Instant) -> bool {
         self.sweep(now);
+        self.away.remove(&provider.peer);
         let (at, until) = ((place, provider.peer), now + KEPT);
         if !self.records.contains_key(&at) && !self.make_room(at) {
             return false;
@@ -52,6 +58,13 @@ impl Store {
             *self.by.entry(at.1).or_default() += 1;
         }
         true
+    }
+
+    /// A provider is linked no more. It may come again, but nobody finds it there meanwhile: its records go first.
+    pub(crate) fn left(&mut self, provider: Peer) {
+        if self.by.contains_key(&provider) {
+            self.away.insert(provider);
+        }
     }
 
     /// Who is findable at a place, the newest first.
@@ -81,11 +94,10 @@ impl Store {
         if self.records.len() < MAX_RECORDS {
             return true;
         }
-        let Some((&most, _)) = self.by.iter().max_by_key(|(_, count)| **count).filter(|(_, count)| **count > has + 1)
-        else {
-            return false;
-        };
-        let of = self.records.iter().filter(|((_, peer), _)| *peer == most);
+        let most = self.by.iter().max_by_key(|(_, count)| **count).filter(|(_, count)| **count > has + 1);
+        let most = most.map(|(most, _)| *most);
+        let gives = |peer: &Peer| most.map_or_else(|| self.away.contains(peer), |most| *peer == most);
+        let of = self.records.iter().filter(|((_, peer), _)| gives(peer));
         let oldest = of.min_by_key(|(_, record)| record.until).map(|(at, _)| *at);
         oldest.is_some_and(|oldest| self.remove(oldest))
     }
@@ -99,7 +111,10 @@ impl Store {
             return false;
         }
         match self.has(&at.1).saturating_sub(1) {
-            0 => self.by.remove(&at.1),
+            0 => {
+                self.away.remove(&at.1);
+                self.by.remove(&at.1)
+            }
             left => self.by.insert(at.1, left),
         };
         true

@@ -77,6 +77,29 @@ fn who_has_much_makes_room_for_who_has_little() {
     assert_eq!(store.len(), MAX_RECORDS);
 }
 
+/// As many keys as there is room, one record each: those that stay linked keep theirs, the others make room.
+#[test]
+fn who_is_linked_no_more_makes_room_for_who_is() {
+    let (mut store, now) = (Store::default(), Instant::now());
+    let full = MAX_RECORDS as u64;
+    for number in 0..full {
+        assert!(store.add(at(number), node(number), now + Duration::from_millis(number)));
+    }
+    let now = now + Duration::from_millis(full);
+    assert!(!store.add(at(full), node(full), now), "all are there");
+    for number in [7, 9, 5] {
+        store.left(peer(number));
+    }
+    // Nine has said it again.
+    assert!(store.add(at(9), node(9), now));
+    for (new, gone) in [(full, 5), (full + 1, 7)] {
+        assert!(store.add(at(new), node(new), now));
+        assert_eq!((store.providers(at(new), now), store.providers(at(gone), now)), (vec![node(new)], vec![]));
+    }
+    assert!(!store.add(at(full + 2), node(full + 2), now));
+    assert_eq!((store.len(), store.providers(at(9), now)), (MAX_RECORDS, vec![node(9)]));
+}
+
 proptest! {
     /// Whatever is said, in whatever order: the bounds hold, and what was just taken is there.
     #[test]
