@@ -136,7 +136,8 @@ impl Overlay {
     /// Which run of its node a peer is. That a page was left breaks links that would have lasted.
     pub(crate) fn met(&mut self, peer: PeerId, session: Option<u64>) {
         if let Some(friend) = self.friend(peer).filter(|friend| friend.session != session) {
-            (friend.session, friend.broke, friend.cut) = (session, 0, 0);
+            (friend.session, friend.broke) = (session, 0);
+            friend.forget_tries();
         }
     }
 

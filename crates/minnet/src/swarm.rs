@@ -384,22 +384,22 @@ impl Driver {
         if let Poll::Ready(Some(report)) = self.writers.poll_next_unpin(cx) {
             return Poll::Ready(Turn::Report(report));
         }
-        self.first = (self.first + 1) % 7;
-        for source in 0..7 {
-            let turn = match (self.first + source) % 7 {
+        self.first = (self.first + 1) % 6;
+        for source in 0..6 {
+            let turn = match (self.first + source) % 6 {
                 0 => self.queues.calls.poll_recv(cx).map(|call| Some(Turn::Call(call))),
                 1 => self.swarm.poll_next(cx).map(|event| event.map(Turn::Swarm)),
                 2 => self.reports.1.poll_recv(cx).map(|report| report.map(Turn::Report)),
                 3 => self.readers.poll_next_unpin(cx).map(|report| report.map(Turn::Report)),
                 4 => self.queues.circuits.poll_recv(cx).map(|circuit| circuit.map(Turn::Circuit)),
-                5 => self.poll_timer(cx).map(|()| Some(Turn::Timer)),
-                _ => self.deserted.poll_unpin(cx).map(|()| Some(Turn::Deserted)),
+                _ => self.poll_timer(cx).map(|()| Some(Turn::Timer)),
             };
             if let Poll::Ready(Some(turn)) = turn {
                 return Poll::Ready(turn);
             }
         }
-        Poll::Pending
+        // Last, for what was asked before still goes out.
+        self.deserted.poll_unpin(cx).map(|()| Turn::Deserted)
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {

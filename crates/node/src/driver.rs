@@ -303,6 +303,7 @@ impl<S: Store> Node<S> {
         }
         self.arm(circle);
         if changed {
+            self.meet_new_friends(circle);
             self.hear_witnesses(circle);
             self.changed();
         }

@@ -6,7 +6,7 @@ use crate::profile;
 use crate::rt;
 use crate::store::{Space, Store};
 use futures::channel::oneshot;
-use ledgerno_ledger::bytes::DeviceId;
+use ledgerno_ledger::bytes::{CircleId, DeviceId};
 use ledgerno_ledger::invite::RelayAddress;
 use ledgerno_ledger::sorted::SortedMap;
 use ledgerno_minnet::{self as minnet, DialError, Peer, Way, Why};
@@ -255,14 +255,31 @@ impl<S: Store> Node<S> {
         self.changed();
     }
 
-    /// Lets a peer that shares a circle with this node use circuits by it.
+    /// Lets a peer that shares a circle with this node take part, and use circuits by it.
     pub(crate) fn admit(&self, peer: DeviceId) {
-        let fresh = {
-            let mut state = self.0.state.borrow_mut();
-            state.links.up.get_mut(&peer).is_some_and(|up| !std::mem::replace(&mut up.admitted, true))
+        let mut state = self.0.state.borrow_mut();
+        let Some(up) = state.links.up.get_mut(&peer).filter(|up| !up.admitted) else { return };
+        match self.0.net.admit(Peer(peer.0)) {
+            Ok(()) => up.admitted = true,
+            // The next time that it is met.
+            Err(error) => tracing::debug!(%error, "not admitted"),
+        }
+    }
+
+    /// Linked devices that the circle has let in since are friends from now on.
+    pub(crate) fn meet_new_friends(&self, circle: CircleId) {
+        if !self.is_member_node() {
+            return;
+        }
+        let new: Vec<DeviceId> = {
+            let state = self.0.state.borrow();
+            let Some(circle) = state.circles.get(&circle) else { return };
+            let strangers = state.links.up.iter().filter(|(_, up)| !up.admitted).map(|(peer, _)| *peer);
+            strangers.filter(|peer| circle.is_shared_with(peer, true)).collect()
         };
-        if fresh && let Err(error) = self.0.net.admit(Peer(peer.0)) {
-            tracing::debug!(%error, "not admitted");
+        for peer in new {
+            self.admit(peer);
+            self.drive(circle, |engine, now| engine.met(peer, now));
         }
     }
 

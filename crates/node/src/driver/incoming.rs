@@ -108,12 +108,15 @@ impl<S: Store> Node<S> {
             return say(reply, No::UnknownCircle);
         }
         let Ok(ask) = Ask::from_bytes(kind, question) else { return say(reply, No::Malformed) };
+        // A relay meets a device when it first asks, and what is said in the circle goes on while the circle is busy.
+        let is_relay = !self.is_member_node();
+        if is_relay {
+            self.admit(peer);
+        }
         if !self.has_room(circle) {
             return say(reply, No::Busy);
         }
-        if !self.is_member_node() {
-            // A relay meets a device when it first asks.
-            self.admit(peer);
+        if is_relay {
             self.drive(circle, |engine, now| engine.met(peer, now));
         }
         let no = {
