@@ -332,8 +332,9 @@ impl Driver {
         !patient
     }
 
-    /// Hands frames to those that write them.
-    pub(crate) fn send_frames(&mut self) {
+    /// Hands frames to those that write them; whether there were any.
+    pub(crate) fn send_frames(&mut self) -> bool {
+        let mut any = false;
         while let Some(gossip::Frame { to, bytes, matters }) = self.gossip.next() {
             let frames = self.linked.get(&to).and_then(|linked| linked.frames.as_ref());
             if frames.is_none_or(|frames| !frames.put(bytes)) {
@@ -342,7 +343,9 @@ impl Driver {
                     self.gossip.lost(to);
                 }
             }
+            any = true;
         }
+        any
     }
 }
 

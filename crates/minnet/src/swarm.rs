@@ -284,6 +284,7 @@ pub(crate) struct Driver {
     /// Topics of which nothing is handed on.
     pub(crate) kept: HashSet<Topic>,
     first: usize,
+    gives_way: bool,
 }
 
 impl Driver {
@@ -330,6 +331,7 @@ impl Driver {
             timer: None,
             kept: HashSet::new(),
             first: 0,
+            gives_way: false,
             config,
         }
     }
@@ -360,7 +362,7 @@ impl Driver {
             if !links_are_as_before {
                 self.look_after_links();
             }
-            self.send_frames();
+            self.gives_way = self.send_frames() || !self.events.is_empty();
             while let Some(event) = self.events.pop_front() {
                 if self.queues.told.send(event).await.is_err() {
                     return;
@@ -383,6 +385,11 @@ impl Driver {
         // First of all, for what is read makes more to be written.
         if let Poll::Ready(Some(report)) = self.writers.poll_next_unpin(cx) {
             return Poll::Ready(Turn::Report(report));
+        }
+        // Whom this turn woke, who sends what was written or takes the events, need not wait until all sources were asked.
+        if std::mem::take(&mut self.gives_way) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         self.first = (self.first + 1) % 6;
         for source in 0..6 {
