@@ -253,10 +253,9 @@ async fn who_is_not_welcome_gets_no_answer() {
     let mut host = host(&memory);
     let (friend, stranger) = (guest(&memory, &mut host).await, guest(&memory, &mut host).await);
     host.welcome(friend.peer, true);
-    let begin = Instant::now();
+    // Let go, not forgotten: the dialler's own time is not over.
     let error = stranger.dial(host.peer, direct(host.peer)).await.unwrap_err();
     assert!(error.contains("Answer") && error.contains("Interrupted"), "{error}");
-    assert!(begin.elapsed() < Duration::from_secs(10), "it is not held for long");
     assert_eq!(memory.opened(), 1, "the offer's alone");
     friend.dial(host.peer, direct(host.peer)).await.unwrap();
     host.welcome(friend.peer, false);
@@ -275,9 +274,7 @@ async fn offers_of_strangers_take_nobodys_place() {
     until("all have their peer connection", || memory.opened() >= 20).await.unwrap();
     memory.set_fault(Fault::None);
     host.welcome(friend.peer, true);
-    let begin = Instant::now();
     friend.dial(host.peer, direct(host.peer)).await.unwrap();
-    assert!(begin.elapsed() < Duration::from_secs(2));
     for dial in dials {
         within("a dial's end", dial).await.unwrap().unwrap().unwrap_err();
     }
@@ -298,9 +295,7 @@ async fn an_offer_waits_for_its_peer_to_be_welcome_and_a_newer_takes_its_place()
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(memory.opened(), 2, "no answer yet");
     host.welcome(guest.peer, true);
-    let begin = Instant::now();
     within("the newer one's end", newer).await.unwrap().unwrap().unwrap();
-    assert!(begin.elapsed() < Duration::from_secs(2));
     assert_eq!(memory.opened(), 3);
 }
 
