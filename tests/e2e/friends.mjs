@@ -45,7 +45,7 @@ async function withoutTheirRelay(t, open) {
     assert.match((await page.getByTestId('relay-off').textContent()) ?? '', /linked directly get it now/);
     // Asked for the first time, of whom hands the page out nobody is there.
     await page.getByTestId('trace').first().click();
-    await waitFor(() => page.getByTestId('link').count(), undefined, 'how a friend is linked is told without a relay');
+    await page.getByTestId('link').first().waitFor();
   }
   const texts = [];
   for (const round of [1, 2, 3]) {
