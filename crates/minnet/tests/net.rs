@@ -476,6 +476,34 @@ async fn own_requests_are_bounded() {
     assert_eq!(refused, 1);
 }
 
+/// Whoever ends it, and long before the request's own time is over.
+#[tokio::test]
+async fn a_request_under_way_ends_with_its_link() {
+    for asker_ends in [false, true] {
+        let mut patient = config(2);
+        patient.timeout = 10 * PATIENCE;
+        let (mut hub, guest) = pair(config(1), patient).await;
+        let (hub_peer, guest_peer) = (hub.peer(), guest.peer());
+        let asked = tokio::spawn({
+            let net = guest.net.clone();
+            async move { net.request(hub_peer, 1, Bytes::new()).await }
+        });
+        let asking = |event| match event {
+            Event::Request { reply, .. } => Some(reply),
+            _ => None,
+        };
+        let unanswered = hub.until(asking).await;
+        if asker_ends {
+            guest.net.disconnect(hub_peer).unwrap();
+        } else {
+            hub.net.disconnect(guest_peer).unwrap();
+        }
+        let ended = timeout(PATIENCE, asked).await.unwrap().unwrap();
+        assert!(matches!(ended, Err(RequestError::Disconnected | RequestError::Broken(_))), "{ended:?}");
+        drop(unanswered);
+    }
+}
+
 /// The consumer sleeps while a peer asks and asks. No more than the queues hold is taken in; awake, it gets on with it.
 #[tokio::test]
 async fn a_slow_consumer_holds_its_peers_up() {
