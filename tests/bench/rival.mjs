@@ -1,7 +1,7 @@
 // Browser to browser, beside js-libp2p over its own WebRTC and through its own relay.
 
 import { servePage } from '../interop/lib/rig.mjs';
-import { loadToDirect, publishToReceive, sides, throughput, upgrade } from '../interop/lib/rival.mjs';
+import { channelAlone, loadToDirect, publishToReceive, sides, throughput, upgrade } from '../interop/lib/rival.mjs';
 import { median, ms, quantile, report } from '../lib/measure.mjs';
 
 const site = await servePage();
@@ -44,9 +44,19 @@ try {
   timesRow('the upgrade alone, median', await inTurn(2, upgrade));
   for (const [direct, where, most] of /** @type {const} */ ([[true, 'direct', 0.8], [false, 'through the relay', 1]])) {
     // Connections differ more than messages of one do: rather more of them, and fewer messages of each.
-    const took = await inTurn(10, (side) => publishToReceive(side, { direct, count: 100 }));
+    /** @type {number[]} */
+    const alone = [];
+    const took = await inTurn(10, async (side) => {
+      if (direct && side === ours) alone.push(...(await channelAlone(site.url, { count: 100 })));
+      return publishToReceive(side, { direct, count: 100 });
+    });
     const [mine, theirs] = [took.ours.flat(), took.js.flat()];
     row(`publish until received, ${where}, p50`, quantile(mine, 0.5), quantile(theirs, 0.5), ms, `at most ${most}`, atMost(most));
+    if (direct) {
+      const browser = quantile(alone, 0.5);
+      const value = `${ms(browser)}, of js-libp2p's whole time: ${(browser / quantile(theirs, 0.5)).toFixed(2)}`;
+      rows.push({ what: 'of that the browser itself takes, by a bare data channel, p50', value });
+    }
     row(`publish until received, ${where}, p99`, quantile(mine, 0.99), quantile(theirs, 0.99), ms, 'at most 1', atMost(1));
   }
   const rates = await inTurn(5, throughput);

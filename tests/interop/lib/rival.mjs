@@ -165,6 +165,72 @@ export const publishToReceive = (side, { direct = true, count = 200, size = 300,
   );
 
 /**
+ * What the browser itself takes for it: from a `send` on a bare data channel until the other page has the message.
+ * @param {string} url of a page, in which no node is started
+ */
+export async function channelAlone(url, { count = 200, size = 450, gap = 25 } = {}) {
+  const [ann, ben] = [await openNode(url), await openNode(url)];
+  try {
+    const both = [ann, ben].map(({ page }) => page);
+    for (const page of both) await page.evaluate(bare);
+    const offer = await ann.page.evaluate(() => /** @type {any} */ (window).bare.describe());
+    const answer = await ben.page.evaluate((offer) => /** @type {any} */ (window).bare.describe(offer), offer);
+    await ann.page.evaluate((answer) => /** @type {any} */ (window).bare.take(answer), answer);
+    const got = async () => {
+      const all = await ben.page.evaluate(() => /** @type {any} */ (window).bare.got);
+      return all.length === WARM.count + count && all;
+    };
+    const send = (count) => ann.page.evaluate((args) => /** @type {any} */ (window).bare.send(...args), [count, size, gap]);
+    await send(WARM.count);
+    const sent = await send(count);
+    const all = await waitFor(got, DEADLINE, 'all messages come by the bare channel');
+    return sent.map((begin, number) => all[WARM.count + number] - begin);
+  } finally {
+    await Promise.all([ann.close(), ben.close()]);
+  }
+}
+
+/** Runs in a page: a peer connection with one channel. */
+function bare() {
+  const clock = () => performance.timeOrigin + performance.now();
+  const connection = new RTCPeerConnection();
+  const channel = connection.createDataChannel('', { negotiated: true, id: 0 });
+  const opened = new Promise((resolve) => channel.addEventListener('open', resolve));
+  /** @type {number[]} */
+  const got = [];
+  channel.binaryType = 'arraybuffer';
+  channel.addEventListener('message', () => got.push(clock()));
+  Object.assign(window, {
+    bare: {
+      got,
+      /** The offer, or the answer to one, with all its candidates. */
+      async describe(offer) {
+        const gathered = new Promise((resolve) =>
+          connection.addEventListener('icecandidate', ({ candidate }) => candidate ?? resolve(null)),
+        );
+        if (offer) await connection.setRemoteDescription(offer);
+        await connection.setLocalDescription();
+        await gathered;
+        return connection.localDescription?.toJSON();
+      },
+      take: (answer) => connection.setRemoteDescription(answer),
+      async send(count, size, gap) {
+        await opened;
+        const sent = [];
+        for (let number = 0; number < count; number += 1) {
+          const pause = new Promise((resolve) => setTimeout(resolve, gap));
+          const message = new Uint8Array(size);
+          sent.push(clock());
+          channel.send(message);
+          await pause;
+        }
+        return sent;
+      },
+    },
+  });
+}
+
+/**
  * One stream's throughput over WebRTC, in MB (10^6 bytes) a second, of each run; the asker sends `up`, or takes `down`.
  * @param {Side} side
  */
