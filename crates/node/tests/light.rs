@@ -224,6 +224,8 @@ fn who_is_told_to_keep_less_lets_go_at_the_next_start() {
         for text in &said {
             anna.post(circle, text).await.unwrap();
         }
+        // What is settled with something of his own stays: all of it, if his coming is settled with it.
+        until("what was said is settled", || anna.look(circle, Engine::settlement).unwrap().unsettled == 0).await;
         let invite = anna.invite(circle, 10, 7).await.unwrap();
         let ben = light(folders[1].path(), Limits::default()).await;
         assert_eq!(ben.join(&invite.token, "Ben").await, Ok(circle));
