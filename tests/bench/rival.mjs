@@ -56,6 +56,10 @@ try {
       const browser = quantile(alone, 0.5);
       const value = `${ms(browser)}, of js-libp2p's whole time: ${(browser / quantile(theirs, 0.5)).toFixed(2)}`;
       rows.push({ what: 'of that the browser itself takes, by a bare data channel, p50', value });
+      // What a friend writes is signed, and so is what js-libp2p publishes by itself.
+      const signed = await inTurn(10, (side) => publishToReceive(side, { signed: true, count: 100 }));
+      const [own, other] = [quantile(signed.ours.flat(), 0.5), quantile(signed.js.flat(), 0.5)];
+      row('sign and publish until received and checked, direct, p50', own, other, ms, 'at most 0.8', atMost(0.8));
     }
     row(`publish until received, ${where}, p99`, quantile(mine, 0.99), quantile(theirs, 0.99), ms, 'at most 1', atMost(1));
   }

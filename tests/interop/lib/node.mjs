@@ -1,7 +1,7 @@
 // A js-libp2p node as these tests need it, in Node or in a page.
 
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';
-import { StrictNoSign, gossipsub } from '@libp2p/gossipsub';
+import { StrictNoSign, StrictSign, gossipsub } from '@libp2p/gossipsub';
 import { identify, identifyPush } from '@libp2p/identify';
 import { noise } from '@libp2p/noise';
 import { peerIdFromString } from '@libp2p/peer-id';
@@ -45,6 +45,7 @@ const isDirect = (connection) => /\/webrtc(\/|$)/.test(connection.remoteAddr.toS
 /**
  * @typedef {object} Options
  * @property {string[]} [relays] each the address of a relay, `/ip4/…/tcp/…/ws/p2p/…`: reached by its circuit
+ * @property {boolean} [signed] messages are signed by who writes them, and checked, as js-libp2p does by itself
  * @property {boolean} [gossipOnCircuits] GossipSub on limited connections too; js-libp2p does not by itself
  * @property {((components: any) => any)[]} [transports] further ones, before the usual
  * @property {string[]} [listen] further addresses
@@ -54,7 +55,7 @@ const isDirect = (connection) => /\/webrtc(\/|$)/.test(connection.remoteAddr.toS
  * Starts a node; every call takes and gives what JSON can carry, so that a test can make it in a page.
  * @param {Options} [options]
  */
-export async function startNode({ relays = [], gossipOnCircuits = false, transports = [], listen = [] } = {}) {
+export async function startNode({ relays = [], signed = false, gossipOnCircuits = false, transports = [], listen = [] } = {}) {
   const node = await createLibp2p({
     ...common(),
     addresses: { listen: [...relays.map((relay) => `${relay}/p2p-circuit`), ...listen] },
@@ -63,7 +64,10 @@ export async function startNode({ relays = [], gossipOnCircuits = false, transpo
       identify: identify(),
       identifyPush: identifyPush(),
       ping: ping(),
-      pubsub: anonymousGossip({ runOnLimitedConnection: gossipOnCircuits }),
+      pubsub: anonymousGossip({
+        runOnLimitedConnection: gossipOnCircuits,
+        ...(signed ? { globalSignaturePolicy: StrictSign } : {}),
+      }),
     },
   });
   const seen = await answer(node);

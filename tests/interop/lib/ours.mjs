@@ -30,10 +30,11 @@ function keep(list, one) {
 /**
  * Starts a node.
  * @param {{ Ours: any, Name: any }} module
- * @param {{ relays?: string[], first?: boolean, direct?: boolean }} options
- *   first: it begins with most friends that it seeks; direct: whether it makes direct links
+ * @param {{ relays?: string[], first?: boolean, direct?: boolean, signed?: boolean }} options
+ *   first: it begins with those that are not first; direct: whether it makes direct links; signed: whether messages are signed
+ *   by who writes them, and checked
  */
-function startNode({ Ours, Name }, { relays = [], first = false, direct = true }) {
+function startNode({ Ours, Name }, { relays = [], first = false, direct = true, signed = false }) {
   /** How each peer is linked now. @type {Map<string, string>} */
   const links = new Map();
   /** @type {Map<string, Set<string>>} */
@@ -68,7 +69,7 @@ function startNode({ Ours, Name }, { relays = [], first = false, direct = true }
     },
     failed: (peer, why) => keep(failed, { peer, why, at: clock() }),
   };
-  const node = new Ours(first, direct, (what, who, detail) => {
+  const node = new Ours(first, direct, signed, (what, who, detail) => {
     heard[what](who, detail);
     for (const wait of waiting) if (wait()) waiting.delete(wait);
   });

@@ -128,10 +128,11 @@ export const upgrade = (side, { runs = 11 } = {}) =>
 
 /**
  * From a publish in one page until the other has the message: ms of each message.
- * `direct`: over WebRTC, the relay gone; else through the relay's GossipSub, the two not connected to each other.
+ * `direct`: over WebRTC, the relay gone; else through the relay's GossipSub, the two not connected to each other. `signed`: by who
+ * writes them, and checked by who takes them.
  * @param {Side} side
  */
-export const publishToReceive = (side, { direct = true, count = 200, size = 300, gap = 25 } = {}) =>
+export const publishToReceive = (side, { direct = true, signed = false, count = 200, size = 300, gap = 25 } = {}) =>
   withPair(
     side,
     async ({ relay, ann, ben, annPeer, benPeer, benAddress }) => {
@@ -161,7 +162,7 @@ export const publishToReceive = (side, { direct = true, count = 200, size = 300,
       return sent.map((begin, number) => (at.get(number) ?? NaN) - begin);
     },
     // Ours would link directly as soon as the two hear of each other.
-    direct ? {} : { direct: false },
+    direct ? { signed } : { direct: false },
   );
 
 /**

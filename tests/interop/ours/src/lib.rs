@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use futures::StreamExt;
 use js_sys::{Function, Uint8Array};
 use ledgerno_engine::wire::{self, Answer, REGISTER, Register};
-use ledgerno_ledger::{codec, hostile::Circle};
+use ledgerno_ledger::{bytes::Signature, codec, hostile::Circle, keys::DeviceKey, verify};
 use ledgerno_minnet::{Config, Event, Net, Others, Path, Peer, Topic};
 use libp2p::{PeerId, StreamProtocol, identity::Keypair};
 use wasm_bindgen::prelude::*;
@@ -35,13 +35,13 @@ fn peer(text: &str) -> Result<Peer, JsValue> {
     key.map(Peer).ok_or_else(|| error("the peer's key is no Ed25519 key"))
 }
 
-/// A new secret; with `first`, one whose peer id is below most others, for of two friends the lower one begins.
+/// A new secret; with `first`, one whose peer id is below all those without, for of two friends the lower one begins.
 fn secret(first: bool) -> Result<[u8; 32], JsValue> {
     for _ in 0..TRIES {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(error)?;
         let key = Keypair::ed25519_from_bytes(secret).map_err(error)?;
-        if !first || key.public().to_peer_id().to_bytes()[ED25519_ID.len()] == 0 {
+        if (key.public().to_peer_id().to_bytes()[ED25519_ID.len()] == 0) == first {
             return Ok(secret);
         }
     }
@@ -67,15 +67,33 @@ impl Name {
 #[wasm_bindgen]
 pub struct Ours {
     net: Net,
+    /// What messages are signed with, if they are.
+    key: Option<DeviceKey>,
+}
+
+/// Appends the writer's key and signature, as an entry has them.
+fn sign(key: &DeviceKey, mut bytes: Vec<u8>) -> Vec<u8> {
+    let signature = key.sign(&bytes);
+    bytes.extend_from_slice(&key.id().0);
+    bytes.extend_from_slice(&signature.0);
+    bytes
+}
+
+/// What was signed; `None`: by nobody.
+fn signed(bytes: &[u8]) -> Option<&[u8]> {
+    let (rest, signature) = bytes.split_last_chunk()?;
+    let (bytes, key) = rest.split_last_chunk()?;
+    verify::verify(key, bytes, &Signature(*signature)).then_some(bytes)
 }
 
 #[wasm_bindgen]
 impl Ours {
-    /// Starts it. `first`: it begins with most friends; `direct`: it makes direct links; `tell(what, who, detail)` hears of
-    /// what happens.
+    /// Starts it. `first`: it begins with friends; `direct`: it makes direct links; `signed`: it signs what it publishes, and
+    /// takes nothing else; `tell(what, who, detail)` hears of what happens.
     #[wasm_bindgen(constructor)]
-    pub fn new(first: bool, direct: bool, tell: Function) -> Result<Ours, JsValue> {
-        let mut config = Config::new(secret(first)?, concat!("ledgerno-interop/", env!("CARGO_PKG_VERSION")));
+    pub fn new(first: bool, direct: bool, signed: bool, tell: Function) -> Result<Ours, JsValue> {
+        let secret = secret(first)?;
+        let mut config = Config::new(secret, concat!("ledgerno-interop/", env!("CARGO_PKG_VERSION")));
         config.open = true;
         config.others = Some(Others { protocols: protocols::ANSWERED, take: protocols::take });
         if !direct {
@@ -86,13 +104,13 @@ impl Ours {
         spawn_local(async move {
             let mut names = Names::default();
             while let Some(event) = events.next().await {
-                let Some((what, who, detail)) = told(event, &mut names) else { continue };
+                let Some((what, who, detail)) = told(event, &mut names, signed) else { continue };
                 if tell.call3(&JsValue::NULL, names.event(what), &who, &detail).is_err() {
                     return;
                 }
             }
         });
-        Ok(Ours { net })
+        Ok(Ours { net, key: signed.then(|| DeviceKey::from_secret(secret)) })
     }
 
     /// Its peer id.
@@ -124,6 +142,7 @@ impl Ours {
     }
 
     pub fn publish(&self, name: &Name, bytes: Vec<u8>) -> Result<(), JsValue> {
+        let bytes = if let Some(key) = &self.key { sign(key, bytes) } else { bytes };
         self.net.publish(&name.0, bytes.into()).map_err(error)
     }
 
@@ -195,10 +214,11 @@ impl Names {
 }
 
 /// What the page hears of an event.
-fn told(event: Event, names: &mut Names) -> Option<(&'static str, JsValue, JsValue)> {
+fn told(event: Event, names: &mut Names, are_signed: bool) -> Option<(&'static str, JsValue, JsValue)> {
     let (what, who, detail) = match event {
         Event::Message { topic, bytes, .. } => {
-            return Some(("message", names.topic(topic), Uint8Array::from(&bytes[..]).into()));
+            let bytes = if are_signed { signed(&bytes)? } else { &bytes };
+            return Some(("message", names.topic(topic), Uint8Array::from(bytes).into()));
         }
         Event::Connected { peer, path } | Event::Moved { peer, path } => ("linked", peer, by(path).into()),
         Event::Disconnected { peer } => ("gone", peer, JsValue::NULL),
