@@ -65,7 +65,7 @@ try {
     }
     row(`publish until received, ${where}, p99`, quantile(mine, 0.99), quantile(theirs, 0.99), ms, 'at most 1', atMost(1));
   }
-  const rates = await inTurn(5, throughput);
+  const rates = await inTurn(8, throughput);
   for (const way of /** @type {const} */ (['up', 'down'])) {
     // Single runs lie far apart, as the browser's own transport has it; so it is what all of them took together.
     const [mine, theirs] = [rates.ours, rates.js].map((rounds) => overall(rounds.flatMap((round) => round[way])));

@@ -82,13 +82,13 @@ impl Driver {
             return deliver(answer, Err(RequestError::Refused));
         }
         let places = linked.asked.take(MAX_IN_FLIGHT_PER_PEER).zip(self.asked.take(self.config.max_in_flight));
-        let (Some(places), Some(mut gone)) = (places, self.gone(id, link)) else {
+        let (Some(places), Some(gone)) = (places, self.gone(id, link)) else {
             return deliver(answer, Err(RequestError::Overloaded));
         };
         let opening = self.swarm.behaviour_mut().streams.open(id, link, requests::PROTOCOL);
         let asked = requests::ask(opening, Frame { code: kind, payload }, self.bounds);
         self.report(async move {
-            let result = match select(asked.boxed(), gone.changed().boxed()).await {
+            let result = match select(asked.boxed(), gone).await {
                 Either::Left((result, _)) => result,
                 Either::Right(_) => Err(RequestError::Disconnected),
             };

@@ -16,8 +16,8 @@ use libp2p::{
     swarm::ConnectionId,
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
-use tokio::sync::watch;
+use std::{convert::Infallible, time::Duration};
+use tokio::sync::oneshot;
 use web_time::Instant;
 
 use crate::{
@@ -120,8 +120,8 @@ pub(crate) struct Link {
     /// What the peer opened to begin a hole, likewise: libp2p's own does so as soon as the link stands.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) early_hole: Option<Stream>,
-    /// Dropped with the link, which ends the tasks that hold the other end.
-    gone: watch::Sender<()>,
+    /// Dropped with the link, which ends what holds the other ends.
+    ends: Vec<oneshot::Sender<Infallible>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +198,6 @@ impl Driver {
             (None, None) => Path::Accepted { from: address.to_string() },
         };
         let now = Instant::now();
-        let (gone, _) = watch::channel(());
         let one = Link {
             id: link,
             path,
@@ -212,7 +211,7 @@ impl Driver {
             early: None,
             #[cfg(not(target_arch = "wasm32"))]
             early_hole: None,
-            gone,
+            ends: Vec::new(),
         };
         let relay = matches!(one.path, Path::Relay { .. });
         let (requests, messages) =
@@ -446,9 +445,14 @@ impl Driver {
         });
     }
 
-    /// Resolves when a link is gone.
-    pub(crate) fn gone(&self, id: PeerId, link: ConnectionId) -> Option<watch::Receiver<()>> {
-        self.linked.get(&id)?.link(link).map(|link| link.gone.subscribe())
+    /// Resolves when a link is gone. A link has as many as it has streams in use.
+    pub(crate) fn gone(&mut self, id: PeerId, link: ConnectionId) -> Option<oneshot::Receiver<Infallible>> {
+        let links = &mut self.linked.get_mut(&id)?.links;
+        let ends = &mut links.iter_mut().find(|one| one.id == link)?.ends;
+        ends.retain(|end| !end.is_closed());
+        let (end, gone) = oneshot::channel();
+        ends.push(end);
+        Some(gone)
     }
 }
 
@@ -472,7 +476,7 @@ mod tests {
             early: None,
             #[cfg(not(target_arch = "wasm32"))]
             early_hole: None,
-            gone: watch::channel(()).0,
+            ends: Vec::new(),
         }
     }
 

@@ -84,6 +84,7 @@ const CHUNK: usize = 4 * 1024;
 struct Frames {
     stream: Stream,
     max: usize,
+    chunk: Box<[u8; CHUNK]>,
     came: BytesMut,
 }
 
@@ -93,10 +94,9 @@ impl Frames {
             if let Some(frame) = self.take()? {
                 return Ok(frame);
             }
-            let mut chunk = [0; CHUNK];
-            match self.stream.read(&mut chunk).await? {
+            match self.stream.read(&mut self.chunk[..]).await? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                len => self.came.extend_from_slice(&chunk[..len]),
+                len => self.came.extend_from_slice(&self.chunk[..len]),
             }
         }
     }
@@ -134,14 +134,14 @@ impl Frames {
 impl Driver {
     /// From now on messages for a peer go over this link.
     pub(crate) fn speak(&mut self, id: PeerId, link: ConnectionId) {
-        let Some(mut gone) = self.gone(id, link) else { return };
+        let Some(gone) = self.gone(id, link) else { return };
         let opening = self.swarm.behaviour_mut().streams.open(id, link, gossip::PROTOCOL);
         let (frames, queue) = Queue::new();
         if let Some(linked) = self.linked.get_mut(&id) {
             linked.frames = Some(frames);
         }
         let said = async move {
-            match select(write(opening, queue).boxed(), gone.changed().boxed()).await {
+            match select(write(opening, queue).boxed(), gone).await {
                 Either::Left((Ok(()), _)) | Either::Right(_) => None,
                 Either::Left((Err(why), _)) => {
                     Delay::new(PAUSE).await;
@@ -185,10 +185,10 @@ impl Driver {
 
     /// Hears what a peer says on a stream.
     pub(crate) fn listen(&mut self, id: PeerId, link: ConnectionId, stream: Stream) {
-        let Some(mut gone) = self.gone(id, link) else { return };
+        let Some(gone) = self.gone(id, link) else { return };
         let heard = self.linked.get(&id).map(|linked| linked.heard.clone());
         let max = self.config.max_message.max(MIN_TRANSMIT) + GOSSIP_OVERHEAD;
-        let frames = Frames { stream, max, came: BytesMut::new() };
+        let frames = Frames { stream, max, chunk: Box::new([0; CHUNK]), came: BytesMut::new() };
         let said = stream::unfold((frames, heard), move |(mut frames, heard)| async move {
             match frames.next().await {
                 Ok(frame) => Some((Report::Said { id, link, frame }, (frames, heard))),
@@ -198,7 +198,7 @@ impl Driver {
                 }
             }
         });
-        self.readers.push(said.take_until(async move { gone.changed().await }).boxed());
+        self.readers.push(said.take_until(gone).boxed());
     }
 
     pub(crate) fn on_said(&mut self, id: PeerId, link: ConnectionId, frame: &Bytes) {

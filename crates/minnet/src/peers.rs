@@ -171,10 +171,10 @@ impl Driver {
     ) {
         let answer = self.answer(id, link, request);
         let answered = requests::answer(stream, answer, self.bounds);
-        let Some(mut gone) = self.gone(id, link) else { return };
+        let Some(gone) = self.gone(id, link) else { return };
         rt::spawn(
             async move {
-                if let Either::Right(_) = select(answered.boxed(), gone.changed().boxed()).await {
+                if let Either::Right(_) = select(answered.boxed(), gone).await {
                     tracing::debug!("the link ended before the answer");
                 }
                 drop(place);

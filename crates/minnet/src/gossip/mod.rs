@@ -534,11 +534,8 @@ impl Peer {
 }
 
 fn id_of(topic: &Topic, data: &[u8]) -> Id {
-    let mut hasher = blake3::Hasher::new_derive_key("ledgerno v1 gossip message id");
-    hasher.update(&topic.0);
-    hasher.update(data);
     let mut id = [0; 20];
-    id.copy_from_slice(&hasher.finalize().as_bytes()[..20]);
+    id.copy_from_slice(&blake3::keyed_hash(&topic.0, data).as_bytes()[..20]);
     id
 }
 
