@@ -27,7 +27,7 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
 /// Runs a future by itself.
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
-    wasm_bindgen_futures::spawn_local(task);
+    ledgerno_tasks::spawn(task);
 }
 
 /// What the future gives, if it does in time.

@@ -108,7 +108,7 @@ pub(crate) fn start(config: Config) -> Result<(Net, Events, impl Future<Output =
         #[cfg(not(target_arch = "wasm32"))]
         let settings = swarm::Config::with_tokio_executor();
         #[cfg(target_arch = "wasm32")]
-        let settings = swarm::Config::with_wasm_executor();
+        let settings = swarm::Config::with_executor(|task: BoxFuture<'static, ()>| rt::spawn(task));
         let settings =
             settings.with_idle_connection_timeout(IDLE).with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
         let swarm = Swarm::new(transport, protocols, id, settings);

@@ -18,7 +18,7 @@ pub fn spawn(future: impl Future<Output = ()> + 'static) {
 /// Boxed, so that the executor's code is there once and not for each of the callers.
 fn spawn_boxed(future: Pin<Box<dyn Future<Output = ()>>>) {
     #[cfg(target_arch = "wasm32")]
-    wasm_bindgen_futures::spawn_local(future);
+    ledgerno_tasks::spawn(future);
     #[cfg(not(target_arch = "wasm32"))]
     drop(tokio::task::spawn_local(future));
 }

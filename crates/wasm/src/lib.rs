@@ -17,7 +17,6 @@ use ledgerno_node::{IceServer, Limits, Node, NodeError, Settings};
 use std::pin::Pin;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 /// The browser's database.
 const DATABASE: &str = "ledgerno";
@@ -38,36 +37,9 @@ impl WasmNode {
     /// Opens this profile's node. `options`: `{relay?, page, retention?, joinFrom?, iceServers, onChange, onProgress}`; `retention`
     /// is in days.
     ///
-    /// # Errors
-    /// When the browser gives no storage, or what it holds is damaged.
-    pub async fn open(options: JsValue) -> Result<WasmNode, JsValue> {
-        let field = |name: &str| Reflect::get(&options, &name.into()).unwrap_or(JsValue::UNDEFINED);
-        let on_change: Function = field("onChange").unchecked_into();
-        let on_progress: Function = field("onProgress").unchecked_into();
-        let page = field("page").as_string().unwrap_or_default();
-        let relay = relay_of(&field("relay"))?;
-        let public = Reflect::get(&field("relay"), &"publicUrl".into()).ok().and_then(|url| url.as_string());
-        let number = |name| field(name).as_f64().filter(|number| *number >= 0.0);
-        let mut limits = Limits::default();
-        limits.retention = number("retention").map(|days| (days * DAY_MS) as u64);
-        limits.join_from = number("joinFrom").map_or(limits.join_from, |heights| heights as u64);
-        let ice_servers = Array::from(&field("iceServers")).iter().filter_map(|text| ice_server(&text)).collect();
-        progress(&on_progress, "store");
-        let store = Idb::open(DATABASE).await.map_err(|error| Thrown::from(NodeError::from(error)))?;
-        let listener = move || {
-            // A listener that throws is the page's mistake; the node goes on.
-            if let Err(error) = on_change.call1(&JsValue::NULL, &"all".into()) {
-                web_sys::console::error_1(&error);
-            }
-        };
-        let opened =
-            Node::member_within(store, AGENT, relay.clone(), Settings { limits, ice_servers }, Box::new(listener))
-                .await;
-        let node = opened.map_err(Thrown::from)?;
-        progress(&on_progress, "connect");
-        // Invites carry the public address, which need not be the one that this page came by.
-        let home = relay.map(|relay| RelayAddress { url: public.unwrap_or(relay.url), peer: relay.peer });
-        Ok(WasmNode { node, home, page: page.into() })
+    /// Rejects when the browser gives no storage, or what it holds is damaged.
+    pub fn open(options: JsValue) -> Promise {
+        promise(async move { Ok(WasmNode::of(&options).await?.into()) })
     }
 
     /// The circles: `{id, name}` each.
@@ -227,13 +199,56 @@ impl WasmNode {
     }
 }
 
+impl WasmNode {
+    async fn of(options: &JsValue) -> Result<WasmNode, NodeError> {
+        let field = |name: &str| Reflect::get(options, &name.into()).unwrap_or(JsValue::UNDEFINED);
+        let on_change: Function = field("onChange").unchecked_into();
+        let on_progress: Function = field("onProgress").unchecked_into();
+        let page = field("page").as_string().unwrap_or_default();
+        let relay = relay_of(&field("relay"))?;
+        let public = Reflect::get(&field("relay"), &"publicUrl".into()).ok().and_then(|url| url.as_string());
+        let number = |name| field(name).as_f64().filter(|number| *number >= 0.0);
+        let mut limits = Limits::default();
+        limits.retention = number("retention").map(|days| (days * DAY_MS) as u64);
+        limits.join_from = number("joinFrom").map_or(limits.join_from, |heights| heights as u64);
+        let ice_servers = Array::from(&field("iceServers")).iter().filter_map(|text| ice_server(&text)).collect();
+        progress(&on_progress, "store");
+        let store = Idb::open(DATABASE).await?;
+        let listener = move || {
+            // A listener that throws is the page's mistake; the node goes on.
+            if let Err(error) = on_change.call1(&JsValue::NULL, &"all".into()) {
+                web_sys::console::error_1(&error);
+            }
+        };
+        let opened =
+            Node::member_within(store, AGENT, relay.clone(), Settings { limits, ice_servers }, Box::new(listener))
+                .await;
+        let node = opened?;
+        progress(&on_progress, "connect");
+        // Invites carry the public address, which need not be the one that this page came by.
+        let home = relay.map(|relay| RelayAddress { url: public.unwrap_or(relay.url), peer: relay.peer });
+        Ok(WasmNode { node, home, page: page.into() })
+    }
+}
+
 /// Boxed, so that the glue is there once and not for each of the methods.
 fn promise(work: impl Future<Output = Result<JsValue, NodeError>> + 'static) -> Promise {
     boxed(Box::pin(work))
 }
 
 fn boxed(work: Pin<Box<dyn Future<Output = Result<JsValue, NodeError>>>>) -> Promise {
-    future_to_promise(async move { work.await.map_err(|error| Thrown::from(error).into()) })
+    let mut work = Some(work);
+    Promise::new(&mut |resolve, reject| {
+        let Some(work) = work.take() else { return };
+        ledgerno_tasks::spawn(async move {
+            let told = match work.await {
+                Ok(value) => resolve.call1(&JsValue::NULL, &value),
+                Err(error) => reject.call1(&JsValue::NULL, &Thrown::from(error).into()),
+            };
+            // A promise's own functions throw nothing.
+            told.ok();
+        });
+    })
 }
 
 fn progress(listener: &Function, step: &str) {
@@ -253,7 +268,7 @@ fn ice_server(text: &JsValue) -> Option<IceServer> {
 }
 
 /// A relay from `{url, peer}`; none if the page names none.
-fn relay_of(value: &JsValue) -> Result<Option<RelayAddress>, Thrown> {
+fn relay_of(value: &JsValue) -> Result<Option<RelayAddress>, NodeError> {
     let field = |name: &str| Reflect::get(value, &name.into()).ok().and_then(|value| value.as_string());
     match (field("url"), field("peer")) {
         (Some(url), Some(peer)) => Ok(Some(RelayAddress { url, peer: device_of(&peer)? })),

@@ -29,7 +29,7 @@ pub struct Browser;
 
 impl Backend for Browser {
     fn open(&self, ice_servers: &[IceServer], commands: Commands, events: Events) {
-        wasm_bindgen_futures::spawn_local(run(ice_servers.to_vec(), commands, events));
+        ledgerno_tasks::spawn(run(ice_servers.to_vec(), commands, events));
     }
 }
 
@@ -286,10 +286,12 @@ impl Channel {
                 _ => left(id, &channel_, given_.get()),
             };
             events_.send(told);
+            ledgerno_tasks::now();
         });
         let hearer = Hearer::new(move |event: MessageEvent| {
             let Some(id) = id else { return };
             events.send(message(&event).map_or(Event::Closed(id), |message| Event::Message(id, message)));
+            ledgerno_tasks::now();
         });
         channel.set_binary_type(RtcDataChannelType::Arraybuffer);
         channel.set_buffered_amount_low_threshold(LOW);

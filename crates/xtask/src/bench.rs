@@ -29,9 +29,10 @@ struct Row {
 /// Builds, measures, prints, and writes if all was measured.
 pub fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     let page = build::everything(workspace)?;
-    let module = browser_module(workspace)?;
+    // The one holds the ingest, the other the network.
+    let module = browser_module(workspace, "ledgerno-browser-tests")?;
+    let interop = browser_module(workspace, "ledgerno-interop")?;
     let load = native_load(workspace)?;
-    let interop = wasm::for_tests(workspace, "ledgerno-interop")?;
     let relay = std::fs::metadata(workspace.relay()).context("the relay")?.len();
     let mut rows = vec![Row {
         what: "relay, size of the stripped binary".into(),
@@ -54,14 +55,14 @@ pub fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     sizes::check_budget(&page)
 }
 
-/// The browser's tests, which hold the ingest, made as the page's own module is.
-fn browser_module(workspace: &Workspace) -> Result<PathBuf> {
-    let package = "ledgerno-browser-tests";
+/// A crate of tests for a page, made as the page's own module is.
+fn browser_module(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     let compiled = wasm::compile(workspace, package)?;
-    let out = workspace.target("xtask/bench");
+    let name = format!("bench-{package}");
+    let out = workspace.target(&format!("xtask/{name}"));
     let mut inputs = Inputs::new("bench module 1");
     inputs.path(&compiled)?;
-    stamp::unless_done(workspace, "bench", &inputs, &out, || {
+    stamp::unless_done(workspace, &name, &inputs, &out, || {
         wasm::bind(&compiled, &out)?;
         wasm::optimize(workspace, &out.join(format!("{}_bg.wasm", package.replace('-', "_"))))
     })?;

@@ -8,6 +8,7 @@ mod ingest;
 mod rules;
 mod start;
 mod store;
+mod tasks;
 
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
@@ -18,6 +19,7 @@ pub async fn run(filter: Option<String>) -> Result<Array, JsValue> {
     let mut outcomes = Outcomes { filter: filter.unwrap_or_default(), list: Array::new() };
     rules::run(&mut outcomes).await?;
     store::run(&mut outcomes).await?;
+    tasks::run(&mut outcomes).await?;
     Ok(outcomes.list)
 }
 

@@ -45,7 +45,7 @@ pub(crate) async fn connect(url: &str) -> io::Result<Socket> {
     let (outbox, to_send) = mpsc::channel(OUTBOX);
     let inbox = Arc::new(Mutex::new(Inbox::default()));
     let (held, gone) = oneshot::channel();
-    wasm_bindgen_futures::spawn_local(run(url.to_owned(), opened, to_send, gone, Arc::clone(&inbox)));
+    ledgerno_tasks::spawn(run(url.to_owned(), opened, to_send, gone, Arc::clone(&inbox)));
     open.await.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))??;
     Ok(Socket { outbox, inbox, unread: Bytes::new(), _held: held })
 }
@@ -246,6 +246,8 @@ impl Events {
             if inbox.end.is_some() {
                 signal(ended.borrow_mut().take());
             }
+            drop(inbox);
+            ledgerno_tasks::now();
         });
 
         socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));

@@ -12,7 +12,6 @@ use ledgerno_ledger::{bytes::Signature, codec, hostile::Circle, keys::DeviceKey,
 use ledgerno_minnet::{Config, Event, Net, Others, Path, Peer, Topic};
 use libp2p::{PeerId, StreamProtocol, identity::Keypair};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 
 use protocols::{ECHO, HALF_CLOSE, PERF, RESET};
 
@@ -100,8 +99,8 @@ impl Ours {
             config.direct = None;
         }
         let (net, mut events, network) = ledgerno_minnet::start(config).map_err(error)?;
-        spawn_local(network);
-        spawn_local(async move {
+        ledgerno_tasks::spawn(network);
+        ledgerno_tasks::spawn(async move {
             let mut names = Names::default();
             while let Some(event) = events.next().await {
                 let Some((what, who, detail)) = told(event, &mut names, signed) else { continue };

@@ -8,7 +8,6 @@ use std::{
 use futures::{AsyncReadExt, AsyncWriteExt, future::try_join};
 use ledgerno_minnet::Peer;
 use libp2p::{Stream, StreamProtocol};
-use wasm_bindgen_futures::spawn_local;
 use web_time::Instant;
 
 pub const ECHO: StreamProtocol = StreamProtocol::new("/interop/echo/1");
@@ -35,7 +34,7 @@ pub fn broken() -> u32 {
 
 /// Answers.
 pub fn take(_: Peer, protocol: StreamProtocol, stream: Stream) {
-    spawn_local(async move {
+    ledgerno_tasks::spawn(async move {
         let answered = if protocol == ECHO {
             answer_echo(stream).await
         } else if protocol == HALF_CLOSE {
