@@ -32,12 +32,13 @@ struct Tasks {
     /// Places of which the tasks are over.
     free: RefCell<Vec<usize>>,
     ready: RefCell<VecDeque<Arc<Place>>>,
+    /// A go has begun, and has not ended.
     running: Cell<bool>,
     /// A microtask is on its way.
     coming: Cell<bool>,
 }
 
-/// Where a task is. After its end another may have its place, and is then woken in vain.
+/// Where a task is. After its end another may have its place, and an old waker wakes that in vain.
 struct Place {
     at: usize,
     is_ready: AtomicBool,
@@ -57,13 +58,10 @@ pub fn spawn(task: impl Future<Output = ()> + 'static) {
 }
 
 /// Runs at once what is ready. For handlers of the browser's events, as the last that they do: nothing that a task may want is
-/// to be borrowed or locked meanwhile. Within a task it does nothing.
+/// to be borrowed or locked meanwhile. Within a task it does nothing, for that go comes to all.
 pub fn now() {
     HERE.with(|here| {
-        if here.running.get() {
-            // Or an exception went through a task, and the go has never ended.
-            here.come();
-        } else {
+        if !here.running.get() {
             here.go();
         }
     });
@@ -104,13 +102,7 @@ impl Tasks {
 
     fn ready(&self, place: Arc<Place>) {
         self.ready.borrow_mut().push_back(place);
-        if !self.running.get() {
-            self.come();
-        }
-    }
-
-    /// Has a microtask come, unless one does.
-    fn come(&self) {
+        // In a go too: should an exception go through a task, that one never ends, and the microtask goes on.
         if !self.coming.replace(true) {
             #[cfg(target_arch = "wasm32")]
             browser::come();
