@@ -68,7 +68,7 @@ export function entries(page) {
   );
 }
 
-/** Sends points to a member. @param {Page} page */
+/** Sends points to a member, for a reason that the page does not show yet; answers the entry. @param {Page} page */
 export async function thank(page, to, amount, reason) {
   const option = page.getByTestId('thanks-to').locator('option').filter({ hasText: to });
   await option.waitFor({ state: 'attached' });
@@ -76,6 +76,9 @@ export async function thank(page, to, amount, reason) {
   await page.getByTestId('thanks-amount').fill(String(amount));
   await page.getByTestId('thanks-reason').fill(reason);
   await page.getByTestId('thanks-send').click();
+  const written = entry(page, reason);
+  await written.waitFor();
+  return written;
 }
 
 /** One's own balance, as the page shows it. @param {Page} page */
