@@ -1,7 +1,6 @@
 //! The few things of a runtime that the driver needs, on one thread: tasks, time, randomness.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 use web_time::{SystemTime, UNIX_EPOCH};
 
@@ -12,11 +11,6 @@ pub fn now() -> u64 {
 
 /// Runs a future beside the caller, on the same thread.
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
-    spawn_boxed(Box::pin(future));
-}
-
-/// Boxed, so that the executor's code is there once and not for each of the callers.
-fn spawn_boxed(future: Pin<Box<dyn Future<Output = ()>>>) {
     #[cfg(target_arch = "wasm32")]
     ledgerno_tasks::spawn(future);
     #[cfg(not(target_arch = "wasm32"))]
