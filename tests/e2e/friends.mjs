@@ -10,6 +10,8 @@ import { person } from '../lib/profile.mjs';
 import { startRelay } from '../lib/relay.mjs';
 import { waitFor } from '../lib/wait.mjs';
 
+/** @typedef {Pick<Awaited<ReturnType<typeof person>>, 'page'> & { context: { addInitScript: Function } }} Friend */
+
 /** How many friends a page shows by each path. @param {import('playwright-core').Page} page */
 async function paths(page) {
   const shown = await page.getByTestId('peer').evaluateAll((nodes) => nodes.map((node) => node.getAttribute('data-path')));
@@ -25,12 +27,13 @@ async function direct(page, friends) {
 /**
  * The story of two.
  * @param {import('node:test').TestContext} t
- * @param {() => Promise<{ page: import('playwright-core').Page }[]>} open their browsers
+ * @param {() => Promise<Friend[]>} open their browsers
  */
 async function withoutTheirRelay(t, open) {
   let relay = await startRelay();
   t.after(() => relay.kill());
   const [ann, ben] = await open();
+  for (const { context } of [ann, ben]) await context.addInitScript(keepMade);
   const invite = await circle.startCircle(ann.page, relay, { name: 'Garden', yourName: 'Ann' });
   await circle.join(ben.page, invite, 'Ben');
   for (const { page } of [ann, ben]) await direct(page, 1);
@@ -38,6 +41,14 @@ async function withoutTheirRelay(t, open) {
   // What comes once the page is drawn has come.
   const fetched = () => performance.getEntriesByType('resource').some(({ name }) => /\/Peer-[\w-]+\.js$/.test(name));
   for (const { page } of [ann, ben]) await waitFor(() => page.evaluate(fetched), undefined, 'the rest of the page comes');
+  /** How many peer connections each has made, and how many of them stand. */
+  const made = () =>
+    Promise.all([ann, ben].map(({ page }) => page.evaluate(() => {
+      const all = /** @type {RTCPeerConnection[]} */ (/** @type {any} */ (window).made);
+      return [all.length, all.filter((one) => one.connectionState === 'connected').length];
+    })));
+  await waitFor(async () => (await made()).every(([, standing]) => standing === 1), undefined, 'one link stands');
+  const before = await made();
 
   await relay.kill('SIGKILL');
   await Promise.all([circle.cutOff(ann.page), circle.cutOff(ben.page)]);
@@ -65,12 +76,29 @@ async function withoutTheirRelay(t, open) {
   }
   await circle.post(ann.page, 'The relay is back.');
   for (const { page } of [ann, ben]) await circle.eachOnce(page, [...texts, 'The relay is back.']);
+  assert.deepEqual(await made(), before, 'it is the same link all the time');
 }
 
 const TWO = 'two browsers go direct, live on without their relay, and do not notice when it is back';
 for (const { named, args } of CHROMIUMS) {
   test(`${TWO}${named}`, (t) => withoutTheirRelay(t, async () => [await person(t, { args }), await person(t, { args })]));
 }
+
+test('what stands for the Chromium to come refuses a description with credentials of one’s own', async (t) => {
+  const answers = [];
+  for (const { args } of CHROMIUMS) {
+    const { page } = await person(t, { args });
+    answers.push(await page.evaluate(async () => {
+      const connection = new RTCPeerConnection();
+      connection.createDataChannel('');
+      const { sdp } = await connection.createOffer();
+      const changed = sdp?.replace(/(?<=ice-ufrag:).*/g, 'mine').replace(/(?<=ice-pwd:).*/g, 'mine'.repeat(8));
+      const taken = connection.setLocalDescription({ type: 'offer', sdp: changed });
+      return taken.then(() => 'taken', (error) => error.name).finally(() => connection.close());
+    }));
+  }
+  assert.deepEqual(answers, ['taken', 'InvalidModificationError']);
+});
 
 for (const [named, ...people] of /** @type {const} */ ([
   ['Firefox and Chromium', firefoxPerson, person],
@@ -122,7 +150,7 @@ function onlyWith({ own, neighbours }) {
 /**
  * The story of five.
  * @param {import('node:test').TestContext} t
- * @param {(name: string) => Promise<Pick<Awaited<ReturnType<typeof person>>, 'page'> & { context: { addInitScript: Function } }>} open
+ * @param {(name: string) => Promise<Friend>} open
  */
 async function fromAChain(t, open) {
   const relay = await startRelay();

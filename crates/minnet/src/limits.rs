@@ -86,6 +86,10 @@ pub(crate) const MAX_COMERS: usize = 1_024;
 pub(crate) const FLOODING: Rate = Rate { burst: 1_000, per_second: 10 };
 /// A relay hands on what many say: it may say so many times what a peer may.
 pub(crate) const RELAY_FACTOR: u32 = 8;
+/// Of what a node may say, this part for what others say, so that the rest is for its own.
+pub(crate) const HANDED_ON: u32 = 2;
+/// Of what one peer may say, this part is handed on, so that one who says all it may leaves room for others.
+pub(crate) const HANDED_ON_OF_ONE: u32 = 4;
 /// Inbound links, from [`Net::accept`](crate::Net::accept) or by circuits, that wait for the driver.
 pub(crate) const ACCEPT_QUEUE: usize = 64;
 /// Time for a close handshake before a link is dropped as it is.
@@ -110,6 +114,11 @@ impl Rate {
     /// So many times as often.
     pub(crate) fn times(self, factor: u32) -> Rate {
         Rate { burst: self.burst.saturating_mul(factor), per_second: self.per_second.saturating_mul(factor) }
+    }
+
+    /// A part of it.
+    pub(crate) fn part(self, divisor: u32) -> Rate {
+        Rate { burst: self.burst.div_ceil(divisor), per_second: self.per_second.div_ceil(divisor) }
     }
 }
 

@@ -23,7 +23,9 @@ use web_time::Instant;
 use crate::{
     DialError, Event, Path, Peer, RequestError, Why,
     codec::Frame,
-    limits::{Bucket, DRAIN, FLOODING, FRAMES_PER_MESSAGE, MAX_LINKS_PER_PEER, REFUSAL_GRACE, RELAY_FACTOR},
+    limits::{
+        Bucket, DRAIN, FLOODING, FRAMES_PER_MESSAGE, HANDED_ON_OF_ONE, MAX_LINKS_PER_PEER, REFUSAL_GRACE, RELAY_FACTOR,
+    },
     messages::Queue,
     overlay::Reach,
     ping::{self, Rtt},
@@ -88,6 +90,10 @@ pub(crate) struct Linked {
     pub(crate) requests: Bucket,
     pub(crate) streams: Bucket,
     pub(crate) messages: Bucket,
+    /// Messages of it that go on to others.
+    pub(crate) handed_on: Bucket,
+    /// Messages that it takes of this node, as this node would of it.
+    pub(crate) says: Bucket,
     /// Frames on its message streams, whatever they say.
     pub(crate) frames_heard: Bucket,
     /// What it sends over its rates.
@@ -213,9 +219,10 @@ impl Driver {
             early_hole: None,
             ends: Vec::new(),
         };
-        let relay = matches!(one.path, Path::Relay { .. });
-        let (requests, messages) =
-            (self.config.requests, self.config.messages.times(if relay { RELAY_FACTOR } else { 1 }));
+        let (requests, messages) = (self.config.requests, self.config.messages);
+        let as_relay = |is_relay| messages.times(if is_relay { RELAY_FACTOR } else { 1 });
+        let says = as_relay(self.config.hub && matches!(one.path, Path::Accepted { .. }));
+        let messages = as_relay(matches!(one.path, Path::Relay { .. }));
         let linked = self.linked.entry(id).or_insert_with(|| Linked {
             peer,
             links: Vec::new(),
@@ -225,6 +232,8 @@ impl Driver {
             requests: Bucket::new(requests, now),
             streams: Bucket::new(requests, now),
             messages: Bucket::new(messages, now),
+            handed_on: Bucket::new(messages.part(HANDED_ON_OF_ONE), now),
+            says: Bucket::new(says, now),
             frames_heard: Bucket::new(messages.times(FRAMES_PER_MESSAGE), now),
             flooding: Bucket::new(FLOODING, now),
             asked: Count::default(),

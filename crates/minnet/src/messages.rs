@@ -1,7 +1,8 @@
 //! Messages on streams: what the driver does about [`Gossip`](crate::gossip::Gossip).
 //!
 //! Each side opens one stream to say what it has to say. Ours goes over the link that is used, and over another one when
-//! that takes over; theirs are heard on every link that is ready.
+//! that takes over; theirs are heard on every link that is ready. What is more than a peer takes is not sent, and of what one says
+//! only a share goes on to others: who floods costs itself, not those between.
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{
@@ -17,7 +18,7 @@ use web_time::{Instant, SystemTime};
 
 use crate::{
     Event, Path, Peer,
-    gossip::{self, Heard},
+    gossip::{self, Heard, What},
     limits::{Bucket, COMING, GOSSIP_OVERHEAD, GOSSIP_QUEUE, GOSSIP_QUEUE_BYTES, MAX_COMERS, MIN_TRANSMIT},
     links::Linked,
     streams::{OpenError, Opening, opened},
@@ -231,7 +232,7 @@ impl Driver {
                     if !self.takes_message(id, now) || !self.gossip.take(message, id, now) {
                         continue;
                     }
-                    if !self.kept.contains(&topic) {
+                    if !self.kept.contains(&topic) && self.may_hand_on(id, now) {
                         self.gossip.hand_on(message, topic, data.clone(), id);
                     }
                     self.events.push_back(Event::Message { topic, from: peer, bytes: data });
@@ -247,6 +248,11 @@ impl Driver {
             self.flooded(id);
         }
         takes
+    }
+
+    /// Whether what a peer says goes on: of each a share, and of all no more than others take of this node beside its own.
+    fn may_hand_on(&mut self, id: PeerId, now: Instant) -> bool {
+        self.linked.get_mut(&id).is_some_and(|linked| linked.handed_on.take(now)) && self.hands_on.take(now)
     }
 
     /// A peer sends more than it may; one that goes on and on is banned.
@@ -335,15 +341,17 @@ impl Driver {
     /// Hands frames to those that write them; whether there were any.
     pub(crate) fn send_frames(&mut self) -> bool {
         let mut any = false;
-        while let Some(gossip::Frame { to, bytes, matters }) = self.gossip.next() {
-            let frames = self.linked.get(&to).and_then(|linked| linked.frames.as_ref());
-            if frames.is_none_or(|frames| !frames.put(bytes)) {
-                tracing::debug!(%to, matters, "slower than its messages");
-                if matters {
+        while let Some(gossip::Frame { to, bytes, what }) = self.gossip.next() {
+            any = true;
+            let Some(linked) = self.linked.get_mut(&to) else { continue };
+            // With more the peer would take this node for one that floods. What is dropped comes with the next sync.
+            let may = what != What::Message || linked.says.take(Instant::now());
+            if !may || linked.frames.as_ref().is_none_or(|frames| !frames.put(bytes)) {
+                tracing::debug!(%to, ?what, may, "more than is taken");
+                if what == What::Topics {
                     self.gossip.lost(to);
                 }
             }
-            any = true;
         }
         any
     }

@@ -281,6 +281,8 @@ pub(crate) struct Driver {
     pub(crate) native: crate::native::State,
     heartbeat: Instant,
     timer: Option<(Instant, Delay)>,
+    /// Messages of all peers that go on to others.
+    pub(crate) hands_on: Bucket,
     /// Topics of which nothing is handed on.
     pub(crate) kept: HashSet<Topic>,
     first: usize,
@@ -297,6 +299,7 @@ impl Driver {
         let bounds =
             Bounds { max_request: config.max_request, max_response: config.max_response, timeout: config.timeout };
         let allowance = if config.hub { Allowance::RELAY } else { Allowance::FRIEND };
+        let says = config.messages.times(if config.hub { RELAY_FACTOR } else { 1 });
         let (own, now) = (*swarm.local_peer_id(), Instant::now());
         #[cfg(not(target_arch = "wasm32"))]
         let direct = config.direct.is_some() || !config.listen.is_empty();
@@ -329,6 +332,7 @@ impl Driver {
             standings: config.standings.clone(),
             comers: HashMap::new(),
             timer: None,
+            hands_on: Bucket::new(says.part(HANDED_ON), now),
             kept: HashSet::new(),
             first: 0,
             gives_way: false,

@@ -4,12 +4,12 @@
 
 mod common;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use common::{Node, PATIENCE, config, dial_failure, node, pair};
 use futures::AsyncWriteExt;
-use ledgerno_minnet::{DialError, Event, Rate, RequestError, Standing, Topic};
+use ledgerno_minnet::{DialError, Event, NetError, Rate, RequestError, Standing, Topic};
 use libp2p::StreamProtocol;
 use tokio::time::timeout;
 
@@ -59,6 +59,110 @@ async fn who_floods_is_banned_for_a_while_after_a_restart_too() {
     let mut other = node(config(3));
     other.net.dial(&url, again.peer()).unwrap();
     other.connected(again.peer()).await;
+}
+
+/// Each keeps to its rate, and all of it goes on through one: that one is not banned for them, and what others say still passes.
+#[tokio::test]
+async fn who_hands_on_what_many_say_is_not_taken_for_a_flooder() {
+    let bounded = |name| {
+        let mut config = config(name);
+        config.messages = Rate { burst: 100, per_second: 20 };
+        config
+    };
+    let [mut far, mut between, mut honest] = [1, 2, 3].map(|name| node(bounded(name)));
+    let (to_far, to_between) = (far.listen().await, between.listen().await);
+    far.net.subscribe(TOPIC).unwrap();
+    join(&mut between, &mut far, &to_far).await;
+    join(&mut honest, &mut between, &to_between).await;
+    let heard = tokio::spawn(async move {
+        far.until(|event| match event {
+            Event::Message { bytes, .. } => (bytes.len() == 4).then_some(None),
+            Event::Judged(standing) => Some(Some(standing)),
+            _ => None,
+        })
+        .await
+    });
+    for name in 4..34 {
+        let mut flooder = node(bounded(name));
+        join(&mut flooder, &mut between, &to_between).await;
+        for number in 0..100 {
+            flooder.net.publish(&TOPIC, vec![name, number].into()).unwrap();
+            assert_eq!(between.message().await.1, flooder.peer());
+        }
+    }
+    between.serve(|_, _| None);
+    // At a pace, for what is over a rate is passed over.
+    let mut pace = tokio::time::interval(Duration::from_millis(100));
+    for number in 0u32.. {
+        if heard.is_finished() {
+            break;
+        }
+        honest.net.publish(&TOPIC, Bytes::copy_from_slice(&number.to_be_bytes())).unwrap();
+        pace.tick().await;
+    }
+    assert_eq!(heard.await.unwrap(), None, "nobody is judged");
+}
+
+/// All that one says is no more than its share of what goes on.
+#[tokio::test]
+async fn who_says_all_it_may_leaves_room_for_what_others_say() {
+    let bounded = |name| {
+        let mut config = config(name);
+        config.messages = Rate { burst: 100, per_second: 0 };
+        config
+    };
+    let [mut far, mut between, mut honest, mut flooder] = [1, 2, 3, 4].map(|name| node(bounded(name)));
+    let (to_far, to_between) = (far.listen().await, between.listen().await);
+    far.net.subscribe(TOPIC).unwrap();
+    join(&mut between, &mut far, &to_far).await;
+    join(&mut honest, &mut between, &to_between).await;
+    join(&mut flooder, &mut between, &to_between).await;
+    for number in 0..100 {
+        flooder.net.publish(&TOPIC, vec![number].into()).unwrap();
+        assert_eq!(between.message().await.1, flooder.peer());
+    }
+    honest.net.publish(&TOPIC, Bytes::from_static(b"not lost")).unwrap();
+    while far.message().await.2 != "not lost" {}
+}
+
+/// A node whose own words are many, as those of a program may be, keeps to what others take of it.
+#[tokio::test]
+async fn who_has_much_to_say_is_not_banned_for_it() {
+    let mut bounded = [config(1), config(2)];
+    bounded.iter_mut().for_each(|config| config.messages = Rate { burst: 100, per_second: 20 });
+    let [hub, guest] = bounded;
+    let (mut hub, mut guest) = pair(hub, guest).await;
+    hub.net.subscribe(TOPIC).unwrap();
+    guest.subscribed(hub.peer(), TOPIC).await;
+    let net = guest.net.clone();
+    let speech = tokio::spawn(async move {
+        for number in 0u32..20_000 {
+            while net.publish(&TOPIC, Bytes::copy_from_slice(&number.to_be_bytes())) == Err(NetError::Busy) {
+                tokio::task::yield_now().await;
+            }
+        }
+        let mut pace = tokio::time::interval(Duration::from_millis(100));
+        for number in 0u64.. {
+            net.publish(&TOPIC, Bytes::copy_from_slice(&number.to_be_bytes())).unwrap();
+            pace.tick().await;
+        }
+    });
+    hub.until(|event| match event {
+        Event::Message { bytes, .. } => (bytes.len() == 8).then_some(()),
+        Event::Judged(standing) => panic!("{standing:?}"),
+        _ => None,
+    })
+    .await;
+    speech.abort();
+}
+
+/// Links a member to a node that listens to the topic.
+async fn join(member: &mut Node, to: &mut Node, url: &str) {
+    member.net.subscribe(TOPIC).unwrap();
+    member.net.dial(url, to.peer()).unwrap();
+    to.admits(member.peer()).await;
+    member.subscribed(to.peer(), TOPIC).await;
+    to.subscribed(member.peer(), TOPIC).await;
 }
 
 /// Frames of which each says nothing cost as well.

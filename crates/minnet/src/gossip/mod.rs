@@ -69,8 +69,18 @@ pub(crate) enum Heard {
 pub(crate) struct Frame {
     pub(crate) to: PeerId,
     pub(crate) bytes: Bytes,
-    /// It tells what the peer must know; if it is lost, [`Gossip::lost`] wants to know.
-    pub(crate) matters: bool,
+    pub(crate) what: What,
+}
+
+/// What a frame tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// What the peer must know; if it is lost, [`Gossip::lost`] wants to know.
+    Topics,
+    /// A message.
+    Message,
+    /// How the messages go.
+    Control,
 }
 
 /// How many of a topic's peers are in its mesh.
@@ -196,7 +206,7 @@ impl Gossip {
         worse
     }
 
-    /// A frame that matters did not reach its peer.
+    /// A frame of topics did not reach its peer.
     pub(crate) fn lost(&mut self, id: PeerId) {
         if let Some(peer) = self.peer(id) {
             peer.untold = true;
@@ -208,7 +218,7 @@ impl Gossip {
             return;
         }
         for to in self.welcome_peers() {
-            self.say(to, Rpc { subscriptions: vec![(topic, true)], ..Rpc::default() }, true);
+            self.say(to, Rpc { subscriptions: vec![(topic, true)], ..Rpc::default() }, What::Topics);
         }
         self.fill(topic, now);
     }
@@ -225,7 +235,7 @@ impl Gossip {
                 peer.back_off(topic, LEAVING_BACKOFF, now);
                 rpc.prune.push((topic, LEAVING_BACKOFF));
             }
-            self.say(to, rpc, true);
+            self.say(to, rpc, What::Topics);
         }
     }
 
@@ -256,7 +266,7 @@ impl Gossip {
         let frame = Rpc { messages: vec![(topic, data.clone())], ..Rpc::default() }.frame();
         self.cache.put(id, topic, data);
         for peer in self.peers.iter().filter(|peer| peer.hears(&topic) && to(peer)) {
-            self.out.push_back(Frame { to: peer.id, bytes: frame.clone(), matters: false });
+            self.out.push_back(Frame { to: peer.id, bytes: frame.clone(), what: What::Message });
         }
     }
 
@@ -324,7 +334,7 @@ impl Gossip {
             self.asked(at, &rpc.want);
         }
         if reply != Rpc::default() {
-            self.say(from, reply, false);
+            self.say(from, reply, What::Control);
         }
         heard
     }
@@ -383,7 +393,7 @@ impl Gossip {
             }
             peer.given += data.len();
             let to = peer.id;
-            self.say(to, Rpc { messages: vec![(topic, data)], ..Rpc::default() }, false);
+            self.say(to, Rpc { messages: vec![(topic, data)], ..Rpc::default() }, What::Message);
         }
     }
 
@@ -434,7 +444,7 @@ impl Gossip {
                 remove(&mut peer.mesh, &topic);
                 peer.back_off(topic, BACKOFF, now);
             }
-            self.say(id, Rpc { prune: vec![(topic, BACKOFF)], ..Rpc::default() }, false);
+            self.say(id, Rpc { prune: vec![(topic, BACKOFF)], ..Rpc::default() }, What::Control);
         }
     }
 
@@ -459,7 +469,7 @@ impl Gossip {
             if let Some(peer) = self.peer(id) {
                 insert(&mut peer.mesh, topic);
             }
-            self.say(id, Rpc { graft: vec![topic], ..Rpc::default() }, false);
+            self.say(id, Rpc { graft: vec![topic], ..Rpc::default() }, What::Control);
         }
     }
 
@@ -476,19 +486,19 @@ impl Gossip {
         self.shuffle(&mut beside);
         let count = LAZY.max(beside.len() / 4);
         for id in beside.into_iter().take(count) {
-            self.say(id, Rpc { have: vec![(topic, ids.clone())], ..Rpc::default() }, false);
+            self.say(id, Rpc { have: vec![(topic, ids.clone())], ..Rpc::default() }, What::Control);
         }
     }
 
     fn tell_all(&mut self, to: PeerId) {
         if !self.topics.is_empty() && self.welcome_peers().contains(&to) {
             let subscriptions = self.topics.iter().map(|topic| (*topic, true)).collect();
-            self.say(to, Rpc { subscriptions, ..Rpc::default() }, true);
+            self.say(to, Rpc { subscriptions, ..Rpc::default() }, What::Topics);
         }
     }
 
-    fn say(&mut self, to: PeerId, rpc: Rpc, matters: bool) {
-        self.out.push_back(Frame { to, bytes: rpc.frame(), matters });
+    fn say(&mut self, to: PeerId, rpc: Rpc, what: What) {
+        self.out.push_back(Frame { to, bytes: rpc.frame(), what });
     }
 
     fn welcome_peers(&self) -> Vec<PeerId> {

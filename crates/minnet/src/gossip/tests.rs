@@ -367,7 +367,7 @@ fn a_frame_that_was_lost_is_said_again() {
     node.lost(peer);
     node.heartbeat(now + secs(1));
     let frame = node.next().unwrap();
-    assert!(frame.matters && frame.to == peer);
+    assert!(frame.what == What::Topics && frame.to == peer);
     node.heartbeat(now + secs(2));
     assert!(node.next().is_none());
 }

@@ -194,7 +194,7 @@ fn liars_are_out_of_every_mesh_soon_and_credit_does_not_help() {
                             id[..4].copy_from_slice(&number.to_be_bytes());
                             Rpc { have: vec![(TOPIC, vec![id])], ..Rpc::default() }
                         };
-                        world.said.push((*liar, Frame { to: *to, bytes: rpc.frame(), matters: false }));
+                        world.said.push((*liar, Frame { to: *to, bytes: rpc.frame(), what: What::Message }));
                     }
                 }
                 world.settle();

@@ -120,7 +120,7 @@ impl World {
             return;
         }
         if self.loss > 0 && self.below(100) < self.loss {
-            if frame.matters {
+            if frame.what == What::Topics {
                 self.nodes.get_mut(&from).unwrap().lost(frame.to);
             }
             return;
