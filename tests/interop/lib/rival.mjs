@@ -51,7 +51,8 @@ async function withPair(side, measure, options = {}) {
 
 /** A dial that was given up, or that hangs, is no time: the run is made again, and counted. */
 const PATIENCE = 10_000;
-const FAILURES = 5;
+/** Of js-libp2p's upgrades one in four hangs: more than five of a connection's are soon together, and ended the whole bench. */
+const FAILURES = 20;
 
 /**
  * Runs until so many succeeded; answers their values, and how many failed meanwhile.
