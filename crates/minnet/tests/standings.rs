@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use common::{Node, PATIENCE, config, dial_failure, node, pair};
 use futures::AsyncWriteExt;
-use ledgerno_minnet::{DialError, Event, NetError, Rate, RequestError, Standing, Topic};
+use ledgerno_minnet::{Config, DialError, Event, NetError, Rate, RequestError, Standing, Topic};
 use libp2p::StreamProtocol;
 use tokio::time::timeout;
 
@@ -64,11 +64,7 @@ async fn who_floods_is_banned_for_a_while_after_a_restart_too() {
 /// Each keeps to its rate, and all of it goes on through one: that one is not banned for them, and what others say still passes.
 #[tokio::test]
 async fn who_hands_on_what_many_say_is_not_taken_for_a_flooder() {
-    let bounded = |name| {
-        let mut config = config(name);
-        config.messages = Rate { burst: 100, per_second: 20 };
-        config
-    };
+    let bounded = |name| paced(name, 20);
     let [mut far, mut between, mut honest] = [1, 2, 3].map(|name| node(bounded(name)));
     let (to_far, to_between) = (far.listen().await, between.listen().await);
     far.net.subscribe(TOPIC).unwrap();
@@ -106,11 +102,7 @@ async fn who_hands_on_what_many_say_is_not_taken_for_a_flooder() {
 /// All that one says is no more than its share of what goes on.
 #[tokio::test]
 async fn who_says_all_it_may_leaves_room_for_what_others_say() {
-    let bounded = |name| {
-        let mut config = config(name);
-        config.messages = Rate { burst: 100, per_second: 0 };
-        config
-    };
+    let bounded = |name| paced(name, 0);
     let [mut far, mut between, mut honest, mut flooder] = [1, 2, 3, 4].map(|name| node(bounded(name)));
     let (to_far, to_between) = (far.listen().await, between.listen().await);
     far.net.subscribe(TOPIC).unwrap();
@@ -128,10 +120,7 @@ async fn who_says_all_it_may_leaves_room_for_what_others_say() {
 /// A node whose own words are many, as those of a program may be, keeps to what others take of it.
 #[tokio::test]
 async fn who_has_much_to_say_is_not_banned_for_it() {
-    let mut bounded = [config(1), config(2)];
-    bounded.iter_mut().for_each(|config| config.messages = Rate { burst: 100, per_second: 20 });
-    let [hub, guest] = bounded;
-    let (mut hub, mut guest) = pair(hub, guest).await;
+    let (mut hub, mut guest) = pair(paced(1, 20), paced(2, 20)).await;
     hub.net.subscribe(TOPIC).unwrap();
     guest.subscribed(hub.peer(), TOPIC).await;
     let net = guest.net.clone();
@@ -154,6 +143,13 @@ async fn who_has_much_to_say_is_not_banned_for_it() {
     })
     .await;
     speech.abort();
+}
+
+/// A node that takes a hundred messages of each at once.
+fn paced(name: u8, per_second: u32) -> Config {
+    let mut config = config(name);
+    config.messages = Rate { burst: 100, per_second };
+    config
 }
 
 /// Links a member to a node that listens to the topic.
